@@ -1,0 +1,190 @@
+# shellcheck shell=bash
+# Shared by scripts/* and tests/lab/build: one-line steps with logs, and the set-up of a bare machine.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=$root/.cache
+logs=$cache/logs
+venv=$cache/venv
+mkdir -p "$logs"
+
+export HOME=${HOME:-/root} LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true
+# uv reads none of pip's settings: a machine with its own index names it once.
+[[ -z ${PIP_INDEX_URL:-} ]] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}
+unset PYTHONPATH PYTHONHOME VIRTUAL_ENV ANSIBLE_CONFIG
+
+say() { printf '%s\n' "$*"; }
+
+# fail MESSAGE [WHAT TO DO]
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  [[ -z ${2:-} ]] || printf '  %s\n' "$2" >&2
+  exit 1
+}
+
+# step TEXT WHAT_TO_DO_ON_FAILURE COMMAND...: one line on the screen, the details in a log.
+step() {
+  local text=$1 advice=$2 began=$SECONDS log
+  shift 2
+  log=$logs/$(tr -cs '[:alnum:]\n' - <<<"${text,,}").log
+  printf '%s ... ' "$text"
+  # A subshell outside any condition keeps errexit for the functions that run as a step.
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1 </dev/null
+  local status=$?
+  set -e
+  if ((status == 0)); then
+    say "ok ($((SECONDS - began)) s)"
+    return
+  fi
+  say "FAILED after $((SECONDS - began)) s"
+  tail -n 25 "$log" >&2
+  if grep -qiE 'temporary failure (in name resolution|resolving)|could not resolve|network is unreachable|failed to lookup address|dns error|no route to host|connection timed out' "$log"; then
+    advice="The network seems to be out of reach: check it (and http_proxy, if you need one), then run this again."
+  fi
+  fail "$text failed, the whole log is $log" "$advice"
+}
+
+need_debian() {
+  local ID='' VERSION_ID=''
+  # shellcheck source=/dev/null
+  [[ ! -r /etc/os-release ]] || . /etc/os-release
+  [[ $ID == debian && $VERSION_ID =~ ^1[23]$ ]] ||
+    fail "this is not Debian 12 or 13 (/etc/os-release says: ${ID:-unknown} ${VERSION_ID:-})" "Run it on one of these, in a virtual machine for instance."
+}
+
+need_root() {
+  ((EUID == 0)) || fail "root is needed to $1" "Run it as root, for instance: sudo $0"
+}
+
+apt_get() { apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=2 -y --no-install-recommends "$@"; }
+
+apt_install() {
+  apt_get install "$@" && return
+  # Package lists are missing or outdated; a mirror may hiccup once.
+  apt_get update && apt_get install "$@" && return
+  sleep 5
+  apt_get update && apt_get install "$@"
+}
+
+# need_packages PACKAGE...: installs those that are missing.
+need_packages() {
+  local package missing=()
+  for package in "$@"; do
+    # shellcheck disable=SC2016  # the field is dpkg's
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  need_root "install packages (${missing[*]})"
+  step "Installing ${missing[*]}" "See what apt says above; 'apt-get update' must succeed first." apt_install "${missing[@]}"
+}
+
+# Prints "MINOR PATH" of every CPython 3 that runs and can make virtual environments, newest first.
+pythons() {
+  local file dir dirs
+  IFS=: read -ra dirs <<<"$PATH"
+  for dir in /usr/bin "$HOME"/.pyenv/versions/*/bin "${dirs[@]}"; do
+    # Shims only run what pyenv selected, and the virtual environments here are no base for others.
+    [[ $dir != */shims && $dir != "$cache"/* ]] || continue
+    for file in "$dir"/python3 "$dir"/python3.[0-9] "$dir"/python3.[0-9][0-9]; do
+      [[ -x $file ]] || continue
+      "$file" -c 'import ctypes, ensurepip, ssl, sys, venv
+if sys.version_info.releaselevel == "final" and sys.prefix == sys.base_prefix:
+    print(*sys.version_info[1:3], sys.argv[1])' "$file" 2>/dev/null || true
+    done
+  done | sort -k1,1nr -k2,2nr -s | awk '!seen[$1]++ { $2 = ""; sub("  ", " "); print }'
+}
+
+newest_python() { pythons | awk '$1 >= 11 { sub(/^[0-9]+ /, ""); print; exit }'; }
+
+# The hashed lines of one package in the lock.
+locked() { awk -v name="$1==" 'index($0, name) == 1 { on = 1 } on { print } on && !/\\$/ { exit }' "$root/requirements-dev.txt"; }
+
+install_uv() {
+  rm -rf "$cache/bootstrap"
+  "$1" -m venv "$cache/bootstrap"
+  locked uv >"$cache/bootstrap/uv.txt"
+  "$cache/bootstrap/bin/python" -m pip install --require-hashes -r "$cache/bootstrap/uv.txt"
+}
+
+uv() { "$cache/bootstrap/bin/uv" "$@"; }
+
+install_requirements() {
+  uv venv --clear --python "$1" "$2"
+  uv pip install --python "$2" --require-hashes -r "$root/requirements-dev.txt" ||
+    uv pip install --python "$2" --require-hashes -r "$root/requirements-dev.txt"
+}
+
+# The virtual environment with the locked requirements; nothing is done while it fits the lock and the place.
+need_venv() {
+  local stamp python target
+  stamp="$(sha256sum <"$root/requirements-dev.txt") $cache"
+  if [[ ! -f $venv/stamp || $(<"$venv/stamp") != "$stamp" ]] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+    python=$(newest_python)
+    if [[ -z $python ]]; then
+      need_packages python3 python3-venv
+      python=$(newest_python)
+    fi
+    [[ -n $python ]] || fail "no Python from 3.11 up runs here" "Install python3 and python3-venv."
+    target=$cache/venv-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    step "Installing uv with $python" "pip must reach its package index; on a machine with its own authority set PIP_CERT." install_uv "$python"
+    step "Installing the development requirements" "uv must reach its package index; on a machine with its own authority set SSL_CERT_FILE." \
+      install_requirements "$python" "$target"
+    ln -sfn "$(basename "$target")" "$venv"
+    printf '%s\n' "$stamp" >"$venv/stamp"
+  fi
+  export PATH=$venv/bin:$PATH
+}
+
+# What Ansible, molecule and the tests read from the environment.
+need_collection_path() {
+  local parent=$root/.collections/ansible_collections/palisade
+  mkdir -p "$parent"
+  ln -sfn ../../.. "$parent/mod_wsgi"
+  # Collections of the ansible package are found after these, through Python's own path.
+  export ANSIBLE_COLLECTIONS_PATH=$root/.collections
+  export ANSIBLE_HOME=$cache/ansible ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=${ANSIBLE_NOCOLOR:-true} NO_COLOR=1
+}
+
+need_project() {
+  need_debian
+  # Two scripts at once must not build the same environment.
+  exec 8>"$cache/setup.lock"
+  flock 8
+  need_packages ca-certificates git
+  need_venv
+  need_collection_path
+  flock -u 8
+}
+
+# pip's settings of this machine, as far as they mean something in a container.
+container_pip_conf() {
+  printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n'
+  "$cache/bootstrap/bin/python" -m pip config list 2>/dev/null |
+    sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|proxy)='(.*)'$/\2 = \3/p" |
+    grep -v 'file:' | awk -F ' = ' '{ last[$1] = $0 } END { for (key in last) print last[key] }' || true
+}
+
+# Podman for containers with a real systemd, and images RELEASE...
+need_lab() {
+  local release oci_runtime=crun
+  need_root "run containers with systemd"
+  # crun refuses version 1 and hybrid cgroups.
+  [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || oci_runtime=runc
+  flock 8
+  need_packages podman "$oci_runtime" netavark aardvark-dns iptables mmdebstrap openssh-client
+  mkdir -p "$cache/lab"
+  # Default limits cannot be raised without CAP_SYS_RESOURCE.
+  printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "%s"\n[network]\nnetwork_backend = "netavark"\n' "$oci_runtime" >"$cache/lab/containers.conf"
+  export CONTAINERS_CONF=$cache/lab/containers.conf
+  container_pip_conf >"$cache/lab/pip.conf"
+  for release in "$@"; do
+    "$root/tests/lab/build" --current "$release" || step "Building the image of Debian $release" \
+      "Debian's mirror must be reachable; free space must be above 2 GB." "$root/tests/lab/build" "$release"
+  done
+  flock -u 8
+}
