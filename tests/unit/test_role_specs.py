@@ -1,0 +1,36 @@
+"""Every role's argument specification says the same as its defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").glob("*") if path.is_dir())
+
+
+def load(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+
+
+def options_of(role: Path) -> dict[str, Any]:
+    specs: dict[str, Any] = load(role / "meta/argument_specs.yml")["argument_specs"]
+    options: dict[str, Any] = specs["main"].get("options", {})
+    return options
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_argument_specs_match_defaults(role: Path) -> None:
+    options = options_of(role)
+    stated = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert stated == load(role / "defaults/main.yml")
+    assert [name for name, option in options.items() if option.get("required") and "default" in option] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_names_carry_the_role(role: Path) -> None:
+    names = [*options_of(role), *load(role / "defaults/main.yml")]
+    # wsgi_apps is an argument and a role.
+    assert [name for name in names if name != role.name and not name.startswith(f"{role.name}_")] == []
