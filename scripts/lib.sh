@@ -6,7 +6,6 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=$root/.cache
 logs=$cache/logs
 venv=$cache/venv
-mkdir -p "$logs"
 
 export HOME=${HOME:-/root} LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true
@@ -22,6 +21,8 @@ fail() {
   [[ -z ${2:-} ]] || printf '  %s\n' "$2" >&2
   exit 1
 }
+
+mkdir -p "$logs" 2>/dev/null && [[ -w $logs ]] || fail "$root cannot be written" "Run it as the checkout's owner; containers and missing packages need root."
 
 # step TEXT WHAT_TO_DO_ON_FAILURE COMMAND...: one line on the screen, the details in a log.
 step() {
@@ -161,6 +162,7 @@ need_project() {
   flock -u 8
 }
 
+export CONTAINERS_CONF=$cache/lab/containers.conf
 # pip's settings of this machine, as far as they mean something in a container.
 container_pip_conf() {
   printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n'
@@ -180,7 +182,6 @@ need_lab() {
   mkdir -p "$cache/lab"
   # Default limits cannot be raised without CAP_SYS_RESOURCE.
   printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "%s"\n[network]\nnetwork_backend = "netavark"\n' "$oci_runtime" >"$cache/lab/containers.conf"
-  export CONTAINERS_CONF=$cache/lab/containers.conf
   container_pip_conf >"$cache/lab/pip.conf"
   for release in "$@"; do
     "$root/tests/lab/build" --current "$release" || step "Building the image of Debian $release" \
