@@ -22,7 +22,9 @@ fail() {
   exit 1
 }
 
-mkdir -p "$logs" 2>/dev/null && [[ -w $logs ]] || fail "$root cannot be written" "Run it as the checkout's owner; containers and missing packages need root."
+if ! mkdir -p "$logs" 2>/dev/null || [[ ! -w $logs ]]; then
+  fail "$logs cannot be written" "Run it as the owner of the checkout; containers and missing packages need root."
+fi
 
 # step TEXT WHAT_TO_DO_ON_FAILURE COMMAND...: one line on the screen, the details in a log.
 step() {
@@ -162,26 +164,38 @@ need_project() {
   flock -u 8
 }
 
-export CONTAINERS_CONF=$cache/lab/containers.conf
-# pip's settings of this machine, as far as they mean something in a container.
-container_pip_conf() {
-  printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n'
-  "$cache/bootstrap/bin/python" -m pip config list 2>/dev/null |
-    sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|proxy)='(.*)'$/\2 = \3/p" |
-    grep -v 'file:' | awk -F ' = ' '{ last[$1] = $0 } END { for (key in last) print last[key] }' || true
-}
-
-# Podman for containers with a real systemd, and images RELEASE...
-need_lab() {
-  local release oci_runtime=crun
-  need_root "run containers with systemd"
+# Podman's settings, for every command that talks to it.
+use_podman() {
+  oci_runtime=crun
   # crun refuses version 1 and hybrid cgroups.
   [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || oci_runtime=runc
+  mkdir -p "$cache/lab"
+  # The default limits cannot be set without CAP_SYS_RESOURCE.
+  printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "%s"\n[network]\nnetwork_backend = "netavark"\n' "$oci_runtime" >"$cache/lab/containers.conf"
+  export CONTAINERS_CONF=$cache/lab/containers.conf
+}
+
+# pip's settings of this machine, from its files and the environment (which wins), as one file.
+pip_conf() {
+  printf '[global]\n'
+  "$cache/bootstrap/bin/python" -m pip config list 2>/dev/null |
+    sed -nE "s/^global\.(.*)='(.*)'$/1 \1 = \2/p; s/^:env:\.(.*)='(.*)'$/2 \1 = \2/p" | sort -s -n -k 1,1 | cut -d ' ' -f 2- |
+    awk -F ' = ' '$1 != "config-file" { gsub(/\\n/, " "); last[$1] = $0 } END { for (key in last) print last[key] }'
+}
+
+# As far as they mean something in a container, where this machine's authorities are mounted at their usual place.
+container_pip_conf() {
+  pip_conf | grep -E '^(\[|(index-url|extra-index-url|trusted-host|proxy|timeout) = )' | grep -v 'file:'
+  printf 'cert = /etc/ssl/certs/ca-certificates.crt\n'
+}
+
+# Podman, and the images of RELEASE...
+need_lab() {
+  local release
+  need_root "run containers with systemd"
+  use_podman
   flock 8
   need_packages podman "$oci_runtime" netavark aardvark-dns iptables mmdebstrap openssh-client
-  mkdir -p "$cache/lab"
-  # Default limits cannot be raised without CAP_SYS_RESOURCE.
-  printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "%s"\n[network]\nnetwork_backend = "netavark"\n' "$oci_runtime" >"$cache/lab/containers.conf"
   container_pip_conf >"$cache/lab/pip.conf"
   for release in "$@"; do
     "$root/tests/lab/build" --current "$release" || step "Building the image of Debian $release" \

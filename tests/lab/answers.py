@@ -1,6 +1,7 @@
 """Prints a table of what the demo's sites answer, and which pool and account serve them.
 
-Reads the output of `ansible -m palisade.mod_wsgi.wsgi_server_info --one-line` from standard input; its argument is the port.
+Reads the output of `ansible --one-line -m palisade.mod_wsgi.wsgi_server_info` from standard input; the argument is the
+port.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def ask(name: str, port: int) -> tuple[bool, str]:
 
 def accounts(info: dict[str, Any]) -> dict[str, str]:
     """Pool name to the accounts of its live processes."""
-    return {pool["name"]: ", ".join(sorted({process["user"] for process in pool["processes"]})) for pool in info["pools_live"]}
+    users = {pool["name"]: {process["user"] for process in pool["processes"]} for pool in info["pools_live"]}
+    return {name: ", ".join(sorted(found)) for name, found in users.items()}
 
 
 def main() -> int:
@@ -43,7 +45,8 @@ def main() -> int:
     for name in SITES:
         answered, words = ask(name, port)
         good = good and answered and name in pools
-        rows.append((name, f"http://{name}.localhost:{port}/", name if name in pools else "-", pools.get(name, "-"), words))
+        pool = name if name in pools else "-"
+        rows.append((name, f"http://{name}.localhost:{port}/", pool, pools.get(name, "-"), words))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
