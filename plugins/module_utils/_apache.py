@@ -1,0 +1,169 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apache as it is on this host: its check, its own dump of its configuration, its module files."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_options
+
+# The version string, and the Python that the module is linked to, as they stand in mod_wsgi.so.
+_MODULE_VERSION = re.compile(rb"\0([4-9]\.[0-9]+\.[0-9]+)\0")
+_MODULE_PYTHON = re.compile(rb"libpython([0-9]\.[0-9]+)")
+_FILE_PYTHON = re.compile(r"(?:cpython-|-py)([0-9])([0-9]+)")
+_LOAD_WSGI = re.compile(r'^\s*LoadModule\s+wsgi_module\s+"?([^"\s]+)', re.MULTILINE | re.IGNORECASE)
+_TIMEOUT = 60
+
+
+@dataclass
+class Configuration:
+    """What Apache itself read: loaded modules and declared pools, or why it refuses its configuration."""
+
+    error: str = ""
+    modules: List[str] = field(default_factory=list)
+    pools: List[Dict[str, Any]] = field(default_factory=list)
+
+
+def environment_of(layout: ApacheLayout) -> Dict[str, str]:
+    """Return the environment that the distribution starts Apache with."""
+    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
+    if not layout.envvars or not os.path.exists(layout.envvars):
+        return plain
+    script = '. "$1" >/dev/null 2>&1; exec env -0'
+    result = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", layout.envvars], env=plain, capture_output=True, check=False, timeout=_TIMEOUT
+    )
+    pairs = (pair.partition("=") for pair in result.stdout.decode("utf-8", "replace").split("\0") if "=" in pair)
+    return {key: value for key, _equals, value in pairs} or plain
+
+
+def check(layout: ApacheLayout, server_root: Optional[str] = None) -> str:
+    """Return Apache's complaint about its configuration, or about a copy of it; empty where it is valid."""
+    result = _apache(layout, ["-t"], server_root)
+    return "" if result.returncode == 0 else result.stderr.strip() or result.stdout.strip() or "Apache's check failed"
+
+
+def _apache(layout: ApacheLayout, arguments: List[str], server_root: Optional[str] = None) -> "subprocess.CompletedProcess[str]":
+    root = server_root or layout.root
+    main_file = os.path.join(root, os.path.relpath(layout.main_file, layout.root))
+    return subprocess.run(
+        [layout.binary, "-d", root, "-f", main_file, *arguments],
+        env=environment_of(layout),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=_TIMEOUT,
+    )
+
+
+def read_configuration(layout: ApacheLayout) -> Configuration:
+    """Return Apache's own dump of its configuration, without a running server."""
+    info = f"LoadModule info_module {layout.modules}/mod_info.so"
+    result = _apache(layout, ["-C", info, "-t", "-D", "DUMP_CONFIG", "-D", "DUMP_MODULES"])
+    if result.returncode != 0:
+        return Configuration(error=result.stderr.strip() or "Apache's check failed")
+    modules = re.findall(r"^ (\w+)_module \(", result.stdout, re.MULTILINE)
+    return Configuration(modules=modules, pools=list(_declared_pools(result.stdout)))
+
+
+def _declared_pools(dump: str) -> List[Dict[str, Any]]:
+    pools: List[Dict[str, Any]] = []
+    file, line, server_name, pending = "", 0, "", 0
+    for text in dump.splitlines():
+        plain = text.strip()
+        if plain.startswith("# In file: "):
+            file = plain[len("# In file: ") :]
+        elif re.fullmatch(r"#\s+[0-9]+:", plain):
+            line = int(plain.strip("# :"))
+        elif plain.lower().startswith("<virtualhost"):
+            server_name, pending = "", len(pools)
+        elif plain.lower().startswith("</virtualhost"):
+            for pool in pools[pending:]:
+                pool["server_name"] = server_name
+            server_name, pending = "", len(pools)
+        elif plain.startswith("ServerName "):
+            server_name = parse_options(plain[len("ServerName ") :])[0]
+        elif plain.startswith("WSGIDaemonProcess "):
+            name, options = parse_options(plain[len("WSGIDaemonProcess ") :])
+            pools.append({"name": name, "options": options, "file": file, "line": line, "server_name": ""})
+    return pools
+
+
+def version(layout: ApacheLayout) -> str:
+    """Return Apache's version such as 2.4.71, empty where it does not run."""
+    try:
+        result = _apache(layout, ["-v"])
+    except OSError:
+        return ""
+    found = re.search(r"Apache/([0-9.]+)", result.stdout)
+    return found.group(1) if found else ""
+
+
+def enabled_mod_wsgi(layout: ApacheLayout) -> Optional[Dict[str, str]]:
+    """Return version, Python and file of the mod_wsgi that Apache loads, read from the file; None without one."""
+    for path in _load_files(layout):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as text:
+                found = _LOAD_WSGI.search(text.read())
+        except OSError:
+            continue
+        if found:
+            module = os.path.join(layout.root, found.group(1))
+            if os.path.isfile(module):
+                return {"module": module, **module_facts(module)}
+    return None
+
+
+def _load_files(layout: ApacheLayout) -> List[str]:
+    directory = layout.module_links or layout.module_files
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        names = []
+    return [*(os.path.join(directory, name) for name in names), layout.main_file]
+
+
+def module_facts(path: str) -> Dict[str, str]:
+    """Return {version, python} of a mod_wsgi.so from its bytes; empty strings for what they do not tell."""
+    with open(path, "rb") as file:
+        content = file.read()
+    version_found = _MODULE_VERSION.search(content)
+    python_found = _MODULE_PYTHON.search(content)
+    python = python_found.group(1).decode() if python_found else ""
+    named = _FILE_PYTHON.search(os.path.basename(os.path.realpath(path)))
+    if not python and named:
+        python = ".".join(named.groups())
+    return {"version": version_found.group(1).decode() if version_found else "", "python": python}
+
+
+def interpreter_facts(path: str) -> Dict[str, str]:
+    """Return path, version (X.Y) and implementation of an interpreter; empty strings where it does not run."""
+    program = "import platform; print(platform.python_implementation().lower(), *platform.python_version_tuple()[:2])"
+    try:
+        result = subprocess.run(
+            [path, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=_TIMEOUT, env={"LANG": "C"}
+        )
+        implementation, major, minor = result.stdout.split()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {"path": path, "version": "", "implementation": ""}
+    return {"path": path, "version": f"{major}.{minor}", "implementation": implementation}
+
+
+def mpm_of(modules: List[str]) -> str:
+    """Return event, worker or prefork from the list of modules; empty where none is in it."""
+    return next((name[len("mpm_") :] for name in modules if name.startswith("mpm_")), "")
+
+
+def is_inside(path: str, layout: Mapping[str, str]) -> bool:
+    """Tell whether a path lies in Apache's configuration."""
+    return path.startswith(layout["root"] + "/")

@@ -1,0 +1,71 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Words of Apache's configuration, quoted as ap_getword_conf reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Tuple
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:,%{}@+-]+")
+
+
+def check_value(value: str, subject: str) -> str:
+    """Return the value, or raise PalisadeError where no quoting can keep it inside its directive.
+
+    Control characters end a directive, and Apache expands ${NAME} even between quotes.
+    """
+    for character in value:
+        if ord(character) < 32 or ord(character) == 127:
+            raise PalisadeError(f"{subject}: control character {character!r} is refused: it would end the directive")
+    if "${" in value:
+        raise PalisadeError(f"{subject}: '${{' is refused: Apache would expand it, and knows no escape")
+    if value.count('"') % 2 or (value[:1] == "'" and (len(value) == 1 or value[-1] != "'")):
+        raise PalisadeError(f"{subject}: unterminated quote in {value!r}: Apache would swallow the rest of the line")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PalisadeError(f"{subject}: expected text that UTF-8 can carry, got {value!r}") from error
+    return value
+
+
+def quote(value: str, subject: str) -> str:
+    """Return one word of a directive: bare where it has no special character, else in double quotes."""
+    check_value(value, subject)
+    if _PLAIN.fullmatch(value):
+        return value
+    # A backslash is doubled even where Apache would take it alone: at the end of a line it joins the next.
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _next_word(text: str) -> Tuple[str, str]:
+    """Return the first word's value and what follows it, as ap_getword_conf does."""
+    text = text.lstrip()
+    mark = text[:1] if text[:1] in ('"', "'") else ""
+    position = len(mark)
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and text[position + 1 : position + 2] in ("\\", mark or "\\"):
+            position += 2
+            continue
+        if character == mark or (not mark and character.isspace()):
+            break
+        position += 1
+    raw = text[len(mark) : position]
+    value = re.sub(r"\\([\\" + mark + "])", r"\1", raw)
+    return value, text[position + len(mark) :].lstrip()
+
+
+def parse_options(text: str) -> Tuple[str, Dict[str, str]]:
+    """Return the first word of a directive's arguments and its option=value pairs; of repeated ones the last counts."""
+    name, rest = _next_word(text)
+    options: Dict[str, str] = {}
+    while "=" in rest:
+        key, _equals, rest = rest.partition("=")
+        # A space after the sign is an empty value for Apache.
+        options[key.strip()], rest = ("", rest) if rest[:1].isspace() else _next_word(rest)
+    return name, options

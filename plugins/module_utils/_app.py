@@ -1,0 +1,314 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One WSGI application of a host: what the user writes, checked and completed."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import Version, check_option
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+
+# An account's name has 32 characters at most, and the default account is <name>-app.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,27}")
+_ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_MOUNT = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
+_RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Shared by unrelated services, or more than an application may be.
+RESERVED_ACCOUNTS = frozenset(
+    "root nobody nogroup www-data apache http httpd daemon bin sys sync games man lp mail news uucp proxy backup list "
+    "irc adm tty disk shadow sudo wheel staff users utmp systemd-network systemd-journal messagebus sshd".split()
+)
+
+DEFAULT_DAEMON_OPTIONS: Dict[str, Any] = {
+    "umask": "0027",
+    # Debian starts Apache with LANG=C, where file names of an application are ASCII only.
+    "lang": "C.UTF-8",
+    "locale": "C.UTF-8",
+    "startup-timeout": 15,
+    "connect-timeout": 15,
+    "queue-timeout": 45,
+    "socket-timeout": 60,
+    "request-timeout": 60,
+    "deadlock-timeout": 60,
+    "graceful-timeout": 15,
+    "shutdown-timeout": 5,
+}
+
+# Options that follow from an app's own fields, and the field to use instead.
+_DERIVED_OPTIONS = {
+    "name": "name",
+    "user": "account",
+    "group": "group",
+    "supplementary-groups": "supplementary_groups",
+    "processes": "processes",
+    "threads": "threads",
+    "home": "source",
+    "python-home": "requirements",
+    "display-name": "name",
+    "script-user": "",
+}
+
+_FIELDS = frozenset(
+    "name application server_names mount source requirements processes threads daemon_process account group "
+    "supplementary_groups writable environment handles_authorization health_check state purge".split()
+)
+_LATER_FIELDS = frozenset("static tls trusted_proxies trusted_proxy_headers limits allow_source_builds".split())
+
+
+SYSUSERS_DIRECTORY = "/etc/sysusers.d"
+
+
+def sysusers_path(account: str) -> str:
+    """Return the sysusers.d(5) file that declares this account."""
+    return f"{SYSUSERS_DIRECTORY}/palisade-{account}.conf"
+
+
+@dataclass(frozen=True)
+class App:
+    """A checked application; every path and identity that later steps need is derived here and nowhere else."""
+
+    name: str
+    account: str
+    group: str
+    present: bool = True
+    purge: bool = False
+    module: str = ""
+    callable: str = ""
+    server_names: Tuple[str, ...] = ()
+    mount: str = "/"
+    source: str = ""
+    requirements: str = ""
+    daemon_options: Mapping[str, Any] = field(default_factory=dict)
+    writable: Tuple[str, ...] = ()
+    # Secrets: kept out of what errors and tracebacks would print.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    handles_authorization: bool = False
+    health_path: str = "/"
+    health_status: Tuple[int, ...] = tuple(range(200, 400))
+    health_timeout: int = 30
+
+    @property
+    def home(self) -> str:
+        return f"/var/lib/{self.account}"
+
+    @property
+    def data(self) -> str:
+        return f"{self.home}/data"
+
+    @property
+    def releases(self) -> str:
+        return f"{self.home}/releases"
+
+    @property
+    def current(self) -> str:
+        return f"{self.home}/current"
+
+    @property
+    def environment_file(self) -> str:
+        return f"{self.home}/environment"
+
+    @property
+    def entry_directory(self) -> str:
+        return f"/var/www/{self.name}"
+
+    @property
+    def entry_file(self) -> str:
+        return f"{self.entry_directory}/wsgi.py"
+
+
+def _require(condition: bool, subject: str, expected: str, got: Any) -> None:
+    if not condition:
+        raise PalisadeError(f"{subject}: expected {expected}, got {got!r}")
+
+
+def _text(raw: Mapping[str, Any], key: str, subject: str, default: str = "") -> str:
+    value = raw.get(key)
+    if value is None:
+        value = default
+    _require(isinstance(value, str), f"{subject}: {key}", "text", value)
+    return str(value)
+
+
+def _flag(raw: Mapping[str, Any], key: str, subject: str) -> bool:
+    value = raw.get(key)
+    if value is None:
+        return False
+    _require(isinstance(value, bool), f"{subject}: {key}", "true or false", value)
+    return bool(value)
+
+
+def _texts(raw: Mapping[str, Any], key: str, subject: str) -> List[str]:
+    value = raw.get(key)
+    if value is None:
+        return []
+    plain = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    _require(plain, f"{subject}: {key}", "a list of texts", value)
+    return [str(item) for item in value]
+
+
+def _mapping(raw: Mapping[str, Any], key: str, subject: str) -> Mapping[str, Any]:
+    value = raw.get(key)
+    if value is None:
+        return {}
+    # The value may be a secret that was put in the wrong shape, so it is not printed.
+    if not isinstance(value, Mapping):
+        raise PalisadeError(f"{subject}: {key}: expected a mapping, got {type(value).__name__}")
+    return value
+
+
+def _check_account(value: str, subject: str) -> str:
+    _require(bool(_ACCOUNT.fullmatch(value)), subject, "[a-z][a-z0-9-]* of at most 32 characters", value)
+    _require(
+        value not in RESERVED_ACCOUNTS, subject, "an account of this app's own, never root's or a shared one", value
+    )
+    return value
+
+
+def _check_application(value: str, subject: str) -> Tuple[str, str]:
+    module, colon, name = value.partition(":")
+    parts = [*module.split("."), name]
+    usable = bool(colon) and all(part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    _require(usable, subject, "package.module:callable", value)
+    return module, name
+
+
+def _check_environment(raw: Mapping[str, Any], subject: str) -> Dict[str, str]:
+    result: Dict[str, str] = {}
+    for key, value in raw.items():
+        _require(isinstance(key, str) and bool(_VARIABLE.fullmatch(key)), subject, "names such as SECRET_KEY", key)
+        # The value itself stays out of the message: it may be a secret.
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
+            raise PalisadeError(
+                f"{subject}: {key}: expected text without NUL, got {type(value).__name__}; put the value in quotes"
+            )
+        result[str(key)] = str(value)
+    return result
+
+
+def _check_source(raw: Mapping[str, Any], subject: str) -> str:
+    known = ("path", "archive", "git", "package")
+    value = raw.get("source")
+    _require(isinstance(value, Mapping) and len(value) == 1, subject, "one of path, archive, git, package", value)
+    kind, place = next(iter(value.items()))  # type: ignore[union-attr]
+    _require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
+    if kind != "path":
+        raise PalisadeError(f"{subject}: {kind} is not supported yet, use path")
+    _require(isinstance(place, str) and bool(place) and "\0" not in place, f"{subject}: path", "a directory", place)
+    return str(place)
+
+
+def _check_daemon_options(app: Mapping[str, Any], group: str, version: Optional[Version], subject: str) -> Dict[str, Any]:
+    given = _mapping(app, "daemon_process", subject)
+    place = f"{subject}: daemon_process"
+    for key in given:
+        if key in _DERIVED_OPTIONS:
+            instead = _DERIVED_OPTIONS[key]
+            hint = f"use the app's field {instead}" if instead else "it is always root, who owns the entry file"
+            raise PalisadeError(f"{place}: {key} is not set here: {hint}")
+        if key == "script-group":
+            raise PalisadeError(f"{place}: script-group excludes script-user, which is always set to root")
+    options: Dict[str, Any] = {
+        "processes": app.get("processes", 2),
+        "threads": app.get("threads", 15),
+        # setgroups() replaces what /etc/group grants, so stray memberships of the account do not count.
+        "supplementary-groups": [group, *_texts(app, "supplementary_groups", subject)],
+        **DEFAULT_DAEMON_OPTIONS,
+        **given,
+    }
+    for key, value in options.items():
+        where = subject if key in ("processes", "threads") else place
+        checked = check_option(key, value, version, where)
+        if key == "umask" and int(checked, 8) & 0o027 != 0o027:
+            raise PalisadeError(f"{place}: umask: expected 0027 or stricter, got {value!r}")
+    return options
+
+
+def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> Tuple[str, Tuple[int, ...], int]:
+    given = _mapping(app, "health_check", subject)
+    known = ("path", "status", "timeout")
+    for key in given:
+        _require(key in known, f"{subject}: health_check", f"path, status or timeout{nearest(str(key), known)}", key)
+    path = given.get("path", mount)
+    printable = isinstance(path, str) and bool(re.fullmatch(r"/[!-~]*", path))
+    _require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
+    status = given.get("status", list(range(200, 400)))
+    numbers = isinstance(status, (list, tuple)) and all(type(item) is int and 100 <= item <= 599 for item in status)
+    _require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
+    timeout = given.get("timeout", 30)
+    _require(type(timeout) is int and 1 <= timeout <= 600, f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
+    return str(path), tuple(status), int(timeout)
+
+
+def check_app(raw: Any, index: int, version: Optional[Version]) -> App:
+    """Return the checked app; PalisadeError names the app, the field, what was expected and what came.
+
+    version is the installed mod_wsgi's, None where it is not known yet.
+    """
+    _require(isinstance(raw, Mapping), f"wsgi_apps[{index}]", "a mapping", raw)
+    name = raw.get("name")
+    subject = f"wsgi_apps[{index}]: name"
+    usable = isinstance(name, str) and bool(_NAME.fullmatch(name))
+    _require(usable, subject, "[a-z][a-z0-9-]* of at most 28 characters", name)
+    subject = f"app {name}"
+    for key in raw:
+        if key in _LATER_FIELDS:
+            raise PalisadeError(f"{subject}: {key} is not supported yet")
+        if key not in _FIELDS:
+            raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), _FIELDS)}")
+
+    account = _check_account(_text(raw, "account", subject, f"{name}-app"), f"{subject}: account")
+    group = _check_account(_text(raw, "group", subject, account), f"{subject}: group")
+    state = _text(raw, "state", subject, "present")
+    _require(state in ("present", "absent"), f"{subject}: state", "present or absent", state)
+    purge = _flag(raw, "purge", subject)
+    if state == "absent":
+        return App(name=str(name), account=account, group=group, present=False, purge=purge)
+    _require(not purge, f"{subject}: purge", "state: absent beside it", "state: present")
+
+    for key in ("application", "server_names", "source"):
+        if raw.get(key) is None:
+            raise PalisadeError(f"{subject}: {key} is required")
+    module, function = _check_application(_text(raw, "application", subject), f"{subject}: application")
+    server_names = _texts(raw, "server_names", subject)
+    _require(bool(server_names), f"{subject}: server_names", "at least one host name", server_names)
+    for position, host in enumerate(server_names):
+        plain = host[2:] if position and host.startswith("*.") else host
+        usable = bool(_HOST_NAME.fullmatch(plain)) and len(host) <= 253
+        _require(usable, f"{subject}: server_names", "lower-case host names", host)
+    mount = _text(raw, "mount", subject, "/")
+    usable = bool(_MOUNT.fullmatch(mount)) and not {".", ".."} & set(mount.split("/"))
+    _require(usable, f"{subject}: mount", "a URL path such as / or /shop", mount)
+    requirements = _text(raw, "requirements", subject)
+    usable = not requirements or bool(_RELATIVE.fullmatch(requirements))
+    _require(usable, f"{subject}: requirements", "a file inside the source such as requirements.txt", requirements)
+    writable = _texts(raw, "writable", subject)
+    for directory in writable:
+        _require(bool(_RELATIVE.fullmatch(directory)), f"{subject}: writable", "names of directories under data/", directory)
+    health_path, health_status, health_timeout = _check_health(raw, mount, subject)
+    return App(
+        name=str(name),
+        account=account,
+        group=group,
+        module=module,
+        callable=function,
+        server_names=tuple(server_names),
+        mount=mount,
+        source=_check_source(raw, f"{subject}: source"),
+        requirements=requirements,
+        daemon_options=_check_daemon_options(raw, group, version, subject),
+        writable=tuple(writable),
+        environment=_check_environment(_mapping(raw, "environment", subject), f"{subject}: environment"),
+        handles_authorization=_flag(raw, "handles_authorization", subject),
+        health_path=health_path,
+        health_status=health_status,
+        health_timeout=health_timeout,
+    )

@@ -1,0 +1,257 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of WSGIDaemonProcess options, and the directive made from it.
+
+Source of the ranges and versions: mod_wsgi's own parser (wsgi_add_daemon_process) in 4.9.4, 5.0.2 and 6.1.1.
+Apache's parser takes `threads=5x` and reads `memory-limit=512M` as 512 bytes, so every value is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import check_value, quote
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+
+Version = Tuple[int, ...]
+
+POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}|#[0-9]{1,10}")
+_C_INT_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Option:
+    """One WSGIDaemonProcess option: its type, what its number counts, its range and the versions that know it."""
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ""
+    minimum: int = 0
+    maximum: int = _C_INT_MAX
+    since: Version = (3, 0)
+    until: Optional[Version] = None
+    default: str = ""
+    # 0 switches off what the value otherwise bounds, although the minimum for a bound is higher.
+    zero_is_off: bool = False
+
+
+def _seconds(name: str, meaning: str, default: str = "0 (off)", since: Version = (4, 1, 0), minimum: int = 0) -> Option:
+    return Option(name, "integer", meaning, unit="seconds", default=default, since=since, minimum=minimum)
+
+
+_TABLE: Tuple[Option, ...] = (
+    Option("user", "account", "Account of the daemon; never root", default="Apache's user"),
+    Option("group", "account", "Primary group of the daemon; never root", default="Apache's group"),
+    Option(
+        "supplementary-groups", "accounts", "The daemon's whole list of further groups, with commas", since=(3, 4)
+    ),
+    Option("processes", "integer", "Number of processes", unit="processes", minimum=1, default="1"),
+    Option("threads", "integer", "Threads in each process", unit="threads", minimum=1, maximum=65533, default="15"),
+    Option("umask", "octal", "Mode bits that new files do not get", default="Apache's"),
+    Option("home", "path", "Working directory, and first on sys.path", default="the account's home"),
+    Option("python-home", "path", "Virtual environment", default="WSGIPythonHome", since=(3, 4)),
+    Option("python-path", "text", "Directories for sys.path, with colons"),
+    Option("python-eggs", "path", "Directory for unpacked eggs"),
+    Option("display-name", "text", "Name of the processes in ps", default="Apache's"),
+    Option("script-user", "account", "Required owner of the entry file and its directory"),
+    Option("script-group", "account", "Required group of the entry file and its directory"),
+    Option("socket-user", "account", "Owner of the pool's socket", default="Apache's user", since=(4, 4, 1)),
+    Option("lang", "text", "LANG of the daemon", since=(3, 4)),
+    Option("locale", "text", "LC_ALL of the daemon", since=(3, 4)),
+    Option("chroot", "path", "Directory to chroot to (deprecated)"),
+    _seconds("startup-timeout", "Wait for the application to load", since=(4, 5, 6)),
+    _seconds("connect-timeout", "Wait for a connection to the daemon", default="15"),
+    _seconds("queue-timeout", "Wait for a free thread, then 504"),
+    _seconds("socket-timeout", "Wait for single reads and writes on the socket", default="0 (Apache's Timeout)"),
+    _seconds("response-socket-timeout", "The same for writes to the client", "0 (socket-timeout)", (4, 5, 13)),
+    _seconds("request-timeout", "Bound of a request; before 6.0 averaged over all threads"),
+    _seconds("interrupt-timeout", "Wait for an interrupted request before the restart", since=(6, 0, 0)),
+    _seconds("inactivity-timeout", "Idle time before a restart", since=(3, 0)),
+    _seconds("deadlock-timeout", "Blocked interpreter before a restart", "300", since=(3, 0), minimum=1),
+    _seconds("graceful-timeout", "Wait for running requests at a graceful restart", default="15"),
+    _seconds("eviction-timeout", "The same for a restart by signal", "0 (graceful-timeout)", (4, 4, 7)),
+    _seconds("shutdown-timeout", "Wait for a clean end before the process is killed", "5", (3, 0), minimum=1),
+    _seconds("restart-interval", "Age at which a process is restarted", since=(4, 5, 12)),
+    Option("maximum-requests", "integer", "Requests before a restart", unit="requests", default="0 (off)"),
+    _seconds("cpu-time-limit", "Processor time before a restart", since=(3, 0)),
+    Option("cpu-priority", "integer", "Nice value", unit="nice", minimum=-20, maximum=19, default="0"),
+    Option("memory-limit", "integer", "RLIMIT_DATA", unit="bytes", maximum=2**63 - 1, since=(3, 4), default="0 (off)"),
+    Option(
+        "virtual-memory-limit", "integer", "RLIMIT_AS", unit="bytes", maximum=2**63 - 1, since=(3, 4), default="0 (off)"
+    ),
+    Option("stack-size", "integer", "Stack of a thread", unit="bytes", minimum=1, default="the system's"),
+    Option("listen-backlog", "integer", "Connections that may wait", unit="connections", since=(4, 1, 0), default="100"),
+    Option("send-buffer-size", "integer", "Send buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"),
+    Option("receive-buffer-size", "integer", "Receive buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"),
+    Option(
+        "header-buffer-size",
+        "integer",
+        "Buffer for response headers",
+        unit="bytes",
+        minimum=8192,
+        zero_is_off=True,
+        since=(4, 1, 0),
+        default="0 (32768)",
+    ),
+    Option(
+        "response-buffer-size",
+        "integer",
+        "Buffer for the response",
+        unit="bytes",
+        minimum=65536,
+        zero_is_off=True,
+        since=(4, 4, 7),
+        default="0 (65536; 8388608 from 6.0.2)",
+    ),
+    Option(
+        "response-flush-delay",
+        "integer",
+        "Delay before a partial response is sent",
+        unit="milliseconds",
+        since=(6, 0, 2),
+        default="5",
+    ),
+    Option("switch-interval", "float", "Thread switch interval", unit="seconds", since=(6, 0, 0), default="0.005"),
+    Option("server-metrics", "switch", "Lets the application read metrics", since=(4, 2, 0), default="Off"),
+    Option("newrelic-config-file", "path", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
+    Option("newrelic-environment", "text", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
+)
+
+OPTIONS: Dict[str, Option] = {option.name: option for option in _TABLE}
+
+
+def parse_version(text: str, subject: str = "mod_wsgi_version") -> Version:
+    """Return (4, 9, 4) for '4.9.4'; PalisadeError for anything else."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+){1,3}", str(text)):
+        raise PalisadeError(f"{subject}: expected a version such as 5.0.2, got {text!r}")
+    return tuple(int(part) for part in str(text).split("."))
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(str(part) for part in version)
+
+
+def _integer(option: Option, value: Any, subject: str) -> str:
+    # bool is an int for Python, and YAML's `yes` must not become 1.
+    plain = re.fullmatch(r"-?[0-9]+", value, re.ASCII) if isinstance(value, str) else isinstance(value, int)
+    if isinstance(value, bool) or not plain:
+        raise PalisadeError(f"{subject}: expected a plain number of {option.unit}, got {value!r}")
+    number = int(value)
+    if option.zero_is_off and number == 0:
+        return "0"
+    if not option.minimum <= number <= option.maximum:
+        why = " (0 would switch off every other timeout too)" if option.name == "deadlock-timeout" else ""
+        zero = "0 or " if option.zero_is_off else ""
+        raise PalisadeError(
+            f"{subject}: expected {zero}{option.minimum} to {option.maximum} {option.unit}, got {number}{why}"
+        )
+    return str(number)
+
+
+def _octal(option: Option, value: Any, subject: str) -> str:
+    # YAML reads a bare 0027 as the number 23, so only text is unambiguous.
+    if not isinstance(value, str) or not re.fullmatch(r"[0-7]{3,4}", value, re.ASCII):
+        raise PalisadeError(f"{subject}: expected an octal mode in quotes such as '0027', got {value!r}")
+    if int(value, 8) > 0o777:
+        raise PalisadeError(f"{subject}: expected at most 0777, got {value!r}")
+    return value.zfill(4)
+
+
+def _text(option: Option, value: Any, subject: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise PalisadeError(f"{subject}: expected text, got {value!r}")
+    return check_value(value, subject)
+
+
+def _path(option: Option, value: Any, subject: str) -> str:
+    text = _text(option, value, subject)
+    if not text.startswith("/") or ".." in text.split("/"):
+        raise PalisadeError(f"{subject}: expected an absolute path without '..', got {text!r}")
+    return text
+
+
+def _account(option: Option, value: Any, subject: str) -> str:
+    text = _text(option, value, subject)
+    if not _ACCOUNT.fullmatch(text):
+        raise PalisadeError(f"{subject}: expected the name of an account or group, got {text!r}")
+    never_root = option.name in ("user", "group", "supplementary-groups")
+    if never_root and (text == "root" or (text[0] == "#" and int(text[1:]) == 0)):
+        raise PalisadeError(f"{subject}: {text!r} is refused: a daemon never runs as root or in root's group")
+    return text
+
+
+def _accounts(option: Option, value: Any, subject: str) -> str:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names:
+        raise PalisadeError(f"{subject}: expected a list of groups, got {value!r}")
+    return ",".join(_account(option, name, subject) for name in names)
+
+
+def _float(option: Option, value: Any, subject: str) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) or float(text) <= 0:
+        raise PalisadeError(f"{subject}: expected a number of {option.unit} above 0, got {value!r}")
+    return text
+
+
+def _switch(option: Option, value: Any, subject: str) -> str:
+    if isinstance(value, bool):
+        return "On" if value else "Off"
+    if isinstance(value, str) and value.lower() in ("on", "off"):
+        return value.capitalize()
+    raise PalisadeError(f"{subject}: expected true or false, got {value!r}")
+
+
+_ENCODERS: Dict[str, Callable[[Option, Any, str], str]] = {
+    "integer": _integer,
+    "octal": _octal,
+    "text": _text,
+    "path": _path,
+    "account": _account,
+    "accounts": _accounts,
+    "float": _float,
+    "switch": _switch,
+}
+
+
+def check_option(name: Any, value: Any, version: Optional[Version], subject: str) -> str:
+    """Return the value of one option as Apache is to read it, unquoted.
+
+    subject names the place in the user's data for the error. version None means that it is not known yet.
+    """
+    option = OPTIONS.get(name) if isinstance(name, str) else None
+    if option is None:
+        raise PalisadeError(f"{subject}: unknown option {name!r}{nearest(str(name), OPTIONS)}")
+    subject = f"{subject}: {name}"
+    if version is not None and version < option.since:
+        raise PalisadeError(f"{subject}: needs mod_wsgi {_dotted(option.since)} or newer, installed is {_dotted(version)}")
+    if version is not None and option.until is not None and version >= option.until:
+        raise PalisadeError(f"{subject}: was removed in mod_wsgi {_dotted(option.until)}, installed is {_dotted(version)}")
+    return _ENCODERS[option.kind](option, value, subject)
+
+
+def daemon_process(options: Mapping[str, Any], mod_wsgi_version: Optional[str] = None) -> str:
+    """Return the WSGIDaemonProcess directive for a mapping of options with `name` in it.
+
+    Raises PalisadeError naming the pool, the option, what was expected and what came.
+    """
+    if not isinstance(options, Mapping):
+        raise PalisadeError(f"WSGIDaemonProcess: expected a mapping of options, got {options!r}")
+    version = None if mod_wsgi_version is None else parse_version(mod_wsgi_version)
+    name = options.get("name")
+    if not isinstance(name, str) or not POOL_NAME.fullmatch(name):
+        raise PalisadeError(f"WSGIDaemonProcess: name: expected a pool's name such as 'public', got {name!r}")
+    subject = f"WSGIDaemonProcess {name}"
+    checked = {
+        key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"
+    }
+    if "script-user" in checked and "script-group" in checked:
+        raise PalisadeError(f"{subject}: script-user and script-group exclude each other in every mod_wsgi, give one")
+    words: List[str] = [f"{key}={quote(checked[key], f'{subject}: {key}')}" for key in OPTIONS if key in checked]
+    return " ".join(["WSGIDaemonProcess", name, *words])

@@ -1,0 +1,240 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changes to files and directories by root, below paths where a lesser account may have planted links.
+
+Every directory on the way is opened without following links and changed through its descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import secrets
+import shutil
+import stat
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_UNKNOWN_ID = -1
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Owner, group and mode that a path is to have, by name as the user wrote them."""
+
+    owner: str
+    group: str
+    mode: int
+
+    def ids(self, check: bool) -> "tuple[int, int]":
+        """Return uid and gid; in a check run an account that is still to be made has the id -1."""
+        try:
+            uid = pwd.getpwnam(self.owner).pw_uid
+        except KeyError:
+            if not check:
+                raise PalisadeError(f"account {self.owner!r} does not exist on this host") from None
+            uid = _UNKNOWN_ID
+        try:
+            gid = grp.getgrnam(self.group).gr_gid
+        except KeyError:
+            if not check:
+                raise PalisadeError(f"group {self.group!r} does not exist on this host") from None
+            gid = _UNKNOWN_ID
+        return uid, gid
+
+
+def _refusal(path: str, error: OSError) -> PalisadeError:
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        kind = "a symbolic link" if os.path.islink(path) else "no directory"
+        return PalisadeError(f"{path}: expected a directory, found {kind}; nothing was changed through it")
+    return PalisadeError(f"{path}: {error.strerror}")
+
+
+@contextlib.contextmanager
+def opened_directory(path: str) -> Iterator[Optional[int]]:
+    """Give the descriptor of a directory reached without following any link; None where it does not exist."""
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise PalisadeError(f"{path}: expected an absolute path without '..'")
+    descriptor = os.open("/", _DIRECTORY)
+    walked = ""
+    try:
+        for part in (part for part in path.split("/") if part):
+            walked += f"/{part}"
+            try:
+                following = os.open(part, _DIRECTORY, dir_fd=descriptor)
+            except FileNotFoundError:
+                yield None
+                return
+            except OSError as error:
+                raise _refusal(walked, error) from error
+            os.close(descriptor)
+            descriptor = following
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _describe(found: Optional[os.stat_result]) -> Dict[str, object]:
+    if found is None:
+        return {"state": "absent"}
+    return {"owner": found.st_uid, "group": found.st_gid, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
+
+
+def _apply(descriptor: int, wanted: Attributes, uid: int, gid: int) -> None:
+    # The owner first: chown clears set-id bits, and a mode must never be wider for a wrong owner.
+    os.fchown(descriptor, uid, gid)
+    os.fchmod(descriptor, wanted.mode)
+
+
+def ensure_directory(path: str, wanted: Attributes, check: bool) -> Optional[Dict[str, object]]:
+    """Create or correct one directory. Return the difference {path, before, after}, or None without one."""
+    uid, gid = wanted.ids(check)
+    after = {"owner": uid, "group": gid, "mode": f"{wanted.mode:04o}"}
+    parent, name = os.path.split(path.rstrip("/"))
+    with opened_directory(parent) as above:
+        if above is None:
+            if check:
+                return {"path": path, "before": _describe(None), "after": after}
+            raise PalisadeError(f"{path}: the directory {parent} does not exist")
+        created = False
+        try:
+            descriptor = os.open(name, _DIRECTORY, dir_fd=above)
+        except FileNotFoundError:
+            if check:
+                return {"path": path, "before": _describe(None), "after": after}
+            os.mkdir(name, 0o700, dir_fd=above)
+            created = True
+            descriptor = os.open(name, _DIRECTORY, dir_fd=above)
+        except OSError as error:
+            raise _refusal(path, error) from error
+        try:
+            found = os.fstat(descriptor)
+            before = _describe(None if created else found)
+            if before == after:
+                return None
+            if not check:
+                _apply(descriptor, wanted, uid, gid)
+            return {"path": path, "before": before, "after": after}
+        finally:
+            os.close(descriptor)
+
+
+def read_file(above: int, name: str, path: str) -> "tuple[Optional[str], Optional[os.stat_result]]":
+    """Return text and attributes of a regular file in an opened directory; (None, None) where there is none."""
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=above)
+    except FileNotFoundError:
+        return None, None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PalisadeError(f"{path}: expected a file, found a symbolic link; nothing was changed") from error
+        raise PalisadeError(f"{path}: {error.strerror}") from error
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
+        return file.read(), found
+
+
+def replace_file(above: int, name: str, content: str, wanted: Attributes, uid: int, gid: int) -> None:
+    """Put a new file in the place of an old one in one step, never half written and never wider than wanted."""
+    temporary = f".{name}.{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=above)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(content)
+            file.flush()
+            _apply(file.fileno(), wanted, uid, gid)
+            os.fsync(file.fileno())
+        os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=above)
+        raise
+
+
+def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check: bool) -> Optional[Dict[str, object]]:
+    """Create or correct one file. Return the difference as ensure_directory does; a secret's text is left out."""
+    uid, gid = wanted.ids(check)
+    parent, name = os.path.split(path)
+    after = {"owner": uid, "group": gid, "mode": f"{wanted.mode:04o}"}
+    with opened_directory(parent) as above:
+        text, found = (None, None) if above is None else read_file(above, name, path)
+        before = _describe(found)
+        if text == content and before == after:
+            return None
+        if not check:
+            if above is None:
+                raise PalisadeError(f"{path}: the directory {parent} does not exist")
+            replace_file(above, name, content, wanted, uid, gid)
+    if secret:
+        before["content"], after["content"] = "(secret)", "(secret, changed)" if text != content else "(secret)"
+    else:
+        before["content"], after["content"] = text or "", content
+    return {"path": path, "before": before, "after": after}
+
+
+def remove(path: str, check: bool) -> Optional[Dict[str, object]]:
+    """Remove a file, a link or a whole tree without following links. Return the difference, None without one."""
+    parent, name = os.path.split(path.rstrip("/"))
+    with opened_directory(parent) as above:
+        if above is None:
+            return None
+        try:
+            found = os.stat(name, dir_fd=above, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        if not check:
+            if stat.S_ISDIR(found.st_mode):
+                # rmtree refuses a link as its top and walks by descriptor below it.
+                shutil.rmtree(f"/proc/self/fd/{above}/{name}")
+            else:
+                os.unlink(name, dir_fd=above)
+    return {"path": path, "before": {"state": "present"}, "after": {"state": "absent"}}
+
+
+def switch_link(path: str, target: str, check: bool) -> Optional[Dict[str, object]]:
+    """Point a symbolic link at a target in one step. Return the difference, None without one."""
+    parent, name = os.path.split(path)
+    with opened_directory(parent) as above:
+        before: Optional[str] = None
+        if above is not None:
+            try:
+                before = os.readlink(name, dir_fd=above)
+            except FileNotFoundError:
+                before = None
+            except OSError as error:
+                raise PalisadeError(f"{path}: expected a symbolic link, found something else") from error
+        if before == target:
+            return None
+        if not check:
+            if above is None:
+                raise PalisadeError(f"{path}: the directory {parent} does not exist")
+            temporary = f".{name}.{secrets.token_hex(8)}"
+            os.symlink(target, temporary, dir_fd=above)
+            os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
+    return {"path": path, "before": {"target": before}, "after": {"target": target}}
+
+
+def diff_of(differences: List[Dict[str, object]]) -> Dict[str, str]:
+    """Return Ansible's diff of several differences as one text before and one after."""
+    sides: Dict[str, List[str]] = {"before": [], "after": []}
+    for difference in differences:
+        for side, lines in sides.items():
+            state = difference[side]
+            lines.append(f"{difference['path']}:")
+            if isinstance(state, dict):
+                for key, value in state.items():
+                    lines.append(f"  {key}: {value}" if "\n" not in str(value) else f"  {key}:")
+                    if "\n" in str(value):
+                        lines += [f"    {line}" for line in str(value).splitlines()]
+    return {side: "\n".join(lines) + "\n" if lines else "" for side, lines in sides.items()}

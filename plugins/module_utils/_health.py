@@ -1,0 +1,125 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the pools of a host run as their accounts and answer, asked from the host itself."""
+
+from __future__ import annotations
+
+import grp
+import http.client
+import os
+import pwd
+import time
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
+
+_INTERVAL = 0.2
+_LOG_LINES = 20
+# A pool that is starting answers these; 500 only for a moment, since a broken application answers it for ever.
+_STARTING = (502, 503, 504)
+_SECONDS_OF_500 = 3.0
+
+
+def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Wait until every pool runs as its account and answers its health check. Return {app, status} of each.
+
+    PalisadeError tells for each app that did not what came instead, with the end of its error log.
+    """
+    offsets = {pool["app"]: _size(pool["error_log"]) for pool in pools}
+    failures = _check_processes(layout, pools)
+    answers: Dict[str, int] = {}
+
+    def ask(pool: Mapping[str, Any]) -> None:
+        try:
+            answers[pool["app"]] = _answer(pool)
+        except PalisadeError as error:
+            failures[pool["app"]] = str(error)
+
+    in_parallel([pool for pool in pools if pool["app"] not in failures], ask, 8)
+    if failures:
+        told = (
+            f"app {pool['app']}: {failures[pool['app']]}{_tail(pool['error_log'], offsets[pool['app']])}"
+            for pool in pools
+            if pool["app"] in failures
+        )
+        raise PalisadeError("\n".join(told))
+    return [{"app": pool["app"], "status": answers[pool["app"]]} for pool in pools]
+
+
+def _check_processes(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+    """Return what is wrong with the processes of each pool that is not as declared after its timeout."""
+    started = time.monotonic()
+    declared = _apache.read_configuration(layout).pools
+    while True:
+        live = {str(pool["name"]): pool["processes"] for pool in live_pools(layout.binary, declared)}
+        problems = {pool["app"]: _problem(pool, live.get(pool["name"], [])) for pool in pools}
+        waiting = [pool for pool in pools if problems[pool["app"]] and time.monotonic() < started + pool["timeout"]]
+        if not waiting:
+            return {app: problem for app, problem in problems.items() if problem}
+        time.sleep(_INTERVAL)
+
+
+def _problem(pool: Mapping[str, Any], processes: Sequence[Mapping[str, Any]]) -> str:
+    if len(processes) < pool["processes"]:
+        return f"pool {pool['name']} has {len(processes)} processes, expected {pool['processes']}"
+    wanted = (pwd.getpwnam(pool["account"]).pw_uid, grp.getgrnam(pool["group"]).gr_gid)
+    for process in processes:
+        if (process["uid"], process["gid"]) != wanted:
+            return (
+                f"pool {pool['name']}: process {process['pid']} runs as {process['user']}:{process['group']}, "
+                f"expected {pool['account']}:{pool['group']}"
+            )
+    return ""
+
+
+def _answer(pool: Mapping[str, Any]) -> int:
+    started = time.monotonic()
+    while True:
+        elapsed = time.monotonic() - started
+        try:
+            status = _request(pool, max(1.0, pool["timeout"] - elapsed))
+        except (OSError, http.client.HTTPException) as error:
+            problem, passing = f"failed: {error or type(error).__name__}", True
+        else:
+            if status in pool["status"]:
+                return status
+            problem = f"answered {status}, expected {_ranges(pool['status'])} (health_check)"
+            passing = status in _STARTING or (status == 500 and elapsed < _SECONDS_OF_500)
+        if not passing or elapsed > pool["timeout"]:
+            raise PalisadeError(f"GET http://{pool['server_name']}{pool['path']} on this host {problem}")
+        time.sleep(_INTERVAL)
+
+
+def _request(pool: Mapping[str, Any], timeout: float) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
+    try:
+        connection.request("GET", pool["path"], headers={"Host": pool["server_name"], "User-Agent": "palisade"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _ranges(statuses: Sequence[int]) -> str:
+    if len(statuses) > 2 and list(statuses) == list(range(statuses[0], statuses[-1] + 1)):
+        return f"{statuses[0]} to {statuses[-1]}"
+    return " or ".join(str(status) for status in statuses)
+
+
+def _size(path: str) -> int:
+    return os.stat(path).st_size if os.path.exists(path) else 0
+
+
+def _tail(path: str, offset: int) -> str:
+    """Return the last lines that a log got since it had this size, or where it lies if it got none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as log:
+        log.seek(offset if offset <= _size(path) else 0)
+        lines = log.read().splitlines()[-_LOG_LINES:]
+    return "".join(["; its error log says:", *(f"\n    {line}" for line in lines)]) if lines else f"; see {path}"

@@ -1,0 +1,49 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Directories and files of all apps, brought to their owners and modes in one call."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
+    Attributes,
+    ensure_directory,
+    ensure_file,
+    remove,
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def _attributes(row: Mapping[str, Any]) -> Attributes:
+    mode = str(row["mode"])
+    try:
+        number = int(mode, 8)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 0o7777:
+        raise PalisadeError(f"{row['path']}: mode: expected an octal mode such as 0750, got {mode!r}")
+    if number & 0o002:
+        raise PalisadeError(f"{row['path']}: mode: {mode} would let every account of the host write")
+    return Attributes(str(row["owner"]), str(row["group"]), number)
+
+
+def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> List[Dict[str, object]]:
+    changes = [ensure_directory(row["path"], _attributes(row), check) for row in directories]
+    for row in files:
+        secret = row.get("secret_content") is not None
+        content = row["secret_content"] if secret else row["content"]
+        changes.append(ensure_file(row["path"], content, _attributes(row), secret, check))
+    changes += [remove(row["path"], check) for row in absent]
+    return [change for change in changes if change]
+
+
+def ensure_layout(directories: Rows, files: Rows, absent: Rows, check: bool) -> List[Dict[str, object]]:
+    """Create, correct and remove. Return the differences; PalisadeError before the first change where one is refused."""
+    # A look at everything first: a link planted at the last path must not leave the first ones changed.
+    planned = _pass(directories, files, absent, check=True)
+    return _pass(directories, files, absent, check=False) if planned and not check else planned

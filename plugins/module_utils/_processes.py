@@ -1,0 +1,148 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apache's processes as the kernel shows them; a daemon belongs to the pool whose socket it listens on."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import time
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+# <prefix>.<parent pid>.<generation or uUID>.<number of the WSGIDaemonProcess>.sock
+_SOCKET = re.compile(r"\.([0-9]+)\.(u?[0-9]+)\.([0-9]+)\.sock")
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def _stat_fields(pid: int) -> List[str]:
+    # The name in parentheses may hold spaces and parentheses itself.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def parent_pid(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(_stat_fields(pid)[1])
+
+
+def started_at(pid: int) -> float:
+    """Return when a process started, in seconds since the epoch, to a hundredth."""
+    # Not from btime in /proc/stat: that is cut to whole seconds.
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(_stat_fields(pid)[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
+def _pids() -> List[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _executable(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/exe").replace(" (deleted)", "")
+
+
+def apache_parent(binary: str) -> Optional[int]:
+    """Return the pid of the running Apache's parent process; None where there is none."""
+    binary = os.path.realpath(binary)
+    for pid in _pids():
+        try:
+            if _executable(pid) == binary and _executable(parent_pid(pid)) != binary:
+                return pid
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _unix_sockets() -> Dict[str, str]:
+    """Return the path of each bound unix socket by its inode."""
+    rows = (line.split(None, 7) for line in _read("/proc/net/unix").splitlines()[1:])
+    return {row[6]: row[7] for row in rows if len(row) == 8}
+
+
+def _pool_socket(pid: int, parent: int, sockets: Mapping[str, str]) -> Optional[Tuple[int, int]]:
+    """Return (generation, number) of the one pool socket that the process holds; -1 for a socket without generation."""
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        except FileNotFoundError:
+            continue
+        found = _SOCKET.search(sockets.get(target[8:-1], "")) if target.startswith("socket:[") else None
+        if found and int(found.group(1)) == parent:
+            generation = -1 if found.group(2).startswith("u") else int(found.group(2))
+            return generation, int(found.group(3))
+    return None
+
+
+def _name_of_uid(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _name_of_gid(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _describe(pid: int) -> Dict[str, Any]:
+    status = dict(line.split(":", 1) for line in _read(f"/proc/{pid}/status").splitlines() if ":" in line)
+    uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
+    return {
+        "pid": pid,
+        "uid": uid,
+        "gid": gid,
+        "user": _name_of_uid(uid),
+        "group": _name_of_gid(gid),
+        "groups": sorted(int(item) for item in status["Groups"].split()),
+        "umask": status.get("Umask", "").strip(),
+        "cwd": os.readlink(f"/proc/{pid}/cwd"),
+        "started": started_at(pid),
+    }
+
+
+def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Return the pools that are running, each with its processes of the newest generation.
+
+    declared is in Apache's order, which numbers the sockets. A pool that runs but is no longer declared, or
+    not at its place since the configuration changed on disk, has the name it shows in ps, or an empty one.
+    """
+    parent = apache_parent(binary)
+    if parent is None:
+        return []
+    sockets = _unix_sockets()
+    found: List[Tuple[int, int, str, Dict[str, Any]]] = []
+    for pid in _pids():
+        try:
+            socket = _pool_socket(pid, parent, sockets) if parent_pid(pid) == parent else None
+            if socket:
+                shown = _read(f"/proc/{pid}/cmdline").split("\0")[0]
+                found.append((*socket, shown, _describe(pid)))
+        except (FileNotFoundError, ProcessLookupError):
+            # It ended while it was read.
+            continue
+    newest = max((row[0] for row in found), default=0)
+    pools: Dict[str, Dict[str, Any]] = {}
+    for generation, number, shown, process in found:
+        if generation in (newest, -1):
+            name = _pool_name(number, shown, declared)
+            pools.setdefault(name, {"name": name, "processes": []})["processes"].append(process)
+    return sorted(pools.values(), key=lambda pool: str(pool["name"]))
+
+
+def _pool_name(number: int, shown: str, declared: Sequence[Mapping[str, Any]]) -> str:
+    # What ps shows is cut to the length of Apache's own name, so it can only confirm.
+    label = shown[len("(wsgi:") :].rstrip(" )") if shown.startswith("(wsgi:") else None
+    name = str(declared[number - 1]["name"]) if 0 < number <= len(declared) else ""
+    if label is None or (name and name.startswith(label)):
+        return name
+    alike = [str(pool["name"]) for pool in declared if str(pool["name"]).startswith(label)]
+    return alike[0] if len(alike) == 1 else label

@@ -1,0 +1,175 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Releases: fetched first, where a failure changes nothing; then built aside in their own place; then made current."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import grp
+import json
+import os
+import shutil
+import stat
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest, unpack
+
+Run = Callable[[Sequence[str]], str]
+
+# Where sources and wheels of a release wait until it is built; nothing serves from here.
+CACHE = "/var/cache/palisade-mod_wsgi"
+_COMPLETE = "release.json"
+
+
+def is_complete(directory: str, release: str) -> bool:
+    """Tell whether a release is built to its end: its description is the last file that is written."""
+    return os.path.isfile(os.path.join(directory, release, _COMPLETE))
+
+
+def _fetched(release: str) -> bool:
+    return os.path.isfile(os.path.join(CACHE, release, _COMPLETE))
+
+
+def missing(rows: Sequence[Mapping[str, str]]) -> List[str]:
+    """Return the apps whose release is neither built nor fetched on this host."""
+    return [
+        row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not _fetched(row["release"])
+    ]
+
+
+def in_parallel(rows: Sequence[Any], work: Callable[[Any], None], bound: int) -> None:
+    """Do the work for all rows, some at a time; the first error is raised after the others have ended."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=bound) as pool:
+        jobs = [pool.submit(work, row) for row in rows]
+    for job in jobs:
+        job.result()
+
+
+def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run, bound: int) -> None:
+    """Bring sources and wheels of these releases into the cache. On failure the cache is as it was."""
+    had_cache = os.path.isdir(CACHE)
+    os.makedirs(CACHE, mode=0o700, exist_ok=True)
+    os.chmod(CACHE, 0o700)
+
+    def work(row: Mapping[str, str]) -> None:
+        place = os.path.join(CACHE, row["release"])
+        shutil.rmtree(place, ignore_errors=True)
+        code = os.path.join(place, "code")
+        unpack(archive, row["app"], code)
+        if tree_digest(code, f"app {row['app']}") != row["digest"]:
+            raise PalisadeError(f"app {row['app']}: the source that arrived is not the source that was sent")
+        if row["requirements"]:
+            _download(row, code, os.path.join(place, "wheels"), python, run)
+        with open(os.path.join(place, _COMPLETE), "w", encoding="utf-8") as file:
+            json.dump({"app": row["app"]}, file)
+
+    try:
+        in_parallel(rows, work, bound)
+    except BaseException:
+        for row in rows:
+            shutil.rmtree(os.path.join(CACHE, row["release"]), ignore_errors=True)
+        if not had_cache:
+            shutil.rmtree(CACHE, ignore_errors=True)
+        raise
+
+
+def _pip(python: str, *arguments: str) -> List[str]:
+    # Isolated from a sitecustomize or user site; pip's own configuration and environment still count.
+    return [python, "-I", "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments]
+
+
+def _download(row: Mapping[str, str], code: str, wheels: str, python: str, run: Run) -> None:
+    requirements = os.path.join(code, row["requirements"])
+    try:
+        # Wheels only: building a source distribution would run its code as root.
+        run(_pip(python, "download", "--quiet", "--only-binary", ":all:", "--dest", wheels, "--requirement", requirements))
+    except PalisadeError as error:
+        raise PalisadeError(
+            f"app {row['app']}: {row['requirements']} cannot be installed from wheels for {python}; "
+            f"nothing was changed: {error}"
+        ) from error
+
+
+def build(row: Mapping[str, str], python: str, run: Run) -> None:
+    """Build one release from the cache at its final path. On failure it is removed again."""
+    place = os.path.join(row["directory"], row["release"])
+    cached = os.path.join(CACHE, row["release"])
+    try:
+        # What a killed build left behind has no description.
+        shutil.rmtree(place, ignore_errors=True)
+        os.mkdir(place, 0o700)
+        code, venv = os.path.join(place, "code"), os.path.join(place, "venv")
+        shutil.copytree(os.path.join(cached, "code"), code, symlinks=True)
+        run([python, "-I", "-m", "venv", "--without-pip", venv])
+        if row["requirements"]:
+            _install(row, cached, code, venv, python, run)
+        # By the system's interpreter: the venv's own would run .pth files of packages as root.
+        run([python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place])
+        _hand_over(place, row["group"])
+        description = {"app": row["app"], "release": row["release"], "python": python}
+        with open(os.path.join(place, _COMPLETE), "w", encoding="utf-8") as file:
+            json.dump(description, file)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    shutil.rmtree(cached, ignore_errors=True)
+
+
+def _install(row: Mapping[str, str], cached: str, code: str, venv: str, python: str, run: Run) -> None:
+    wheels = os.path.join(cached, "wheels")
+    requirements = os.path.join(code, row["requirements"])
+    try:
+        run(
+            _pip(
+                python,
+                *("--python", os.path.join(venv, "bin", "python")),
+                *("install", "--quiet", "--no-compile", "--only-binary", ":all:"),
+                *("--no-index", "--find-links", wheels, "--requirement", requirements),
+            )
+        )
+    except PalisadeError as error:
+        raise PalisadeError(f"app {row['app']}: {row['requirements']} could not be installed: {error}") from error
+
+
+def _hand_over(place: str, group: str) -> None:
+    """Make the release root's, readable for the app's group, writable for nobody else, closed to others."""
+    gid = grp.getgrnam(group).gr_gid
+    for directory, names, files in os.walk(place):
+        for path in (directory, *(os.path.join(directory, name) for name in (*names, *files))):
+            found = os.lstat(path)
+            os.lchown(path, 0, gid)
+            if not stat.S_ISLNK(found.st_mode):
+                executable = stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_IXUSR
+                os.chmod(path, 0o750 if executable else 0o640)
+
+
+def ensure_releases(
+    rows: Sequence[Mapping[str, str]], python: str, run: Run, bound: int, check: bool
+) -> List[Dict[str, Any]]:
+    """Build what is missing and point every app's `current` at its release. Return the differences."""
+    wanted = [row for row in rows if not is_complete(row["directory"], row["release"])]
+    if wanted and not check:
+        for row in wanted:
+            with opened_directory(row["directory"]) as descriptor:
+                if descriptor is None:
+                    raise PalisadeError(f"app {row['app']}: the directory {row['directory']} does not exist")
+        in_parallel(wanted, lambda row: build(row, python, run), bound)
+        _drop_empty_cache()
+    differences: List[Dict[str, Any]] = []
+    for row in rows:
+        changed: Optional[Dict[str, Any]] = switch_link(row["current"], f"releases/{row['release']}", check)
+        if changed:
+            differences.append(changed)
+    return differences
+
+
+def _drop_empty_cache() -> None:
+    try:
+        os.rmdir(CACHE)
+    except OSError:
+        # Another play's releases wait in it.
+        pass

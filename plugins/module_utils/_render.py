@@ -1,0 +1,116 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that an app consists of on its host, as text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Mapping, Optional
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
+
+_NOTICE = "# Managed by palisade.mod_wsgi: a change made here is lost."
+# What a later play, perhaps another repository's, reads back of the apps on a host.
+RECORD = "# palisade.mod_wsgi: "
+
+
+def record(**fields: Any) -> str:
+    """Return the comment that keeps these fields in a managed file."""
+    return RECORD + json.dumps(fields, sort_keys=True)
+
+
+def read_record(text: str) -> Dict[str, Any]:
+    """Return the fields that record() put into the text; empty where there are none."""
+    for line in text.splitlines():
+        if line.startswith(RECORD):
+            try:
+                fields = json.loads(line[len(RECORD) :])
+            except ValueError:
+                continue
+            if isinstance(fields, dict):
+                return fields
+    return {}
+
+
+def sysusers(app: App, owner: str) -> str:
+    """Return the sysusers.d(5) file of an app's service account."""
+    lines = [_NOTICE, record(name=app.name, owner=owner, account=app.account, group=app.group)]
+    identity = "-"
+    if app.group != app.account:
+        lines.append(f"g {app.group} -")
+        identity = f"-:{app.group}"
+    lines.append(f'u {app.account} {identity} "WSGI application {app.name}" {app.home} /usr/sbin/nologin')
+    return "\n".join(lines) + "\n"
+
+
+def entry_file(app: App) -> str:
+    """Return the WSGI entry file: the environment if there is one, then only an import."""
+    lines = [_NOTICE]
+    if app.environment:
+        lines += [
+            "import json",
+            "import os",
+            "",
+            f"with open({app.environment_file!r}, encoding='utf-8') as environment:",
+            "    os.environ.update(json.load(environment))",
+            "",
+        ]
+    alias = "" if app.callable == "application" else " as application"
+    lines.append(f"from {app.module} import {app.callable}{alias}")
+    return "\n".join(lines) + "\n"
+
+
+def environment_file(app: App) -> str:
+    """Return the app's environment as JSON, which no value can break out of."""
+    return json.dumps(dict(app.environment), indent=2, sort_keys=True) + "\n"
+
+
+def daemon_options(app: App) -> Dict[str, Any]:
+    """Return every WSGIDaemonProcess option of the app's pool."""
+    return {
+        **app.daemon_options,
+        "name": app.name,
+        "user": app.account,
+        "group": app.group,
+        "home": f"{app.current}/code",
+        "python-home": f"{app.current}/venv",
+        "display-name": "%{GROUP}",
+        "script-user": "root",
+    }
+
+
+def site_file(app: App, mod_wsgi_version: Optional[str], layout: Mapping[str, str]) -> str:
+    """Return the app's virtual host with its pool in it, so that no other host name reaches the pool."""
+    logs = layout["log_directory"]
+    names = [f"    ServerName {app.server_names[0]}"]
+    names += [f"    ServerAlias {name}" for name in app.server_names[1:]]
+    lines = [
+        _NOTICE,
+        record(name=app.name, server_names=list(app.server_names), mount=app.mount),
+        "<VirtualHost *:80>",
+        *names,
+        f"    ErrorLog {logs}/wsgi-{app.name}-error.log",
+        f"    CustomLog {logs}/wsgi-{app.name}-access.log combined",
+        "",
+        f"    {daemon_process(daemon_options(app), mod_wsgi_version)}",
+        f"    WSGIProcessGroup {app.name}",
+        "    WSGIApplicationGroup %{GLOBAL}",
+        f"    WSGIRestrictProcess {app.name}",
+        f"    WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
+        f"    WSGIScriptAlias {quote(app.mount, f'app {app.name}: mount')} {app.entry_file}",
+        "",
+        f"    <Directory {app.entry_directory}>",
+        "        AllowOverride None",
+        "        Options None",
+        "        Require all denied",
+        "        <Files wsgi.py>",
+        "            Require all granted",
+        "        </Files>",
+        "    </Directory>",
+        "</VirtualHost>",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,111 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Everything that the collection knows of a host before it changes anything, read from the host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any, Dict, List
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import NO_LOGIN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_record
+
+
+def _records(directory: str) -> List[Dict[str, Any]]:
+    found: List[Dict[str, Any]] = []
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return found
+    for name in names:
+        if "palisade-" in name:
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
+                fields = read_record(file.read())
+            if fields.get("name"):
+                found.append(fields)
+    return found
+
+
+def managed_apps(layout: ApacheLayout) -> List[Dict[str, Any]]:
+    """Return the apps that plays put on this host: list, account and group, and names and mount while they are served."""
+    sites = {row["name"]: row for row in _records(layout.site_files)}
+    apps = []
+    for row in _records(SYSUSERS_DIRECTORY):
+        site = sites.get(row["name"], {})
+        apps.append({**row, "server_names": site.get("server_names", []), "mount": site.get("mount", "")})
+    return apps
+
+
+def _accounts() -> Dict[str, Dict[str, Any]]:
+    accounts: Dict[str, Dict[str, Any]] = {}
+    with open("/etc/passwd", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            fields = line.rstrip("\n").split(":")
+            if len(fields) == 7 and fields[2].isdigit():
+                uid, shell = int(fields[2]), fields[6]
+                service = 100 <= uid < 1000 and shell in NO_LOGIN
+                accounts[fields[0]] = {"uid": uid, "shell": shell, "home": fields[5], "service": service}
+    return accounts
+
+
+def _occupied() -> List[str]:
+    paths: List[str] = []
+    for directory in ("/var/lib", "/var/www"):
+        if os.path.isdir(directory):
+            paths += [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+    return paths
+
+
+def _default_site(layout: ApacheLayout) -> str:
+    """Return the link of the packaged default site if it is live and as packaged; else it is somebody's site."""
+    link, file = f"{layout.site_links}/000-default.conf", f"{layout.site_files}/000-default.conf"
+    if layout.family != "Debian" or not os.path.islink(link) or os.path.realpath(link) != file:
+        return ""
+    try:
+        packaged = run(["dpkg-query", "--show", "--showformat", "${Conffiles}", layout.unit])
+        with open(file, "rb") as content:
+            digest = hashlib.md5(content.read()).hexdigest()  # noqa: S324  (dpkg's own record is MD5)
+    except (OSError, PalisadeError):
+        return ""
+    return link if [file, digest] in (line.split() for line in packaged.splitlines()) else ""
+
+
+def server_info(python: str) -> Dict[str, Any]:
+    """Return the facts documented in wsgi_server_info; a host without Apache has null for apache and mod_wsgi."""
+    layout = host_layout()
+    facts: Dict[str, Any] = {
+        "layout": layout.as_dict(),
+        "apache": None,
+        "mod_wsgi": None,
+        "python": _apache.interpreter_facts(python),
+        "pools_declared": [],
+        "pools_live": [],
+        "apps": managed_apps(layout),
+        "accounts": _accounts(),
+        "occupied": _occupied(),
+        "default_site": "",
+    }
+    if not os.path.exists(layout.binary):
+        return facts
+    configuration = _apache.read_configuration(layout)
+    facts["apache"] = {
+        "version": _apache.version(layout),
+        "mpm": _apache.mpm_of(configuration.modules),
+        "modules": configuration.modules,
+        "configuration_error": configuration.error,
+        "pid": apache_parent(layout.binary),
+    }
+    facts["default_site"] = _default_site(layout)
+    facts["mod_wsgi"] = _apache.enabled_mod_wsgi(layout)
+    facts["pools_declared"] = configuration.pools
+    facts["pools_live"] = live_pools(layout.binary, configuration.pools)
+    return facts

@@ -1,0 +1,252 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apache's configuration as a transaction: checked whole aside, swapped in, reloaded, and put back on failure."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
+
+Run = Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True)
+class ConfigurationFile:
+    """One file of Apache's configuration and the link that makes it live, or a link to a target of its own.
+
+    Without content and target, path and link are removed.
+    """
+
+    path: str
+    content: Optional[str] = None
+    target: str = ""
+    link: str = ""
+    app: str = ""
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class _State:
+    """What stands at a path: None, a file's text or a link's target."""
+
+    kind: str = ""
+    value: str = ""
+
+
+def _state(path: str) -> _State:
+    if os.path.islink(path):
+        return _State("link", os.readlink(path))
+    if not os.path.lexists(path):
+        return _State()
+    if not os.path.isfile(path):
+        raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return _State("file", file.read())
+
+
+def _put(path: str, state: _State) -> None:
+    """Bring a path into a state in one step, owned by root and readable for all, as Apache's own files are."""
+    if not state.kind:
+        if os.path.lexists(path):
+            os.unlink(path)
+        return
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    temporary = tempfile.mktemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
+    if state.kind == "link":
+        os.symlink(state.value, temporary)
+    else:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", **_TEXT) as file:
+            file.write(state.value)
+            os.fchmod(file.fileno(), 0o644)
+            file.flush()
+            os.fsync(file.fileno())
+    os.rename(temporary, path)
+
+
+_TEXT: Dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+
+
+def _wanted(files: Sequence[ConfigurationFile]) -> Dict[str, _State]:
+    wanted: Dict[str, _State] = {}
+    for file in files:
+        if file.target:
+            wanted[file.path] = _State("link", file.target)
+            continue
+        wanted[file.path] = _State() if file.content is None else _State("file", file.content)
+        if file.link:
+            target = os.path.relpath(file.path, os.path.dirname(file.link))
+            wanted[file.link] = _State() if file.content is None else _State("link", target)
+    return wanted
+
+
+class Transaction:
+    """The set of files that differ from what is wanted, and the way there and back."""
+
+    def __init__(self, layout: ApacheLayout, files: Sequence[ConfigurationFile]) -> None:
+        self.layout = layout
+        self.files = files
+        for file in files:
+            for path in filter(None, (file.path, file.link)):
+                if not path.startswith(layout.root + "/") or ".." in path.split("/"):
+                    raise PalisadeError(f"{path}: expected a path inside {layout.root}")
+        wanted = _wanted(files)
+        self.before = {path: _state(path) for path in wanted}
+        self.after = {path: state for path, state in wanted.items() if self.before[path] != state}
+        self.needs_restart = any(file.restart and {file.path, file.link} & self.after.keys() for file in files)
+
+    def differences(self) -> List[Dict[str, Any]]:
+        """Return {path, before, after} of every path that is not as wanted."""
+
+        def shown(state: _State) -> Dict[str, str]:
+            return {state.kind: state.value} if state.kind else {"state": "absent"}
+
+        return [
+            {"path": path, "before": shown(self.before[path]), "after": shown(state)}
+            for path, state in self.after.items()
+        ]
+
+    def check_aside(self) -> None:
+        """Let Apache check a copy of its whole configuration with the change in it; PalisadeError if it refuses."""
+        if not os.path.exists(self.layout.binary):
+            return
+        with tempfile.TemporaryDirectory(prefix="palisade-") as directory:
+            copy = os.path.join(directory, "root")
+            shutil.copytree(self.layout.root, copy, symlinks=True)
+            for path, state in self.after.items():
+                _put(copy + path[len(self.layout.root) :], state)
+            self._point_server_root(copy)
+            complaint = _apache.check(self.layout, copy)
+        if complaint:
+            raise PalisadeError(self._explain(complaint.replace(copy, self.layout.root)) + "; nothing was changed")
+
+    def _point_server_root(self, copy: str) -> None:
+        # Where the main file names its ServerRoot, -d alone would read the live tree.
+        main_file = copy + self.layout.main_file[len(self.layout.root) :]
+        with open(main_file, **_TEXT) as file:
+            text = file.read()
+        moved = re.sub(r"(?mi)^(\s*ServerRoot\s+).*$", lambda found: f'{found.group(1)}"{copy}"', text)
+        if moved != text:
+            with open(main_file, "w", **_TEXT) as file:
+                file.write(moved)
+
+    def _explain(self, complaint: str) -> str:
+        """Name the app and the file beside Apache's message."""
+        suspects = [file for file in self.files if file.path in complaint or (file.link and file.link in complaint)]
+        if not suspects:
+            # AH00543 and its like name an account, and no file.
+            quoted = re.findall(r"bad (?:user|group) name (\S+)", complaint)
+            suspects = [file for file in self.files if any(f"={name}" in (file.content or "") for name in quoted)]
+        where = "".join(f"app {file.app}: {file.path}: " if file.app else f"{file.path}: " for file in suspects[:1])
+        return f"{where}Apache refuses the configuration: {complaint}"
+
+    def swap_in(self) -> None:
+        """Put every file in its place; files before the links that make them live."""
+        for path in sorted(self.after, key=lambda path: self.after[path].kind == "link"):
+            _put(path, self.after[path])
+
+    def put_back(self) -> None:
+        """Undo swap_in."""
+        for path in self.after:
+            _put(path, self.before[path])
+
+
+def _service_command(layout: ApacheLayout, action: str) -> List[str]:
+    if os.path.isdir("/run/systemd/system"):
+        return ["systemctl", action, layout.unit]
+    # No systemd, as in an image build or a plain container.
+    return [layout.control, "graceful" if action == "reload" else "restart"]
+
+
+def reload_server(layout: ApacheLayout, run: Run, restart: bool) -> bool:
+    """Reload, or restart, Apache if it runs. Return whether it did."""
+    if apache_parent(layout.binary) is None:
+        return False
+    run(_service_command(layout, "restart" if restart else "reload"))
+    return True
+
+
+def stale_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> List[str]:
+    """Return the pools with a process older than something that it loads: a change that no reload followed."""
+    if not pools or apache_parent(layout.binary) is None:
+        return []
+    declared = _apache.read_configuration(layout).pools
+    live = {str(pool["name"]): pool["processes"] for pool in live_pools(layout.binary, declared)}
+    stale: Set[str] = set()
+    for pool in pools:
+        changes = [os.lstat(path).st_ctime for path in pool["loads"] if os.path.lexists(path)]
+        processes = live.get(str(pool["name"]), [])
+        if not processes or min(process["started"] for process in processes) < max(changes, default=0.0):
+            stale.add(str(pool["name"]))
+    return sorted(stale)
+
+
+def apply(
+    layout: ApacheLayout,
+    files: Sequence[ConfigurationFile],
+    pools: Sequence[Mapping[str, Any]],
+    run: Run,
+    check: bool,
+) -> Dict[str, Any]:
+    """Bring the files into Apache's configuration. Return {differences, reload, stale}.
+
+    On failure the files are as they were, Apache runs with them, and PalisadeError names app, file and Apache's message.
+    """
+    transaction = Transaction(layout, files)
+    stale = stale_pools(layout, pools)
+    result = {"differences": transaction.differences(), "stale": stale, "reload": "none"}
+    if not transaction.after and not stale:
+        return result
+    action = "restart" if transaction.needs_restart else "reload"
+    if transaction.after and not (check and _incomplete(files)):
+        transaction.check_aside()
+    if check:
+        return {**result, "reload": action}
+    transaction.swap_in()
+    try:
+        # The copy was valid, so a refusal now comes from a path that names the live tree.
+        complaint = _apache.check(layout) if os.path.exists(layout.binary) else ""
+        if complaint:
+            raise PalisadeError(transaction._explain(complaint))
+        done = reload_server(layout, run, transaction.needs_restart)
+        if done:
+            _wait_until_running(layout)
+    except Exception as error:
+        transaction.put_back()
+        if apache_parent(layout.binary) is not None or transaction.needs_restart:
+            # The first error is the one to tell.
+            with contextlib.suppress(PalisadeError):
+                run(_service_command(layout, action))
+        raise PalisadeError(f"{error}; the configuration of before was put back") from error
+    return {**result, "reload": action if done else "none"}
+
+
+def _incomplete(files: Sequence[ConfigurationFile]) -> bool:
+    """Tell whether a file names an account that this check run has not made, so that Apache could not judge it."""
+    known = {entry.pw_name for entry in pwd.getpwall()} | {entry.gr_name for entry in grp.getgrall()}
+    for file in files:
+        if not set(re.findall(r" (?:user|group)=(\S+)", file.content or "")) <= known:
+            return True
+    return False
+
+
+def _wait_until_running(layout: ApacheLayout, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while apache_parent(layout.binary) is None:
+        if time.monotonic() > deadline:
+            raise PalisadeError("Apache does not run after the reload")
+        time.sleep(0.1)

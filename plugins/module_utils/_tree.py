@@ -1,0 +1,106 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A directory of source code: what counts of it, its digest, and the archive it travels in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+from typing import Iterator, List, Tuple
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+_LEFT_OUT = frozenset((".git", ".hg", ".svn", "__pycache__"))
+
+
+def _entries(root: str, subject: str) -> Iterator[Tuple[str, os.stat_result]]:
+    """Yield (relative path, lstat) of everything that belongs to the source, in a fixed order."""
+
+    def walk(relative: str) -> Iterator[Tuple[str, os.stat_result]]:
+        for entry in sorted(os.scandir(os.path.join(root, relative)), key=lambda entry: entry.name):
+            if entry.name in _LEFT_OUT or entry.name.endswith(".pyc"):
+                continue
+            path = os.path.join(relative, entry.name)
+            found = entry.stat(follow_symlinks=False)
+            yield path, found
+            if stat.S_ISDIR(found.st_mode):
+                yield from walk(path)
+            elif stat.S_ISLNK(found.st_mode):
+                _check_link(root, path, subject)
+            elif not stat.S_ISREG(found.st_mode):
+                raise PalisadeError(f"{subject}: {path}: expected a file, a directory or a link")
+
+    return walk("")
+
+
+def _check_link(root: str, path: str, subject: str) -> None:
+    target = os.readlink(os.path.join(root, path))
+    inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    if target.startswith("/") or inside == ".." or inside.startswith("../"):
+        raise PalisadeError(f"{subject}: {path}: a link to {target!r} leaves the source")
+
+
+def tree_digest(root: str, subject: str) -> str:
+    """Return the SHA-256 of names, kinds, execute bits and contents: equal on every host for equal sources."""
+    total = hashlib.sha256()
+    for path, found in _entries(root, subject):
+        full = os.path.join(root, path)
+        if stat.S_ISDIR(found.st_mode):
+            kind, content = "directory", ""
+        elif stat.S_ISLNK(found.st_mode):
+            kind, content = "link", os.readlink(full)
+        else:
+            kind = "program" if found.st_mode & stat.S_IXUSR else "file"
+            content = file_digest(full)
+        total.update(repr((path, kind, content)).encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """Return the SHA-256 of a file's content."""
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            content.update(block)
+    return content.hexdigest()
+
+
+def pack(trees: List[Tuple[str, str]], archive: str) -> None:
+    """Write the (name, directory) trees into one compressed archive, each below its name."""
+
+    def neutral(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mode = 0o755 if member.isdir() or member.mode & stat.S_IXUSR else 0o644
+        return member
+
+    with tarfile.open(archive, "w:gz", compresslevel=3) as tar:
+        for name, root in trees:
+            tar.add(root, name, recursive=False, filter=neutral)
+            for path, _found in _entries(root, name):
+                tar.add(os.path.join(root, path), f"{name}/{path}", recursive=False, filter=neutral)
+
+
+def unpack(archive: str, name: str, directory: str) -> None:
+    """Extract one of the packed trees into a directory that does not exist yet."""
+    os.makedirs(directory, mode=0o700)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            first, _slash, path = member.name.partition("/")
+            if first != name or not path:
+                continue
+            full = os.path.join(directory, path)
+            if member.isdir():
+                os.mkdir(full, 0o755)
+            elif member.issym():
+                os.symlink(member.linkname, full)
+            elif member.isreg():
+                source = tar.extractfile(member)
+                with open(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+                    for block in iter(lambda: source.read(1 << 20) if source else b"", b""):
+                        file.write(block)
+                    os.fchmod(file.fileno(), member.mode)

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_account
+short_description: Service accounts of WSGI applications, by systemd-sysusers
+version_added: 0.1.0
+description:
+  - Declares each account in C(/etc/sysusers.d) and lets systemd-sysusers create it, locked and without a shell.
+  - Repairs what happened to an account since, and reports it. That is a shell, a usable password, a membership in another
+    group, another home, another primary group, or members in the app's group.
+  - Refuses an account that a person or another service uses.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Says what would be created, repaired or removed.
+    support: full
+  diff_mode:
+    description: Shows each difference of each account.
+    support: full
+options:
+  accounts:
+    description: The accounts.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      app: {description: App that the account is for., type: str, required: true}
+      name: {description: Name of the account., type: str, required: true}
+      group: {description: Name of its primary group., type: str, required: true}
+      home: {description: Home directory in passwd; not created here., type: path}
+      sysusers: {description: Content of its sysusers.d file., type: str}
+  state:
+    description:
+      - V(absent) removes the accounts, once the last of their processes has ended.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Create an account
+  palisade.mod_wsgi.wsgi_account:
+    accounts:
+      - app: public
+        name: public-app
+        group: public-app
+        home: /var/lib/public-app
+        sysusers: |
+          u public-app - "WSGI application public" /var/lib/public-app /usr/sbin/nologin
+"""
+
+RETURN = r"""
+changes:
+  description: What was created, repaired or removed.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{path: account public-app, before: {state: "shell: /bin/bash"}, after: {state: "shell: /usr/sbin/nologin"}}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import ensure_accounts, remove_accounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+
+
+def main() -> None:
+    row = {
+        "app": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True},
+        "group": {"type": "str", "required": True},
+        "home": {"type": "path"},
+        "sysusers": {"type": "str"},
+    }
+    module = AnsibleModule(
+        {
+            "accounts": {"type": "list", "elements": "dict", "required": True, "options": row},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    bring = ensure_accounts if module.params["state"] == "present" else remove_accounts
+    try:
+        changes = bring(module.params["accounts"], run, module.check_mode)
+        module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

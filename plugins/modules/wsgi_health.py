@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_health
+short_description: Check that WSGI applications run as their accounts and answer
+version_added: 0.1.0
+description:
+  - Waits until every pool has its processes under its account, then requests each app from the host itself.
+  - A failure names the app, what came, what was expected and the end of the app's error log.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Does nothing in check mode, since the change that it would check has not been made.
+    support: full
+options:
+  pools:
+    description: The pools and their health checks.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      app: {description: Name of the app., type: str, required: true}
+      name: {description: Name of its pool., type: str, required: true}
+      account: {description: Account that its processes are to have., type: str, required: true}
+      group: {description: Group that they are to have., type: str, required: true}
+      processes: {description: Number of processes., type: int, required: true}
+      server_name: {description: Host name to request., type: str, required: true}
+      path: {description: URL path to request., type: str, default: /}
+      status: {description: HTTP statuses that are well., type: list, elements: int, required: true}
+      timeout: {description: Seconds to wait., type: int, default: 30}
+      error_log: {description: Log to quote from., type: path, required: true}
+"""
+
+EXAMPLES = r"""
+- name: See that an app answers
+  palisade.mod_wsgi.wsgi_health:
+    pools:
+      - app: public
+        name: public
+        account: public-app
+        group: public-app
+        processes: 2
+        server_name: www.example.com
+        status: [200]
+        error_log: /var/log/apache2/wsgi-public-error.log
+"""
+
+RETURN = r"""
+answers:
+  description: The status that each app answered.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{app: public, status: 200}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._health import check_pools
+
+
+def main() -> None:
+    text = {"type": "str", "required": True}
+    pool = {
+        **{name: text for name in ("app", "name", "account", "group", "server_name")},
+        "processes": {"type": "int", "required": True},
+        "path": {"type": "str", "default": "/"},
+        "status": {"type": "list", "elements": "int", "required": True},
+        "timeout": {"type": "int", "default": 30},
+        "error_log": {"type": "path", "required": True},
+    }
+    module = AnsibleModule(
+        {"pools": {"type": "list", "elements": "dict", "required": True, "options": pool}}, supports_check_mode=True
+    )
+    try:
+        answers = [] if module.check_mode else check_pools(host_layout(), module.params["pools"])
+        module.exit_json(changed=False, answers=answers)
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

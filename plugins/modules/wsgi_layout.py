@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_layout
+short_description: Directories and files of WSGI applications, with owners and modes
+version_added: 0.1.0
+description:
+  - Brings any number of directories and files to their owner, group, mode and content in one call.
+  - Opens every directory on the way without following symbolic links and changes it through its descriptor, so that
+    a link planted by an application is refused and nothing outside is changed.
+  - Looks at everything before it changes anything.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Also before the accounts and the parent directories exist.
+    support: full
+  diff_mode:
+    description: Shows owner, group, mode and content, but never the content of a secret file.
+    support: full
+options:
+  directories:
+    description: Directories to have, parents before children.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: str, required: true}
+      owner: {description: Name of the owner., type: str, required: true}
+      group: {description: Name of the group., type: str, required: true}
+      mode: {description: Octal mode; never writable for all., type: str, required: true}
+  files:
+    description: Files to have.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: str, required: true}
+      owner: {description: Name of the owner., type: str, required: true}
+      group: {description: Name of the group., type: str, required: true}
+      mode: {description: Octal mode; never writable for all., type: str, required: true}
+      content: {description: Text of the file., type: str}
+      secret_content: {description: Text that is never shown., type: str}
+  absent:
+    description: Files, links and whole directories to remove.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: str, required: true}
+"""
+
+EXAMPLES = r"""
+- name: Give an app its data directory
+  palisade.mod_wsgi.wsgi_layout:
+    directories:
+      - {path: /var/lib/public-app, owner: root, group: public-app, mode: "0750"}
+      - {path: /var/lib/public-app/data, owner: public-app, group: public-app, mode: "0750"}
+"""
+
+RETURN = r"""
+paths:
+  description: Paths that were created, corrected or removed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import ensure_layout
+
+
+def main() -> None:
+    path = {"path": {"type": "str", "required": True}}
+    owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
+    file = {**owned, "content": {"type": "str"}, "secret_content": {"type": "str", "no_log": True}}
+    module = AnsibleModule(
+        {
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": file,
+                "mutually_exclusive": [("content", "secret_content")],
+                "required_one_of": [("content", "secret_content")],
+            },
+            "absent": {"type": "list", "elements": "dict", "default": [], "options": path},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        changes = ensure_layout(params["directories"], params["files"], params["absent"], module.check_mode)
+        module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_release
+short_description: Build releases of WSGI applications and make them current
+version_added: 0.1.0
+description:
+  - Builds each release that is missing from what M(palisade.mod_wsgi.wsgi_source) fetched, in a directory that
+    nothing serves, and then points the app's C(current) link at it in one step.
+  - A release has C(code), a virtual environment C(venv) of its own without pip, from wheels only, and compiled
+    bytecode. All of it is root's and readable for the app's group only.
+  - A build that fails or is killed is never taken for a release.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Says which links would move.
+    support: full
+  diff_mode:
+    description: Shows the target of each link before and after.
+    support: full
+options:
+  releases:
+    description: What M(palisade.mod_wsgi.wsgi_source) returned as RV(palisade.mod_wsgi.wsgi_source#module:releases).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      app: {description: Name of the app., type: str, required: true}
+      requirements: {description: Requirements file inside the source., type: str, default: ""}
+      directory: {description: Directory of the app's releases., type: path, required: true}
+      current: {description: Link to the release that is served., type: path, required: true}
+      group: {description: Group that may read the release., type: str, required: true}
+      release: {description: Name of the release., type: str, required: true}
+      source: {description: Not used here., type: path}
+      digest: {description: Not used here., type: str}
+  python:
+    description: Interpreter that the virtual environments are made with.
+    type: path
+    default: /usr/bin/python3
+  parallel:
+    description: Number of builds at a time.
+    type: int
+    default: 4
+"""
+
+EXAMPLES = r"""
+- name: Build and activate what was fetched
+  palisade.mod_wsgi.wsgi_release:
+    releases: "{{ source.releases }}"
+"""
+
+RETURN = r"""
+releases:
+  description: Name of the current release of each app.
+  type: dict
+  returned: always
+  sample: {public: 0f3b6c1a9d2e4f57}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import ensure_releases
+
+
+def main() -> None:
+    row = {
+        "app": {"type": "str", "required": True},
+        "requirements": {"type": "str", "default": ""},
+        "directory": {"type": "path", "required": True},
+        "current": {"type": "path", "required": True},
+        "group": {"type": "str", "required": True},
+        "release": {"type": "str", "required": True},
+        "source": {"type": "path"},
+        "digest": {"type": "str"},
+    }
+    module = AnsibleModule(
+        {
+            "releases": {"type": "list", "elements": "dict", "required": True, "options": row},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "parallel": {"type": "int", "default": 4},
+        },
+        supports_check_mode=True,
+    )
+    rows = module.params["releases"]
+    try:
+        changes = ensure_releases(rows, module.params["python"], run, module.params["parallel"], module.check_mode)
+        module.exit_json(
+            changed=bool(changes), diff=diff_of(changes), releases={row["app"]: row["release"] for row in rows}
+        )
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_server_info
+short_description: Facts about Apache, mod_wsgi and its daemon process groups on a host
+version_added: 0.1.0
+description:
+  - Reads what is installed, what Apache's configuration declares and what is running.
+  - mod_wsgi's version and Python come from its module file, so no server needs to run.
+  - A live process belongs to the pool whose socket it listens on, whatever it is called in C(ps).
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Changes nothing, so it runs fully in check mode, also on a host without Apache.
+    support: full
+options:
+  python:
+    description: Interpreter to report beside mod_wsgi's, the one that virtual environments are made with.
+    type: path
+    default: /usr/bin/python3
+"""
+
+EXAMPLES = r"""
+- name: Read the pools of a host
+  palisade.mod_wsgi.wsgi_server_info:
+  register: server
+
+- name: Show the accounts that they run as
+  ansible.builtin.debug:
+    msg: "{{ server.pools_live | map(attribute='processes') | flatten | map(attribute='user') | unique }}"
+"""
+
+RETURN = r"""
+layout:
+  description: Paths, account and unit of the distribution's Apache, installed or not.
+  type: dict
+  returned: always
+  sample: {family: Debian, root: /etc/apache2, user: www-data, unit: apache2}
+apache:
+  description: V(null) on a host without Apache.
+  type: dict
+  returned: always
+  contains:
+    version: {description: Apache's version., type: str, sample: 2.4.71}
+    mpm: {description: The multi-processing module., type: str, sample: event}
+    modules: {description: Loaded modules., type: list, elements: str}
+    configuration_error: {description: Apache's complaint about its configuration; empty if valid., type: str}
+    pid: {description: Process id of the running parent., type: int, sample: 120}
+mod_wsgi:
+  description: The mod_wsgi that Apache loads; V(null) without one.
+  type: dict
+  returned: always
+  contains:
+    version: {description: Version., type: str, sample: 5.0.2}
+    python: {description: The Python it is built for., type: str, sample: "3.13"}
+    module: {description: Its file., type: str, sample: /usr/lib/apache2/modules/mod_wsgi.so}
+python:
+  description: The interpreter of O(python); its version is empty where it does not run.
+  type: dict
+  returned: always
+  sample: {path: /usr/bin/python3, version: "3.13", implementation: cpython}
+pools_declared:
+  description: Every WSGIDaemonProcess of the configuration, in Apache's order.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name: {description: Name of the pool., type: str, sample: public}
+    options: {description: Its options as Apache reads them., type: dict}
+    file: {description: File that declares it., type: str}
+    line: {description: Line in that file., type: int}
+    server_name: {description: ServerName of its virtual host; empty at server level., type: str}
+pools_live:
+  description: Every pool with running processes.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name: {description: Name of the pool., type: str, sample: public}
+    processes:
+      description: Its processes.
+      type: list
+      elements: dict
+      contains:
+        pid: {description: Process id., type: int}
+        uid: {description: Effective user id., type: int}
+        gid: {description: Effective group id., type: int}
+        user: {description: Name of the user id., type: str, sample: public-app}
+        group: {description: Name of the group id., type: str, sample: public-app}
+        groups: {description: Supplementary group ids., type: list, elements: int}
+        umask: {description: Octal umask., type: str, sample: "0027"}
+        cwd: {description: Working directory., type: str}
+        started: {description: Start in seconds since the epoch., type: float}
+apps:
+  description: Apps that plays of this collection put on the host.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{name: public, owner: shop/ansible, account: public-app, group: public-app, server_names: [www.example.com], mount: /}]
+accounts:
+  description: Local accounts by name, and whether each could be a service account.
+  type: dict
+  returned: always
+default_site:
+  description: Link of the distribution's default site if it is live and nobody changed it; else empty.
+  type: str
+  returned: always
+  sample: /etc/apache2/sites-enabled/000-default.conf
+occupied:
+  description: What stands in C(/var/lib) and C(/var/www).
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import server_info
+
+
+def main() -> None:
+    module = AnsibleModule({"python": {"type": "path", "default": "/usr/bin/python3"}}, supports_check_mode=True)
+    try:
+        module.exit_json(changed=False, **server_info(module.params["python"]))
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

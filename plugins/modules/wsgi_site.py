@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_site
+short_description: Change Apache's configuration as one transaction
+version_added: 0.1.0
+description:
+  - Takes a set of files, lets Apache check a copy of its whole configuration with them in it, swaps them in, checks
+    again and reloads.
+  - On failure the old files are put back, Apache runs with them, and the error names the app, the file and Apache's
+    message.
+  - Also reloads where a pool in O(pools) runs since before a change of what it loads, for instance because an earlier
+    play was interrupted.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Checks the copy as well, where Apache and the accounts named in the files exist.
+    support: full
+  diff_mode:
+    description: Shows each file and link before and after.
+    support: full
+options:
+  files:
+    description: Files inside Apache's configuration.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path: {description: Absolute path., type: str, required: true}
+      content: {description: Text; without it and O(files[].target) the file and its link are removed., type: str}
+      target: {description: Makes O(files[].path) a symbolic link to this instead., type: str, default: ""}
+      link: {description: Symbolic link that makes the file live., type: str, default: ""}
+      app: {description: App that the file is for; named in errors., type: str, default: ""}
+      restart: {description: Whether a change needs a restart, as a loaded module does., type: bool, default: false}
+  pools:
+    description: Pools that must not be older than what they load.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: Name of the pool., type: str, required: true}
+      loads: {description: Paths that the pool reads when it starts., type: list, elements: str, required: true}
+"""
+
+EXAMPLES = r"""
+- name: Put a site in place
+  palisade.mod_wsgi.wsgi_site:
+    files:
+      - path: /etc/apache2/sites-available/status.conf
+        link: /etc/apache2/sites-enabled/status.conf
+        content: |
+          <VirtualHost *:80>
+              ServerName status.example.com
+          </VirtualHost>
+"""
+
+RETURN = r"""
+paths:
+  description: Files and links that changed.
+  type: list
+  elements: str
+  returned: always
+reload:
+  description: What Apache was told; V(none), V(reload) or V(restart).
+  type: str
+  returned: always
+stale:
+  description: Pools that were older than what they load.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, apply
+
+
+def main() -> None:
+    file = {
+        "path": {"type": "str", "required": True},
+        "content": {"type": "str"},
+        "target": {"type": "str", "default": ""},
+        "link": {"type": "str", "default": ""},
+        "app": {"type": "str", "default": ""},
+        "restart": {"type": "bool", "default": False},
+    }
+    pool = {
+        "name": {"type": "str", "required": True},
+        "loads": {"type": "list", "elements": "str", "required": True},
+    }
+    module = AnsibleModule(
+        {
+            "files": {"type": "list", "elements": "dict", "required": True, "options": file},
+            "pools": {"type": "list", "elements": "dict", "default": [], "options": pool},
+        },
+        supports_check_mode=True,
+    )
+    files = [ConfigurationFile(**row) for row in module.params["files"]]
+    try:
+        result = apply(host_layout(), files, module.params["pools"], run, module.check_mode)
+    except PalisadeError as error:
+        module.fail_json(msg=str(error))
+    changes = result["differences"]
+    module.exit_json(
+        changed=bool(changes or result["stale"]),
+        paths=[change["path"] for change in changes],
+        reload=result["reload"],
+        stale=result["stale"],
+        diff=diff_of(changes),
+    )
+
+
+if __name__ == "__main__":
+    main()
