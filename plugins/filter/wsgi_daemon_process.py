@@ -44,7 +44,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 

@@ -52,7 +52,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 

@@ -10,7 +10,8 @@ import grp
 import os
 import pwd
 import time
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY, sysusers_path
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -23,7 +24,7 @@ _ROOT_FILE = Attributes("root", "root", 0o644)
 _PROCESSES_END_WITHIN = 30
 
 
-def is_service_account(entry: "pwd.struct_passwd") -> bool:
+def is_service_account(entry: pwd.struct_passwd) -> bool:
     """Tell whether an account could be an application's: a system uid of its own and no login."""
     return 100 <= entry.pw_uid < 1000 and entry.pw_shell in NO_LOGIN
 
@@ -37,10 +38,10 @@ def _password_field(name: str) -> str:
     return "!"
 
 
-def _drift(row: Mapping[str, str]) -> List[Dict[str, Any]]:
+def _drift(row: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return what differs from a locked account without memberships, each with the command that mends it."""
     name, group = row["name"], row["group"]
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
 
     def differs(what: str, before: str, after: str, *command: str) -> None:
         found.append({"what": what, "before": before, "after": after, "command": list(command)})
@@ -81,7 +82,7 @@ def _group_exists(name: str) -> bool:
         return False
 
 
-def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> List[Dict[str, Any]]:
+def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> list[dict[str, Any]]:
     """Create or repair the accounts. Return the differences {path, before, after}."""
     for row in rows:
         if _exists(row["name"]):
@@ -93,8 +94,8 @@ def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) ->
                     f"(uid {entry.pw_uid}, shell {entry.pw_shell}); choose another account"
                 )
 
-    differences: List[Dict[str, Any]] = []
-    missing: List[str] = []
+    differences: list[dict[str, Any]] = []
+    missing: list[str] = []
     for row in rows:
         path = sysusers_path(row["name"])
         if not check:
@@ -113,14 +114,16 @@ def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) ->
             continue
         for drift in _drift(row):
             differences.append(
-                _account_difference(row["name"], f"{drift['what']}: {drift['before']}", f"{drift['what']}: {drift['after']}")
+                _account_difference(
+                    row["name"], f"{drift['what']}: {drift['before']}", f"{drift['what']}: {drift['after']}"
+                )
             )
             if not check:
                 run(drift["command"])
     return differences
 
 
-def _account_difference(name: str, before: str, after: str) -> Dict[str, Any]:
+def _account_difference(name: str, before: str, after: str) -> dict[str, Any]:
     return {"path": f"account {name}", "before": {"state": before}, "after": {"state": after}}
 
 
@@ -144,12 +147,12 @@ def _real_uid(pid: str) -> int:
     return -1
 
 
-def remove_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> List[Dict[str, Any]]:
+def remove_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> list[dict[str, Any]]:
     """Remove accounts whose apps are purged, after the last of their processes ended. Return the differences.
 
     The sysusers.d file stays: it is what the host knows of the app, and so it is the last thing to be removed.
     """
-    differences: List[Dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for row in rows:
         name, group = row["name"], row["group"]
         if _exists(name):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_options
@@ -28,11 +29,11 @@ class Configuration:
     """What Apache itself read: loaded modules and declared pools, or why it refuses its configuration."""
 
     error: str = ""
-    modules: List[str] = field(default_factory=list)
-    pools: List[Dict[str, Any]] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    pools: list[dict[str, Any]] = field(default_factory=list)
 
 
-def environment_of(layout: ApacheLayout) -> Dict[str, str]:
+def environment_of(layout: ApacheLayout) -> dict[str, str]:
     """Return the environment that the distribution starts Apache with."""
     plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
     if not layout.envvars or not os.path.exists(layout.envvars):
@@ -45,13 +46,15 @@ def environment_of(layout: ApacheLayout) -> Dict[str, str]:
     return {key: value for key, _equals, value in pairs} or plain
 
 
-def check(layout: ApacheLayout, server_root: Optional[str] = None) -> str:
+def check(layout: ApacheLayout, server_root: str | None = None) -> str:
     """Return Apache's complaint about its configuration, or about a copy of it; empty where it is valid."""
     result = _apache(layout, ["-t"], server_root)
     return "" if result.returncode == 0 else result.stderr.strip() or result.stdout.strip() or "Apache's check failed"
 
 
-def _apache(layout: ApacheLayout, arguments: List[str], server_root: Optional[str] = None) -> "subprocess.CompletedProcess[str]":
+def _apache(
+    layout: ApacheLayout, arguments: list[str], server_root: str | None = None
+) -> subprocess.CompletedProcess[str]:
     root = server_root or layout.root
     main_file = os.path.join(root, os.path.relpath(layout.main_file, layout.root))
     return subprocess.run(
@@ -76,8 +79,8 @@ def read_configuration(layout: ApacheLayout) -> Configuration:
     return Configuration(modules=modules, pools=list(_declared_pools(result.stdout)))
 
 
-def _declared_pools(dump: str) -> List[Dict[str, Any]]:
-    pools: List[Dict[str, Any]] = []
+def _declared_pools(dump: str) -> list[dict[str, Any]]:
+    pools: list[dict[str, Any]] = []
     file, line, server_name, pending = "", 0, "", 0
     for text in dump.splitlines():
         plain = text.strip()
@@ -109,7 +112,7 @@ def version(layout: ApacheLayout) -> str:
     return found.group(1) if found else ""
 
 
-def enabled_mod_wsgi(layout: ApacheLayout) -> Optional[Dict[str, str]]:
+def enabled_mod_wsgi(layout: ApacheLayout) -> dict[str, str] | None:
     """Return version, Python and file of the mod_wsgi that Apache loads, read from the file; None without one."""
     for path in _load_files(layout):
         try:
@@ -124,7 +127,7 @@ def enabled_mod_wsgi(layout: ApacheLayout) -> Optional[Dict[str, str]]:
     return None
 
 
-def _load_files(layout: ApacheLayout) -> List[str]:
+def _load_files(layout: ApacheLayout) -> list[str]:
     directory = layout.module_links or layout.module_files
     try:
         names = sorted(os.listdir(directory))
@@ -133,7 +136,7 @@ def _load_files(layout: ApacheLayout) -> List[str]:
     return [*(os.path.join(directory, name) for name in names), layout.main_file]
 
 
-def module_facts(path: str) -> Dict[str, str]:
+def module_facts(path: str) -> dict[str, str]:
     """Return {version, python} of a mod_wsgi.so from its bytes; empty strings for what they do not tell."""
     with open(path, "rb") as file:
         content = file.read()
@@ -146,7 +149,7 @@ def module_facts(path: str) -> Dict[str, str]:
     return {"version": version_found.group(1).decode() if version_found else "", "python": python}
 
 
-def interpreter_facts(path: str) -> Dict[str, str]:
+def interpreter_facts(path: str) -> dict[str, str]:
     """Return path, version (X.Y) and implementation of an interpreter; empty strings where it does not run."""
     program = "import platform; print(platform.python_implementation().lower(), *platform.python_version_tuple()[:2])"
     try:
@@ -159,7 +162,7 @@ def interpreter_facts(path: str) -> Dict[str, str]:
     return {"path": path, "version": f"{major}.{minor}", "implementation": implementation}
 
 
-def mpm_of(modules: List[str]) -> str:
+def mpm_of(modules: list[str]) -> str:
     """Return event, worker or prefork from the list of modules; empty where none is in it."""
     return next((name[len("mpm_") :] for name in modules if name.startswith("mpm_")), "")
 

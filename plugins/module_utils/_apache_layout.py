@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Dict
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
@@ -37,7 +36,7 @@ class ApacheLayout:
     server_links: str = ""
     site_links: str = ""
 
-    def as_dict(self) -> Dict[str, str]:
+    def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
 
@@ -79,9 +78,9 @@ REDHAT = ApacheLayout(
 )
 
 
-def read_os_release(path: str = "/etc/os-release") -> Dict[str, str]:
+def read_os_release(path: str = "/etc/os-release") -> dict[str, str]:
     """Return the fields of os-release(5)."""
-    fields: Dict[str, str] = {}
+    fields: dict[str, str] = {}
     try:
         with open(path, encoding="utf-8") as lines:
             for line in lines:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Tuple
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
@@ -42,7 +41,7 @@ def quote(value: str, subject: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _next_word(text: str) -> Tuple[str, str]:
+def _next_word(text: str) -> tuple[str, str]:
     """Return the first word's value and what follows it, as ap_getword_conf does."""
     text = text.lstrip()
     mark = text[:1] if text[:1] in ('"', "'") else ""
@@ -60,10 +59,10 @@ def _next_word(text: str) -> Tuple[str, str]:
     return value, text[position + len(mark) :].lstrip()
 
 
-def parse_options(text: str) -> Tuple[str, Dict[str, str]]:
+def parse_options(text: str) -> tuple[str, dict[str, str]]:
     """Return the first word of a directive's arguments and its option=value pairs; of repeated ones the last counts."""
     name, rest = _next_word(text)
-    options: Dict[str, str] = {}
+    options: dict[str, str] = {}
     while "=" in rest:
         key, _equals, rest = rest.partition("=")
         # A space after the sign is an empty value for Apache.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import Version, check_option
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
@@ -24,11 +25,45 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Shared by unrelated services, or more than an application may be.
 RESERVED_ACCOUNTS = frozenset(
-    "root nobody nogroup www-data apache http httpd daemon bin sys sync games man lp mail news uucp proxy backup list "
-    "irc adm tty disk shadow sudo wheel staff users utmp systemd-network systemd-journal messagebus sshd".split()
+    [
+        "root",
+        "nobody",
+        "nogroup",
+        "www-data",
+        "apache",
+        "http",
+        "httpd",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "uucp",
+        "proxy",
+        "backup",
+        "list",
+        "irc",
+        "adm",
+        "tty",
+        "disk",
+        "shadow",
+        "sudo",
+        "wheel",
+        "staff",
+        "users",
+        "utmp",
+        "systemd-network",
+        "systemd-journal",
+        "messagebus",
+        "sshd",
+    ]
 )
 
-DEFAULT_DAEMON_OPTIONS: Dict[str, Any] = {
+DEFAULT_DAEMON_OPTIONS: dict[str, Any] = {
     "umask": "0027",
     # Debian starts Apache with LANG=C, where file names of an application are ASCII only.
     "lang": "C.UTF-8",
@@ -58,10 +93,30 @@ _DERIVED_OPTIONS = {
 }
 
 _FIELDS = frozenset(
-    "name application server_names mount source requirements processes threads daemon_process account group "
-    "supplementary_groups writable environment handles_authorization health_check state purge".split()
+    [
+        "name",
+        "application",
+        "server_names",
+        "mount",
+        "source",
+        "requirements",
+        "processes",
+        "threads",
+        "daemon_process",
+        "account",
+        "group",
+        "supplementary_groups",
+        "writable",
+        "environment",
+        "handles_authorization",
+        "health_check",
+        "state",
+        "purge",
+    ]
 )
-_LATER_FIELDS = frozenset("static tls trusted_proxies trusted_proxy_headers limits allow_source_builds".split())
+_LATER_FIELDS = frozenset(
+    ["static", "tls", "trusted_proxies", "trusted_proxy_headers", "limits", "allow_source_builds"]
+)
 
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
@@ -83,17 +138,17 @@ class App:
     purge: bool = False
     module: str = ""
     callable: str = ""
-    server_names: Tuple[str, ...] = ()
+    server_names: tuple[str, ...] = ()
     mount: str = "/"
     source: str = ""
     requirements: str = ""
     daemon_options: Mapping[str, Any] = field(default_factory=dict)
-    writable: Tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
     # Secrets: kept out of what errors and tracebacks would print.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     handles_authorization: bool = False
     health_path: str = "/"
-    health_status: Tuple[int, ...] = tuple(range(200, 400))
+    health_status: tuple[int, ...] = tuple(range(200, 400))
     health_timeout: int = 30
 
     @property
@@ -146,7 +201,7 @@ def _flag(raw: Mapping[str, Any], key: str, subject: str) -> bool:
     return bool(value)
 
 
-def _texts(raw: Mapping[str, Any], key: str, subject: str) -> List[str]:
+def _texts(raw: Mapping[str, Any], key: str, subject: str) -> list[str]:
     value = raw.get(key)
     if value is None:
         return []
@@ -173,16 +228,18 @@ def _check_account(value: str, subject: str) -> str:
     return value
 
 
-def _check_application(value: str, subject: str) -> Tuple[str, str]:
+def _check_application(value: str, subject: str) -> tuple[str, str]:
     module, colon, name = value.partition(":")
     parts = [*module.split("."), name]
-    usable = bool(colon) and all(part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    usable = bool(colon) and all(
+        part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts
+    )
     _require(usable, subject, "package.module:callable", value)
     return module, name
 
 
-def _check_environment(raw: Mapping[str, Any], subject: str) -> Dict[str, str]:
-    result: Dict[str, str] = {}
+def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
+    result: dict[str, str] = {}
     for key, value in raw.items():
         _require(isinstance(key, str) and bool(_VARIABLE.fullmatch(key)), subject, "names such as SECRET_KEY", key)
         # The value itself stays out of the message: it may be a secret.
@@ -206,7 +263,7 @@ def _check_source(raw: Mapping[str, Any], subject: str) -> str:
     return str(place)
 
 
-def _check_daemon_options(app: Mapping[str, Any], group: str, version: Optional[Version], subject: str) -> Dict[str, Any]:
+def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version | None, subject: str) -> dict[str, Any]:
     given = _mapping(app, "daemon_process", subject)
     place = f"{subject}: daemon_process"
     for key in given:
@@ -216,7 +273,7 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Optional[
             raise PalisadeError(f"{place}: {key} is not set here: {hint}")
         if key == "script-group":
             raise PalisadeError(f"{place}: script-group excludes script-user, which is always set to root")
-    options: Dict[str, Any] = {
+    options: dict[str, Any] = {
         "processes": app.get("processes", 2),
         "threads": app.get("threads", 15),
         # setgroups() replaces what /etc/group grants, so stray memberships of the account do not count.
@@ -232,7 +289,7 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Optional[
     return options
 
 
-def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> Tuple[str, Tuple[int, ...], int]:
+def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str, tuple[int, ...], int]:
     given = _mapping(app, "health_check", subject)
     known = ("path", "status", "timeout")
     for key in given:
@@ -244,11 +301,13 @@ def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> Tuple[str
     numbers = isinstance(status, (list, tuple)) and all(type(item) is int and 100 <= item <= 599 for item in status)
     _require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
     timeout = given.get("timeout", 30)
-    _require(type(timeout) is int and 1 <= timeout <= 600, f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
+    _require(
+        type(timeout) is int and 1 <= timeout <= 600, f"{subject}: health_check: timeout", "1 to 600 seconds", timeout
+    )
     return str(path), tuple(status), int(timeout)
 
 
-def check_app(raw: Any, index: int, version: Optional[Version]) -> App:
+def check_app(raw: Any, index: int, version: Version | None) -> App:
     """Return the checked app; PalisadeError names the app, the field, what was expected and what came.
 
     version is the installed mod_wsgi's, None where it is not known yet.
@@ -292,7 +351,9 @@ def check_app(raw: Any, index: int, version: Optional[Version]) -> App:
     _require(usable, f"{subject}: requirements", "a file inside the source such as requirements.txt", requirements)
     writable = _texts(raw, "writable", subject)
     for directory in writable:
-        _require(bool(_RELATIVE.fullmatch(directory)), f"{subject}: writable", "names of directories under data/", directory)
+        _require(
+            bool(_RELATIVE.fullmatch(directory)), f"{subject}: writable", "names of directories under data/", directory
+        )
     health_path, health_status, health_timeout = _check_health(raw, mount, subject)
     return App(
         name=str(name),

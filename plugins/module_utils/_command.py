@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Sequence
+from collections.abc import Sequence
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
@@ -17,7 +17,11 @@ _LINES = 12
 
 def run(arguments: Sequence[str]) -> str:
     """Run a program without a shell and return what it printed; PalisadeError with its last lines if it fails."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
     try:
         result = subprocess.run(
             list(arguments),

@@ -11,13 +11,14 @@ Apache's parser takes `threads=5x` and reads `memory-limit=512M` as 512 bytes, s
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import check_value, quote
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 
-Version = Tuple[int, ...]
+Version = tuple[int, ...]
 
 POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}|#[0-9]{1,10}")
@@ -35,7 +36,7 @@ class Option:
     minimum: int = 0
     maximum: int = _C_INT_MAX
     since: Version = (3, 0)
-    until: Optional[Version] = None
+    until: Version | None = None
     default: str = ""
     # 0 switches off what the value otherwise bounds, although the minimum for a bound is higher.
     zero_is_off: bool = False
@@ -45,12 +46,10 @@ def _seconds(name: str, meaning: str, default: str = "0 (off)", since: Version =
     return Option(name, "integer", meaning, unit="seconds", default=default, since=since, minimum=minimum)
 
 
-_TABLE: Tuple[Option, ...] = (
+_TABLE: tuple[Option, ...] = (
     Option("user", "account", "Account of the daemon; never root", default="Apache's user"),
     Option("group", "account", "Primary group of the daemon; never root", default="Apache's group"),
-    Option(
-        "supplementary-groups", "accounts", "The daemon's whole list of further groups, with commas", since=(3, 4)
-    ),
+    Option("supplementary-groups", "accounts", "The daemon's whole list of further groups, with commas", since=(3, 4)),
     Option("processes", "integer", "Number of processes", unit="processes", minimum=1, default="1"),
     Option("threads", "integer", "Threads in each process", unit="threads", minimum=1, maximum=65533, default="15"),
     Option("umask", "octal", "Mode bits that new files do not get", default="Apache's"),
@@ -86,9 +85,13 @@ _TABLE: Tuple[Option, ...] = (
         "virtual-memory-limit", "integer", "RLIMIT_AS", unit="bytes", maximum=2**63 - 1, since=(3, 4), default="0 (off)"
     ),
     Option("stack-size", "integer", "Stack of a thread", unit="bytes", minimum=1, default="the system's"),
-    Option("listen-backlog", "integer", "Connections that may wait", unit="connections", since=(4, 1, 0), default="100"),
+    Option(
+        "listen-backlog", "integer", "Connections that may wait", unit="connections", since=(4, 1, 0), default="100"
+    ),
     Option("send-buffer-size", "integer", "Send buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"),
-    Option("receive-buffer-size", "integer", "Receive buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"),
+    Option(
+        "receive-buffer-size", "integer", "Receive buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"
+    ),
     Option(
         "header-buffer-size",
         "integer",
@@ -123,7 +126,7 @@ _TABLE: Tuple[Option, ...] = (
     Option("newrelic-environment", "text", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
 )
 
-OPTIONS: Dict[str, Option] = {option.name: option for option in _TABLE}
+OPTIONS: dict[str, Option] = {option.name: option for option in _TABLE}
 
 
 def parse_version(text: str, subject: str = "mod_wsgi_version") -> Version:
@@ -208,7 +211,7 @@ def _switch(option: Option, value: Any, subject: str) -> str:
     raise PalisadeError(f"{subject}: expected true or false, got {value!r}")
 
 
-_ENCODERS: Dict[str, Callable[[Option, Any, str], str]] = {
+_ENCODERS: dict[str, Callable[[Option, Any, str], str]] = {
     "integer": _integer,
     "octal": _octal,
     "text": _text,
@@ -220,7 +223,7 @@ _ENCODERS: Dict[str, Callable[[Option, Any, str], str]] = {
 }
 
 
-def check_option(name: Any, value: Any, version: Optional[Version], subject: str) -> str:
+def check_option(name: Any, value: Any, version: Version | None, subject: str) -> str:
     """Return the value of one option as Apache is to read it, unquoted.
 
     subject names the place in the user's data for the error. version None means that it is not known yet.
@@ -230,13 +233,17 @@ def check_option(name: Any, value: Any, version: Optional[Version], subject: str
         raise PalisadeError(f"{subject}: unknown option {name!r}{nearest(str(name), OPTIONS)}")
     subject = f"{subject}: {name}"
     if version is not None and version < option.since:
-        raise PalisadeError(f"{subject}: needs mod_wsgi {_dotted(option.since)} or newer, installed is {_dotted(version)}")
+        raise PalisadeError(
+            f"{subject}: needs mod_wsgi {_dotted(option.since)} or newer, installed is {_dotted(version)}"
+        )
     if version is not None and option.until is not None and version >= option.until:
-        raise PalisadeError(f"{subject}: was removed in mod_wsgi {_dotted(option.until)}, installed is {_dotted(version)}")
+        raise PalisadeError(
+            f"{subject}: was removed in mod_wsgi {_dotted(option.until)}, installed is {_dotted(version)}"
+        )
     return _ENCODERS[option.kind](option, value, subject)
 
 
-def daemon_process(options: Mapping[str, Any], mod_wsgi_version: Optional[str] = None) -> str:
+def daemon_process(options: Mapping[str, Any], mod_wsgi_version: str | None = None) -> str:
     """Return the WSGIDaemonProcess directive for a mapping of options with `name` in it.
 
     Raises PalisadeError naming the pool, the option, what was expected and what came.
@@ -248,10 +255,8 @@ def daemon_process(options: Mapping[str, Any], mod_wsgi_version: Optional[str] =
     if not isinstance(name, str) or not POOL_NAME.fullmatch(name):
         raise PalisadeError(f"WSGIDaemonProcess: name: expected a pool's name such as 'public', got {name!r}")
     subject = f"WSGIDaemonProcess {name}"
-    checked = {
-        key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"
-    }
+    checked = {key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"}
     if "script-user" in checked and "script-group" in checked:
         raise PalisadeError(f"{subject}: script-user and script-group exclude each other in every mod_wsgi, give one")
-    words: List[str] = [f"{key}={quote(checked[key], f'{subject}: {key}')}" for key in OPTIONS if key in checked]
+    words: list[str] = [f"{key}={quote(checked[key], f'{subject}: {key}')}" for key in OPTIONS if key in checked]
     return " ".join(["WSGIDaemonProcess", name, *words])

@@ -17,8 +17,8 @@ import pwd
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
@@ -35,7 +35,7 @@ class Attributes:
     group: str
     mode: int
 
-    def ids(self, check: bool) -> "tuple[int, int]":
+    def ids(self, check: bool) -> tuple[int, int]:
         """Return uid and gid; in a check run an account that is still to be made has the id -1."""
         try:
             uid = pwd.getpwnam(self.owner).pw_uid
@@ -60,7 +60,7 @@ def _refusal(path: str, error: OSError) -> PalisadeError:
 
 
 @contextlib.contextmanager
-def opened_directory(path: str) -> Iterator[Optional[int]]:
+def opened_directory(path: str) -> Iterator[int | None]:
     """Give the descriptor of a directory reached without following any link; None where it does not exist."""
     if not path.startswith("/") or ".." in path.split("/"):
         raise PalisadeError(f"{path}: expected an absolute path without '..'")
@@ -83,7 +83,7 @@ def opened_directory(path: str) -> Iterator[Optional[int]]:
         os.close(descriptor)
 
 
-def _describe(found: Optional[os.stat_result]) -> Dict[str, object]:
+def _describe(found: os.stat_result | None) -> dict[str, object]:
     if found is None:
         return {"state": "absent"}
     return {"owner": found.st_uid, "group": found.st_gid, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
@@ -95,7 +95,7 @@ def _apply(descriptor: int, wanted: Attributes, uid: int, gid: int) -> None:
     os.fchmod(descriptor, wanted.mode)
 
 
-def ensure_directory(path: str, wanted: Attributes, check: bool) -> Optional[Dict[str, object]]:
+def ensure_directory(path: str, wanted: Attributes, check: bool) -> dict[str, object] | None:
     """Create or correct one directory. Return the difference {path, before, after}, or None without one."""
     uid, gid = wanted.ids(check)
     after = {"owner": uid, "group": gid, "mode": f"{wanted.mode:04o}"}
@@ -128,7 +128,7 @@ def ensure_directory(path: str, wanted: Attributes, check: bool) -> Optional[Dic
             os.close(descriptor)
 
 
-def read_file(above: int, name: str, path: str) -> "tuple[Optional[str], Optional[os.stat_result]]":
+def read_file(above: int, name: str, path: str) -> tuple[str | None, os.stat_result | None]:
     """Return text and attributes of a regular file in an opened directory; (None, None) where there is none."""
     try:
         descriptor = os.open(name, _FILE, dir_fd=above)
@@ -162,7 +162,7 @@ def replace_file(above: int, name: str, content: str, wanted: Attributes, uid: i
         raise
 
 
-def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check: bool) -> Optional[Dict[str, object]]:
+def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check: bool) -> dict[str, object] | None:
     """Create or correct one file. Return the difference as ensure_directory does; a secret's text is left out."""
     uid, gid = wanted.ids(check)
     parent, name = os.path.split(path)
@@ -183,7 +183,7 @@ def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check
     return {"path": path, "before": before, "after": after}
 
 
-def remove(path: str, check: bool) -> Optional[Dict[str, object]]:
+def remove(path: str, check: bool) -> dict[str, object] | None:
     """Remove a file, a link or a whole tree without following links. Return the difference, None without one."""
     parent, name = os.path.split(path.rstrip("/"))
     with opened_directory(parent) as above:
@@ -202,11 +202,11 @@ def remove(path: str, check: bool) -> Optional[Dict[str, object]]:
     return {"path": path, "before": {"state": "present"}, "after": {"state": "absent"}}
 
 
-def switch_link(path: str, target: str, check: bool) -> Optional[Dict[str, object]]:
+def switch_link(path: str, target: str, check: bool) -> dict[str, object] | None:
     """Point a symbolic link at a target in one step. Return the difference, None without one."""
     parent, name = os.path.split(path)
     with opened_directory(parent) as above:
-        before: Optional[str] = None
+        before: str | None = None
         if above is not None:
             try:
                 before = os.readlink(name, dir_fd=above)
@@ -225,9 +225,9 @@ def switch_link(path: str, target: str, check: bool) -> Optional[Dict[str, objec
     return {"path": path, "before": {"target": before}, "after": {"target": target}}
 
 
-def diff_of(differences: List[Dict[str, object]]) -> Dict[str, str]:
+def diff_of(differences: list[dict[str, object]]) -> dict[str, str]:
     """Return Ansible's diff of several differences as one text before and one after."""
-    sides: Dict[str, List[str]] = {"before": [], "after": []}
+    sides: dict[str, list[str]] = {"before": [], "after": []}
     for difference in differences:
         for side, lines in sides.items():
             state = difference[side]

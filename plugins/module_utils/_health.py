@@ -11,7 +11,8 @@ import http.client
 import os
 import pwd
 import time
-from typing import Any, Dict, List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
@@ -26,14 +27,14 @@ _STARTING = (502, 503, 504)
 _SECONDS_OF_500 = 3.0
 
 
-def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Wait until every pool runs as its account and answers its health check. Return {app, status} of each.
 
     PalisadeError tells for each app that did not what came instead, with the end of its error log.
     """
     offsets = {pool["app"]: _size(pool["error_log"]) for pool in pools}
     failures = _check_processes(layout, pools)
-    answers: Dict[str, int] = {}
+    answers: dict[str, int] = {}
 
     def ask(pool: Mapping[str, Any]) -> None:
         try:
@@ -52,7 +53,7 @@ def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> Lis
     return [{"app": pool["app"], "status": answers[pool["app"]]} for pool in pools]
 
 
-def _check_processes(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+def _check_processes(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return what is wrong with the processes of each pool that is not as declared after its timeout."""
     started = time.monotonic()
     declared = _apache.read_configuration(layout).pools

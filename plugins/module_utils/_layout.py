@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
@@ -32,7 +33,7 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
     return Attributes(str(row["owner"]), str(row["group"]), number)
 
 
-def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> List[Dict[str, object]]:
+def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
     changes = [ensure_directory(row["path"], _attributes(row), check) for row in directories]
     for row in files:
         secret = row.get("secret_content") is not None
@@ -42,7 +43,7 @@ def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> List[Dic
     return [change for change in changes if change]
 
 
-def ensure_layout(directories: Rows, files: Rows, absent: Rows, check: bool) -> List[Dict[str, object]]:
+def ensure_layout(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
     """Create, correct and remove. Return the differences; PalisadeError before the first change where one is refused."""
     # A look at everything first: a link planted at the last path must not leave the first ones changed.
     planned = _pass(directories, files, absent, check=True)

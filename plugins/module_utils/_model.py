@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app, sysusers_path
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
@@ -22,7 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
 Facts = Mapping[str, Any]
 
 
-def _check_host(host: Facts, server_required: bool) -> Optional[str]:
+def _check_host(host: Facts, server_required: bool) -> str | None:
     """Return the version of the host's mod_wsgi; None where a check run meets a bare host."""
     mod_wsgi = host.get("mod_wsgi")
     if not mod_wsgi:
@@ -44,8 +45,8 @@ def _check_host(host: Facts, server_required: bool) -> Optional[str]:
 
 
 def _check_unique(apps: Sequence[App]) -> None:
-    names: Dict[str, App] = {}
-    identities: Dict[str, str] = {}
+    names: dict[str, App] = {}
+    identities: dict[str, str] = {}
     for app in apps:
         if app.name in names:
             raise PalisadeError(f"app {app.name}: two apps of the list have this name")
@@ -53,7 +54,9 @@ def _check_unique(apps: Sequence[App]) -> None:
             identity = getattr(app, kind)
             other = identities.setdefault(identity, app.name)
             if other != app.name:
-                raise PalisadeError(f"app {app.name}: {kind} {identity!r} is already taken by app {other} of the same list")
+                raise PalisadeError(
+                    f"app {app.name}: {kind} {identity!r} is already taken by app {other} of the same list"
+                )
         for earlier in names.values():
             _check_mounts(app, earlier.name, earlier.server_names, earlier.mount, "of the same list")
         names[app.name] = app
@@ -126,7 +129,7 @@ def _check_source(app: App, base_directory: str) -> str:
     return path
 
 
-def _directories(app: App) -> List[Dict[str, str]]:
+def _directories(app: App) -> list[dict[str, str]]:
     readable = {"owner": "root", "group": app.group, "mode": "0750"}
     writable = {"owner": app.account, "group": app.group, "mode": "0750"}
     rows = [
@@ -146,8 +149,8 @@ def _directories(app: App) -> List[Dict[str, str]]:
     return rows
 
 
-def _files(app: App) -> List[Dict[str, Any]]:
-    rows: List[Dict[str, Any]] = [
+def _files(app: App) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
         {"path": app.entry_file, "owner": "root", "group": "root", "mode": "0644", "content": entry_file(app)}
     ]
     if app.environment:
@@ -157,7 +160,7 @@ def _files(app: App) -> List[Dict[str, Any]]:
     return rows
 
 
-def _site(app: App, layout: Mapping[str, str], content: Optional[str]) -> Dict[str, Any]:
+def _site(app: App, layout: Mapping[str, str], content: str | None) -> dict[str, Any]:
     # Read after the sites of others, so that theirs stay the default of their address.
     name = f"zz-palisade-{app.name}.conf"
     link = f"{layout['site_links']}/{name}" if layout["site_links"] else ""
@@ -166,7 +169,7 @@ def _site(app: App, layout: Mapping[str, str], content: Optional[str]) -> Dict[s
 
 def resolve(
     apps: Any, host: Facts, owner: str, base_directory: str, server_required: bool = True
-) -> Dict[str, List[Dict[str, Any]]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Return what every later step is to make of the apps, or raise PalisadeError before anything changed.
 
     apps is the user's list; host is what wsgi_server_info returned; owner names the list among the lists of a
@@ -202,7 +205,13 @@ def resolve(
             for app in present
         ],
         "accounts": [
-            {"app": app.name, "name": app.account, "group": app.group, "home": app.home, "sysusers": sysusers(app, owner)}
+            {
+                "app": app.name,
+                "name": app.account,
+                "group": app.group,
+                "home": app.home,
+                "sysusers": sysusers(app, owner),
+            }
             for app in present
         ],
         "directories": [row for app in present for row in _directories(app)],
@@ -225,9 +234,7 @@ def resolve(
             }
             for app in present
         ],
-        "loaded": [
-            {"name": app.name, "loads": [app.current, app.entry_file, app.environment_file]} for app in present
-        ],
+        "loaded": [{"name": app.name, "loads": [app.current, app.entry_file, app.environment_file]} for app in present],
         "removed_paths": [
             {"path": path}
             for app in absent
@@ -237,7 +244,5 @@ def resolve(
                 else [app.entry_directory, app.releases, app.current, app.environment_file]
             )
         ],
-        "removed_accounts": [
-            {"app": app.name, "name": app.account, "group": app.group} for app in absent if app.purge
-        ],
+        "removed_accounts": [{"app": app.name, "name": app.account, "group": app.group} for app in absent if app.purge],
     }

@@ -11,7 +11,8 @@ import os
 import pwd
 import re
 import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 # <prefix>.<parent pid>.<generation or uUID>.<number of the WSGIDaemonProcess>.sock
 _SOCKET = re.compile(r"\.([0-9]+)\.(u?[0-9]+)\.([0-9]+)\.sock")
@@ -22,7 +23,7 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _stat_fields(pid: int) -> List[str]:
+def _stat_fields(pid: int) -> list[str]:
     # The name in parentheses may hold spaces and parentheses itself.
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
@@ -39,7 +40,7 @@ def started_at(pid: int) -> float:
     return time.time() - age
 
 
-def _pids() -> List[int]:
+def _pids() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
@@ -47,7 +48,7 @@ def _executable(pid: int) -> str:
     return os.readlink(f"/proc/{pid}/exe").replace(" (deleted)", "")
 
 
-def apache_parent(binary: str) -> Optional[int]:
+def apache_parent(binary: str) -> int | None:
     """Return the pid of the running Apache's parent process; None where there is none."""
     binary = os.path.realpath(binary)
     for pid in _pids():
@@ -59,19 +60,22 @@ def apache_parent(binary: str) -> Optional[int]:
     return None
 
 
-def _unix_sockets() -> Dict[str, str]:
+def _unix_sockets() -> dict[str, str]:
     """Return the path of each bound unix socket by its inode."""
     rows = (line.split(None, 7) for line in _read("/proc/net/unix").splitlines()[1:])
     return {row[6]: row[7] for row in rows if len(row) == 8}
 
 
-def _pool_socket(pid: int, parent: int, sockets: Mapping[str, str]) -> Optional[Tuple[int, int]]:
+def _pool_socket(pid: int, parent: int, sockets: Mapping[str, str], shown: str) -> tuple[int, int] | None:
     """Return (generation, number) of the one pool socket that the process holds; -1 for a socket without generation."""
     for descriptor in os.listdir(f"/proc/{pid}/fd"):
         try:
             target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
         except FileNotFoundError:
             continue
+        except PermissionError:
+            # A container without CAP_SYS_PTRACE hides what a daemon holds even from root: its name in ps is left.
+            return (-1, 0) if shown.startswith("(wsgi:") else None
         found = _SOCKET.search(sockets.get(target[8:-1], "")) if target.startswith("socket:[") else None
         if found and int(found.group(1)) == parent:
             generation = -1 if found.group(2).startswith("u") else int(found.group(2))
@@ -93,7 +97,14 @@ def _name_of_gid(gid: int) -> str:
         return str(gid)
 
 
-def _describe(pid: int) -> Dict[str, Any]:
+def _working_directory(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except PermissionError:
+        return None
+
+
+def _describe(pid: int) -> dict[str, Any]:
     status = dict(line.split(":", 1) for line in _read(f"/proc/{pid}/status").splitlines() if ":" in line)
     uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
     return {
@@ -104,12 +115,12 @@ def _describe(pid: int) -> Dict[str, Any]:
         "group": _name_of_gid(gid),
         "groups": sorted(int(item) for item in status["Groups"].split()),
         "umask": status.get("Umask", "").strip(),
-        "cwd": os.readlink(f"/proc/{pid}/cwd"),
+        "cwd": _working_directory(pid),
         "started": started_at(pid),
     }
 
 
-def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the pools that are running, each with its processes of the newest generation.
 
     declared is in Apache's order, which numbers the sockets. A pool that runs but is no longer declared, or
@@ -119,18 +130,20 @@ def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> List[Dict[
     if parent is None:
         return []
     sockets = _unix_sockets()
-    found: List[Tuple[int, int, str, Dict[str, Any]]] = []
+    found: list[tuple[int, int, str, dict[str, Any]]] = []
     for pid in _pids():
         try:
-            socket = _pool_socket(pid, parent, sockets) if parent_pid(pid) == parent else None
+            if parent_pid(pid) != parent:
+                continue
+            shown = _read(f"/proc/{pid}/cmdline").split("\0")[0]
+            socket = _pool_socket(pid, parent, sockets, shown)
             if socket:
-                shown = _read(f"/proc/{pid}/cmdline").split("\0")[0]
                 found.append((*socket, shown, _describe(pid)))
         except (FileNotFoundError, ProcessLookupError):
             # It ended while it was read.
             continue
     newest = max((row[0] for row in found), default=0)
-    pools: Dict[str, Dict[str, Any]] = {}
+    pools: dict[str, dict[str, Any]] = {}
     for generation, number, shown, process in found:
         if generation in (newest, -1):
             name = _pool_name(number, shown, declared)

@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import stat
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
@@ -34,7 +35,7 @@ def _fetched(release: str) -> bool:
     return os.path.isfile(os.path.join(CACHE, release, _COMPLETE))
 
 
-def missing(rows: Sequence[Mapping[str, str]]) -> List[str]:
+def missing(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the apps whose release is neither built nor fetched on this host."""
     return [
         row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not _fetched(row["release"])
@@ -77,7 +78,7 @@ def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run
         raise
 
 
-def _pip(python: str, *arguments: str) -> List[str]:
+def _pip(python: str, *arguments: str) -> list[str]:
     # Isolated from a sitecustomize or user site; pip's own configuration and environment still count.
     return [python, "-I", "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments]
 
@@ -86,7 +87,11 @@ def _download(row: Mapping[str, str], code: str, wheels: str, python: str, run: 
     requirements = os.path.join(code, row["requirements"])
     try:
         # Wheels only: building a source distribution would run its code as root.
-        run(_pip(python, "download", "--quiet", "--only-binary", ":all:", "--dest", wheels, "--requirement", requirements))
+        run(
+            _pip(
+                python, "download", "--quiet", "--only-binary", ":all:", "--dest", wheels, "--requirement", requirements
+            )
+        )
     except PalisadeError as error:
         raise PalisadeError(
             f"app {row['app']}: {row['requirements']} cannot be installed from wheels for {python}; "
@@ -149,7 +154,7 @@ def _hand_over(place: str, group: str) -> None:
 
 def ensure_releases(
     rows: Sequence[Mapping[str, str]], python: str, run: Run, bound: int, check: bool
-) -> List[Dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """Build what is missing and point every app's `current` at its release. Return the differences."""
     wanted = [row for row in rows if not is_complete(row["directory"], row["release"])]
     if wanted and not check:
@@ -159,9 +164,9 @@ def ensure_releases(
                     raise PalisadeError(f"app {row['app']}: the directory {row['directory']} does not exist")
         in_parallel(wanted, lambda row: build(row, python, run), bound)
         _drop_empty_cache()
-    differences: List[Dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for row in rows:
-        changed: Optional[Dict[str, Any]] = switch_link(row["current"], f"releases/{row['release']}", check)
+        changed: dict[str, Any] | None = switch_link(row["current"], f"releases/{row['release']}", check)
         if changed:
             differences.append(changed)
     return differences

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
@@ -23,7 +24,7 @@ def record(**fields: Any) -> str:
     return RECORD + json.dumps(fields, sort_keys=True)
 
 
-def read_record(text: str) -> Dict[str, Any]:
+def read_record(text: str) -> dict[str, Any]:
     """Return the fields that record() put into the text; empty where there are none."""
     for line in text.splitlines():
         if line.startswith(RECORD):
@@ -69,7 +70,7 @@ def environment_file(app: App) -> str:
     return json.dumps(dict(app.environment), indent=2, sort_keys=True) + "\n"
 
 
-def daemon_options(app: App) -> Dict[str, Any]:
+def daemon_options(app: App) -> dict[str, Any]:
     """Return every WSGIDaemonProcess option of the app's pool."""
     return {
         **app.daemon_options,
@@ -83,7 +84,7 @@ def daemon_options(app: App) -> Dict[str, Any]:
     }
 
 
-def site_file(app: App, mod_wsgi_version: Optional[str], layout: Mapping[str, str]) -> str:
+def site_file(app: App, mod_wsgi_version: str | None, layout: Mapping[str, str]) -> str:
     """Return the app's virtual host with its pool in it, so that no other host name reaches the pool."""
     logs = layout["log_directory"]
     names = [f"    ServerName {app.server_names[0]}"]

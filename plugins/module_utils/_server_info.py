@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any, Dict, List
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import NO_LOGIN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_record
 
 
-def _records(directory: str) -> List[Dict[str, Any]]:
-    found: List[Dict[str, Any]] = []
+def _records(directory: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     try:
         names = sorted(os.listdir(directory))
     except OSError:
@@ -35,7 +35,7 @@ def _records(directory: str) -> List[Dict[str, Any]]:
     return found
 
 
-def managed_apps(layout: ApacheLayout) -> List[Dict[str, Any]]:
+def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
     """Return the apps that plays put on this host: list, account and group, and names and mount while they are served."""
     sites = {row["name"]: row for row in _records(layout.site_files)}
     apps = []
@@ -45,8 +45,8 @@ def managed_apps(layout: ApacheLayout) -> List[Dict[str, Any]]:
     return apps
 
 
-def _accounts() -> Dict[str, Dict[str, Any]]:
-    accounts: Dict[str, Dict[str, Any]] = {}
+def _accounts() -> dict[str, dict[str, Any]]:
+    accounts: dict[str, dict[str, Any]] = {}
     with open("/etc/passwd", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             fields = line.rstrip("\n").split(":")
@@ -57,8 +57,8 @@ def _accounts() -> Dict[str, Dict[str, Any]]:
     return accounts
 
 
-def _occupied() -> List[str]:
-    paths: List[str] = []
+def _occupied() -> list[str]:
+    paths: list[str] = []
     for directory in ("/var/lib", "/var/www"):
         if os.path.isdir(directory):
             paths += [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
@@ -79,10 +79,10 @@ def _default_site(layout: ApacheLayout) -> str:
     return link if [file, digest] in (line.split() for line in packaged.splitlines()) else ""
 
 
-def server_info(python: str) -> Dict[str, Any]:
+def server_info(python: str) -> dict[str, Any]:
     """Return the facts documented in wsgi_server_info; a host without Apache has null for apache and mod_wsgi."""
     layout = host_layout()
-    facts: Dict[str, Any] = {
+    facts: dict[str, Any] = {
         "layout": layout.as_dict(),
         "apache": None,
         "mod_wsgi": None,

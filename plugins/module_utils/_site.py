@@ -14,8 +14,9 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
+from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
@@ -33,7 +34,7 @@ class ConfigurationFile:
     """
 
     path: str
-    content: Optional[str] = None
+    content: str | None = None
     target: str = ""
     link: str = ""
     app: str = ""
@@ -78,11 +79,11 @@ def _put(path: str, state: _State) -> None:
     os.rename(temporary, path)
 
 
-_TEXT: Dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
-def _wanted(files: Sequence[ConfigurationFile]) -> Dict[str, _State]:
-    wanted: Dict[str, _State] = {}
+def _wanted(files: Sequence[ConfigurationFile]) -> dict[str, _State]:
+    wanted: dict[str, _State] = {}
     for file in files:
         if file.target:
             wanted[file.path] = _State("link", file.target)
@@ -109,10 +110,10 @@ class Transaction:
         self.after = {path: state for path, state in wanted.items() if self.before[path] != state}
         self.needs_restart = any(file.restart and {file.path, file.link} & self.after.keys() for file in files)
 
-    def differences(self) -> List[Dict[str, Any]]:
+    def differences(self) -> list[dict[str, Any]]:
         """Return {path, before, after} of every path that is not as wanted."""
 
-        def shown(state: _State) -> Dict[str, str]:
+        def shown(state: _State) -> dict[str, str]:
             return {state.kind: state.value} if state.kind else {"state": "absent"}
 
         return [
@@ -165,7 +166,7 @@ class Transaction:
             _put(path, self.before[path])
 
 
-def _service_command(layout: ApacheLayout, action: str) -> List[str]:
+def _service_command(layout: ApacheLayout, action: str) -> list[str]:
     if os.path.isdir("/run/systemd/system"):
         return ["systemctl", action, layout.unit]
     # No systemd, as in an image build or a plain container.
@@ -180,13 +181,13 @@ def reload_server(layout: ApacheLayout, run: Run, restart: bool) -> bool:
     return True
 
 
-def stale_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> List[str]:
+def stale_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the pools with a process older than something that it loads: a change that no reload followed."""
     if not pools or apache_parent(layout.binary) is None:
         return []
     declared = _apache.read_configuration(layout).pools
     live = {str(pool["name"]): pool["processes"] for pool in live_pools(layout.binary, declared)}
-    stale: Set[str] = set()
+    stale: set[str] = set()
     for pool in pools:
         changes = [os.lstat(path).st_ctime for path in pool["loads"] if os.path.lexists(path)]
         processes = live.get(str(pool["name"]), [])
@@ -201,7 +202,7 @@ def apply(
     pools: Sequence[Mapping[str, Any]],
     run: Run,
     check: bool,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Bring the files into Apache's configuration. Return {differences, reload, stale}.
 
     On failure the files are as they were, Apache runs with them, and PalisadeError names app, file and Apache's message.

@@ -10,17 +10,17 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 _LEFT_OUT = frozenset((".git", ".hg", ".svn", "__pycache__"))
 
 
-def _entries(root: str, subject: str) -> Iterator[Tuple[str, os.stat_result]]:
+def _entries(root: str, subject: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (relative path, lstat) of everything that belongs to the source, in a fixed order."""
 
-    def walk(relative: str) -> Iterator[Tuple[str, os.stat_result]]:
+    def walk(relative: str) -> Iterator[tuple[str, os.stat_result]]:
         for entry in sorted(os.scandir(os.path.join(root, relative)), key=lambda entry: entry.name):
             if entry.name in _LEFT_OUT or entry.name.endswith(".pyc"):
                 continue
@@ -69,7 +69,7 @@ def file_digest(path: str) -> str:
     return content.hexdigest()
 
 
-def pack(trees: List[Tuple[str, str]], archive: str) -> None:
+def pack(trees: list[tuple[str, str]], archive: str) -> None:
     """Write the (name, directory) trees into one compressed archive, each below its name."""
 
     def neutral(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -65,7 +65,6 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import ensure_accounts, remove_accounts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError

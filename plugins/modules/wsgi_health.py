@@ -61,7 +61,6 @@ answers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._health import check_pools
@@ -70,7 +69,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._health import c
 def main() -> None:
     text = {"type": "str", "required": True}
     pool = {
-        **{name: text for name in ("app", "name", "account", "group", "server_name")},
+        **dict.fromkeys(("app", "name", "account", "group", "server_name"), text),
         "processes": {"type": "int", "required": True},
         "path": {"type": "str", "default": "/"},
         "status": {"type": "list", "elements": "int", "required": True},

@@ -72,7 +72,6 @@ paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import ensure_layout

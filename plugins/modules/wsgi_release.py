@@ -64,7 +64,6 @@ releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of

@@ -95,7 +95,7 @@ pools_live:
         group: {description: Name of the group id., type: str, sample: public-app}
         groups: {description: Supplementary group ids., type: list, elements: int}
         umask: {description: Octal umask., type: str, sample: "0027"}
-        cwd: {description: Working directory., type: str}
+        cwd: {description: Working directory; V(null) where a container hides it from root., type: str}
         started: {description: Start in seconds since the epoch., type: float}
 apps:
   description: Apps that plays of this collection put on the host.
@@ -120,7 +120,6 @@ occupied:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import server_info
 

@@ -78,7 +78,6 @@ stale:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError

@@ -81,7 +81,6 @@ missing:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import fetch, missing
