@@ -44,7 +44,7 @@ def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dic
 
 
 def ensure_layout(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
-    """Create, correct and remove. Return the differences; PalisadeError before the first change where one is refused."""
+    """Create, correct, remove; return the differences. PalisadeError, before the first change, where one is refused."""
     # A look at everything first: a link planted at the last path must not leave the first ones changed.
     planned = _pass(directories, files, absent, check=True)
     return _pass(directories, files, absent, check=False) if planned and not check else planned

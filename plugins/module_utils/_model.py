@@ -33,12 +33,13 @@ def _check_host(host: Facts, server_required: bool) -> str | None:
     python = host["python"]
     if not python.get("version"):
         raise PalisadeError(
-            f"wsgi_apps_python: expected an interpreter of Python {mod_wsgi['python']}, got {python['path']}, which does not run"
+            f"wsgi_apps_python: expected an interpreter of Python {mod_wsgi['python']}, "
+            f"got {python['path']}, which does not run"
         )
     found = (python["implementation"], python["version"])
     if found != ("cpython", mod_wsgi["python"]):
         raise PalisadeError(
-            f"wsgi_apps_python: {python['path']} is {found[0]} {found[1]}, but this host's mod_wsgi {mod_wsgi['version']} "
+            f"wsgi_apps_python: {python['path']} is {found[0]} {found[1]}, but mod_wsgi {mod_wsgi['version']} of this host "
             f"is built for cpython {mod_wsgi['python']}: a virtual environment of another Python would not be used"
         )
     return str(mod_wsgi["version"])
@@ -86,7 +87,7 @@ def _check_against_host(app: App, host: Facts, owner: str, listed: Mapping[str, 
             if (other["account"], other["group"]) != (app.account, app.group):
                 raise PalisadeError(
                     f"app {app.name}: account and group are {other['account']} and {other['group']} on this host and "
-                    f"cannot become {app.account} and {app.group}; remove the app with state: absent and purge: true first"
+                    f"cannot become {app.account} and {app.group}; remove it first, with state: absent and purge: true"
                 )
             continue
         if not app.present:

@@ -113,7 +113,7 @@ def _describe(pid: int) -> dict[str, Any]:
         "gid": gid,
         "user": _name_of_uid(uid),
         "group": _name_of_gid(gid),
-        "groups": sorted(int(item) for item in status["Groups"].split()),
+        "groups": sorted({int(item) for item in status["Groups"].split()}),
         "umask": status.get("Umask", "").strip(),
         "cwd": _working_directory(pid),
         "started": started_at(pid),
@@ -146,16 +146,17 @@ def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> list[dict[
     pools: dict[str, dict[str, Any]] = {}
     for generation, number, shown, process in found:
         if generation in (newest, -1):
-            name = _pool_name(number, shown, declared)
+            name = _pool_name(number, shown, process["user"], declared)
             pools.setdefault(name, {"name": name, "processes": []})["processes"].append(process)
     return sorted(pools.values(), key=lambda pool: str(pool["name"]))
 
 
-def _pool_name(number: int, shown: str, declared: Sequence[Mapping[str, Any]]) -> str:
+def _pool_name(number: int, shown: str, user: str, declared: Sequence[Mapping[str, Any]]) -> str:
     # What ps shows is cut to the length of Apache's own name, so it can only confirm.
     label = shown[len("(wsgi:") :].rstrip(" )") if shown.startswith("(wsgi:") else None
     name = str(declared[number - 1]["name"]) if 0 < number <= len(declared) else ""
     if label is None or (name and name.startswith(label)):
         return name
-    alike = [str(pool["name"]) for pool in declared if str(pool["name"]).startswith(label)]
+    named = [pool for pool in declared if str(pool["name"]).startswith(label)]
+    alike = [str(pool["name"]) for pool in named if len(named) == 1 or pool["options"].get("user") == user]
     return alike[0] if len(alike) == 1 else label

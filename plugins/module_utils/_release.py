@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import grp
 import json
 import os
@@ -173,8 +174,6 @@ def ensure_releases(
 
 
 def _drop_empty_cache() -> None:
-    try:
+    # Another play's releases may wait in it.
+    with contextlib.suppress(OSError):
         os.rmdir(CACHE)
-    except OSError:
-        # Another play's releases wait in it.
-        pass

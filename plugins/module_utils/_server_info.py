@@ -36,7 +36,7 @@ def _records(directory: str) -> list[dict[str, Any]]:
 
 
 def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
-    """Return the apps that plays put on this host: list, account and group, and names and mount while they are served."""
+    """Return the apps that plays put on this host: owner, account, group, and names and mount while they are served."""
     sites = {row["name"]: row for row in _records(layout.site_files)}
     apps = []
     for row in _records(SYSUSERS_DIRECTORY):

@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -67,7 +68,7 @@ def _put(path: str, state: _State) -> None:
             os.unlink(path)
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    temporary = tempfile.mktemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
     if state.kind == "link":
         os.symlink(state.value, temporary)
     else:
@@ -205,7 +206,7 @@ def apply(
 ) -> dict[str, Any]:
     """Bring the files into Apache's configuration. Return {differences, reload, stale}.
 
-    On failure the files are as they were, Apache runs with them, and PalisadeError names app, file and Apache's message.
+    On failure the files are as they were and Apache runs with them; PalisadeError names app, file and message.
     """
     transaction = Transaction(layout, files)
     stale = stale_pools(layout, pools)
@@ -239,10 +240,7 @@ def apply(
 def _incomplete(files: Sequence[ConfigurationFile]) -> bool:
     """Tell whether a file names an account that this check run has not made, so that Apache could not judge it."""
     known = {entry.pw_name for entry in pwd.getpwall()} | {entry.gr_name for entry in grp.getgrall()}
-    for file in files:
-        if not set(re.findall(r" (?:user|group)=(\S+)", file.content or "")) <= known:
-            return True
-    return False
+    return any(not set(re.findall(r" (?:user|group)=(\S+)", file.content or "")) <= known for file in files)
 
 
 def _wait_until_running(layout: ApacheLayout, seconds: float = 10.0) -> None:

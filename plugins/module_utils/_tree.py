@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -101,6 +102,6 @@ def unpack(archive: str, name: str, directory: str) -> None:
             elif member.isreg():
                 source = tar.extractfile(member)
                 with open(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-                    for block in iter(lambda: source.read(1 << 20) if source else b"", b""):
-                        file.write(block)
+                    if source:
+                        shutil.copyfileobj(source, file)
                     os.fchmod(file.fileno(), member.mode)

@@ -11,8 +11,8 @@ short_description: Service accounts of WSGI applications, by systemd-sysusers
 version_added: 0.1.0
 description:
   - Declares each account in C(/etc/sysusers.d) and lets systemd-sysusers create it, locked and without a shell.
-  - Repairs what happened to an account since, and reports it. That is a shell, a usable password, a membership in another
-    group, another home, another primary group, or members in the app's group.
+  - Repairs what happened to an account since, and reports it. That is a shell, a usable password, a membership in
+    another group, another home, another primary group, or members in the app's group.
   - Refuses an account that a person or another service uses.
 author:
   - palisade.mod_wsgi contributors (@palisade)

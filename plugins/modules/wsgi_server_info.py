@@ -102,7 +102,7 @@ apps:
   type: list
   elements: dict
   returned: always
-  sample: [{name: public, owner: shop/ansible, account: public-app, group: public-app, server_names: [www.example.com], mount: /}]
+  sample: [{name: public, owner: shop, account: public-app, group: public-app, server_names: [example.com], mount: /}]
 accounts:
   description: Local accounts by name, and whether each could be a service account.
   type: dict
