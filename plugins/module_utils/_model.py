@@ -39,7 +39,7 @@ def _check_host(host: Facts, server_required: bool) -> str | None:
     found = (python["implementation"], python["version"])
     if found != ("cpython", mod_wsgi["python"]):
         raise PalisadeError(
-            f"wsgi_apps_python: {python['path']} is {found[0]} {found[1]}, but mod_wsgi {mod_wsgi['version']} of this host "
+            f"wsgi_apps_python: {python['path']} is {found[0]} {found[1]}, but mod_wsgi {mod_wsgi['version']} here "
             f"is built for cpython {mod_wsgi['python']}: a virtual environment of another Python would not be used"
         )
     return str(mod_wsgi["version"])
