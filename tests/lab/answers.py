@@ -26,7 +26,7 @@ def ask(name: str, port: int) -> tuple[bool, str]:
         return False, str(error)
     finally:
         connection.close()
-    words = re.sub(r"<(head|style|script).*?</\1>|<[^>]*>", " ", body, flags=re.S).split()
+    words = re.sub(r"<(head|title|style|script).*?</\1>|<[^>]*>", " ", body, flags=re.S).split()
     text = " ".join(words)
     return answer.status < 400, f"{answer.status} {text[:57] + '...' if len(text) > 60 else text}"
 
