@@ -10,6 +10,7 @@ import grp
 import http.client
 import os
 import pwd
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ _LOG_LINES = 20
 # A pool that is starting answers these; 500 only for a moment, since a broken application answers it for ever.
 _STARTING = (502, 503, 504)
 _SECONDS_OF_500 = 3.0
+# Time, module, process and client of a line of Apache's error log.
+_LOG_PREFIX = re.compile(r"^(\[[^\]]*\] )+")
 
 
 def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -32,13 +35,14 @@ def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> lis
 
     PalisadeError tells for each app that did not what came instead, with the end of its error log.
     """
+    # Where each log ended before the latest request, so that an error is quoted once.
     offsets = {pool["app"]: _size(pool["error_log"]) for pool in pools}
     failures = _check_processes(layout, pools)
     answers: dict[str, int] = {}
 
     def ask(pool: Mapping[str, Any]) -> None:
         try:
-            answers[pool["app"]] = _answer(pool)
+            answers[pool["app"]] = _answer(pool, offsets)
         except PalisadeError as error:
             failures[pool["app"]] = str(error)
 
@@ -79,10 +83,11 @@ def _problem(pool: Mapping[str, Any], processes: Sequence[Mapping[str, Any]]) ->
     return ""
 
 
-def _answer(pool: Mapping[str, Any]) -> int:
+def _answer(pool: Mapping[str, Any], offsets: dict[str, int]) -> int:
     started = time.monotonic()
     while True:
         elapsed = time.monotonic() - started
+        offsets[pool["app"]] = _size(pool["error_log"])
         try:
             status = _request(pool, max(1.0, pool["timeout"] - elapsed))
         except (OSError, http.client.HTTPException) as error:
@@ -122,5 +127,5 @@ def _tail(path: str, offset: int) -> str:
         return ""
     with open(path, encoding="utf-8", errors="replace") as log:
         log.seek(offset if offset <= _size(path) else 0)
-        lines = log.read().splitlines()[-_LOG_LINES:]
+        lines = [_LOG_PREFIX.sub("", line) for line in log.read().splitlines()[-_LOG_LINES:]]
     return "".join(["; its error log says:", *(f"\n    {line}" for line in lines)]) if lines else f"; see {path}"
