@@ -195,7 +195,7 @@ need_lab() {
   need_root "run containers with systemd"
   use_podman
   flock 8
-  need_packages podman "$oci_runtime" netavark aardvark-dns iptables mmdebstrap openssh-client
+  need_packages podman "$oci_runtime" netavark aardvark-dns iptables nftables mmdebstrap openssh-client
   container_pip_conf >"$cache/lab/pip.conf"
   for release in "$@"; do
     "$root/tests/lab/build" --current "$release" || step "Building the image of Debian $release" \
