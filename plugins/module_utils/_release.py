@@ -32,15 +32,18 @@ def is_complete(directory: str, release: str) -> bool:
     return os.path.isfile(os.path.join(directory, release, _COMPLETE))
 
 
-def _fetched(release: str) -> bool:
-    return os.path.isfile(os.path.join(CACHE, release, _COMPLETE))
+def _cached(row: Mapping[str, str]) -> str:
+    """Return where a release waits; two apps may have one source, and so the same release."""
+    return os.path.join(CACHE, f"{row['app']}-{row['release']}")
+
+
+def _fetched(row: Mapping[str, str]) -> bool:
+    return os.path.isfile(os.path.join(_cached(row), _COMPLETE))
 
 
 def missing(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the apps whose release is neither built nor fetched on this host."""
-    return [
-        row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not _fetched(row["release"])
-    ]
+    return [row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not _fetched(row)]
 
 
 def in_parallel(rows: Sequence[Any], work: Callable[[Any], None], bound: int) -> None:
@@ -58,7 +61,7 @@ def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run
     os.chmod(CACHE, 0o700)
 
     def work(row: Mapping[str, str]) -> None:
-        place = os.path.join(CACHE, row["release"])
+        place = _cached(row)
         shutil.rmtree(place, ignore_errors=True)
         code = os.path.join(place, "code")
         unpack(archive, row["app"], code)
@@ -73,7 +76,7 @@ def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run
         in_parallel(rows, work, bound)
     except BaseException:
         for row in rows:
-            shutil.rmtree(os.path.join(CACHE, row["release"]), ignore_errors=True)
+            shutil.rmtree(_cached(row), ignore_errors=True)
         if not had_cache:
             shutil.rmtree(CACHE, ignore_errors=True)
         raise
@@ -103,7 +106,7 @@ def _download(row: Mapping[str, str], code: str, wheels: str, python: str, run: 
 def build(row: Mapping[str, str], python: str, run: Run) -> None:
     """Build one release from the cache at its final path. On failure it is removed again."""
     place = os.path.join(row["directory"], row["release"])
-    cached = os.path.join(CACHE, row["release"])
+    cached = _cached(row)
     try:
         # What a killed build left behind has no description.
         shutil.rmtree(place, ignore_errors=True)
