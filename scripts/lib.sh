@@ -172,7 +172,7 @@ use_podman() {
   mkdir -p "$cache/lab"
   # The default limits cannot be set without CAP_SYS_RESOURCE.
   printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "%s"\n[network]\nnetwork_backend = "netavark"\n' "$oci_runtime" >"$cache/lab/containers.conf"
-  export CONTAINERS_CONF=$cache/lab/containers.conf
+  export CONTAINERS_CONF=$cache/lab/containers.conf PODMAN_IGNORE_CGROUPSV1_WARNING=1
 }
 
 # pip's settings of this machine, from its files and the environment (which wins), as one file.
