@@ -19,14 +19,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import Attri
 
 Run = Callable[[Sequence[str]], str]
 
-NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
+_NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _ROOT_FILE = Attributes("root", "root", 0o644)
 _PROCESSES_END_WITHIN = 30
-
-
-def is_service_account(entry: pwd.struct_passwd) -> bool:
-    """Tell whether an account could be an application's: a system uid of its own and no login."""
-    return 100 <= entry.pw_uid < 1000 and entry.pw_shell in NO_LOGIN
 
 
 def _password_field(name: str) -> str:
@@ -47,8 +42,8 @@ def _drift(row: Mapping[str, str]) -> list[dict[str, Any]]:
         found.append({"what": what, "before": before, "after": after, "command": list(command)})
 
     entry = pwd.getpwnam(name)
-    if entry.pw_shell not in NO_LOGIN:
-        differs("shell", entry.pw_shell, NO_LOGIN[0], "usermod", "--shell", NO_LOGIN[0], name)
+    if entry.pw_shell not in _NO_LOGIN:
+        differs("shell", entry.pw_shell, _NO_LOGIN[0], "usermod", "--shell", _NO_LOGIN[0], name)
     if entry.pw_dir != row["home"]:
         differs("home", entry.pw_dir, row["home"], "usermod", "--home", row["home"], name)
     password = _password_field(name)
@@ -85,14 +80,12 @@ def _group_exists(name: str) -> bool:
 def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> list[dict[str, Any]]:
     """Create or repair the accounts. Return the differences {path, before, after}."""
     for row in rows:
-        if _exists(row["name"]):
-            entry = pwd.getpwnam(row["name"])
-            declared = os.path.exists(sysusers_path(row["name"]))
-            if entry.pw_uid == 0 or not (declared or is_service_account(entry)):
-                raise PalisadeError(
-                    f"app {row['app']}: account {row['name']!r} exists on this host and is not a service account "
-                    f"(uid {entry.pw_uid}, shell {entry.pw_shell}); choose another account"
-                )
+        declared = os.path.exists(sysusers_path(row["name"]))
+        taken = "account" if _exists(row["name"]) else "group" if _group_exists(row["group"]) else ""
+        # A directory service can have accounts that /etc/passwd does not show.
+        if taken and (not declared or (taken == "account" and pwd.getpwnam(row["name"]).pw_uid == 0)):
+            value = row["name"] if taken == "account" else row["group"]
+            raise PalisadeError(f"app {row['app']}: {taken} {value!r} exists on this host and is not this app's")
 
     differences: list[dict[str, Any]] = []
     missing: list[str] = []

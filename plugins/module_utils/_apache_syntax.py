@@ -10,6 +10,8 @@ import re
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
+# What separates words for Apache; Python's own idea of a space is wider.
+_SPACE = " \t\n\v\f\r"
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,%{}@+-]+")
 
 
@@ -43,7 +45,7 @@ def quote(value: str, subject: str) -> str:
 
 def _next_word(text: str) -> tuple[str, str]:
     """Return the first word's value and what follows it, as ap_getword_conf does."""
-    text = text.lstrip()
+    text = text.lstrip(_SPACE)
     mark = text[:1] if text[:1] in ('"', "'") else ""
     position = len(mark)
     while position < len(text):
@@ -51,12 +53,12 @@ def _next_word(text: str) -> tuple[str, str]:
         if character == "\\" and text[position + 1 : position + 2] in ("\\", mark or "\\"):
             position += 2
             continue
-        if character == mark or (not mark and character.isspace()):
+        if character == mark or (not mark and character in _SPACE):
             break
         position += 1
     raw = text[len(mark) : position]
     value = re.sub(r"\\([\\" + mark + "])", r"\1", raw)
-    return value, text[position + len(mark) :].lstrip()
+    return value, text[position + len(mark) :].lstrip(_SPACE)
 
 
 def parse_options(text: str) -> tuple[str, dict[str, str]]:
@@ -66,5 +68,5 @@ def parse_options(text: str) -> tuple[str, dict[str, str]]:
     while "=" in rest:
         key, _equals, rest = rest.partition("=")
         # A space after the sign is an empty value for Apache.
-        options[key.strip()], rest = ("", rest) if rest[:1].isspace() else _next_word(rest)
+        options[key.strip(_SPACE)], rest = ("", rest) if rest[:1] in tuple(_SPACE) else _next_word(rest)
     return name, options

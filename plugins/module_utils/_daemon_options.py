@@ -23,6 +23,8 @@ Version = tuple[int, ...]
 POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}|#[0-9]{1,10}")
 _C_INT_MAX = 2**31 - 1
+# Above it, Apache's atoi() wraps around: #4294967296 is root to it.
+_HIGHEST_ID = _C_INT_MAX
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def parse_version(text: str, subject: str = "mod_wsgi_version") -> Version:
     """Return (4, 9, 4) for '4.9.4'; PalisadeError for anything else."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+){1,3}", str(text)):
         raise PalisadeError(f"{subject}: expected a version such as 5.0.2, got {text!r}")
-    return tuple(int(part) for part in str(text).split("."))
+    parts = [int(part) for part in str(text).split(".")]
+    return tuple(parts + [0] * (3 - len(parts)))
 
 
 def _dotted(version: Version) -> str:
@@ -142,7 +145,7 @@ def _dotted(version: Version) -> str:
 
 def _integer(option: Option, value: Any, subject: str) -> str:
     # bool is an int for Python, and YAML's `yes` must not become 1.
-    plain = re.fullmatch(r"-?[0-9]+", value, re.ASCII) if isinstance(value, str) else isinstance(value, int)
+    plain = re.fullmatch(r"-?[0-9]{1,20}", value, re.ASCII) if isinstance(value, str) else isinstance(value, int)
     if isinstance(value, bool) or not plain:
         raise PalisadeError(f"{subject}: expected a plain number of {option.unit}, got {value!r}")
     number = int(value)
@@ -184,6 +187,8 @@ def _account(option: Option, value: Any, subject: str) -> str:
     if not _ACCOUNT.fullmatch(text):
         raise PalisadeError(f"{subject}: expected the name of an account or group, got {text!r}")
     never_root = option.name in ("user", "group", "supplementary-groups")
+    if text[0] == "#" and int(text[1:]) > _HIGHEST_ID:
+        raise PalisadeError(f"{subject}: expected an id of at most {_HIGHEST_ID}, got {text!r}")
     if never_root and (text == "root" or (text[0] == "#" and int(text[1:]) == 0)):
         raise PalisadeError(f"{subject}: {text!r} is refused: a daemon never runs as root or in root's group")
     return text

@@ -17,5 +17,5 @@ class PalisadeError(Exception):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ', did you mean X?' for the known word nearest to the given one, or nothing."""
     # Ansible's own strings are a subclass that difflib's cache would keep alive.
-    found = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(word).lower(), [str(item) for item in known], n=1, cutoff=0.5)
     return f", did you mean '{found[0]}'?" if found else ""

@@ -19,6 +19,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
     site_file,
     sysusers,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements import check_requirements
 
 Facts = Mapping[str, Any]
 
@@ -106,12 +107,11 @@ def _check_against_host(app: App, host: Facts, owner: str, listed: Mapping[str, 
 
 def _check_free(app: App, host: Facts) -> None:
     """Refuse a new app whose account or directories are something else's already."""
-    existing = host.get("accounts", {}).get(app.account)
-    if existing and not existing["service"]:
-        raise PalisadeError(
-            f"app {app.name}: account {app.account!r} exists on this host and is not a service account "
-            f"(uid {existing['uid']}, shell {existing['shell']}); choose another account"
-        )
+    for kind, value, taken in (("account", app.account, "accounts"), ("group", app.group, "groups")):
+        if value in host.get(taken, []):
+            raise PalisadeError(
+                f"app {app.name}: {kind} {value!r} exists on this host and is not this app's; choose another {kind}"
+            )
     for path in (app.home, app.entry_directory):
         if path in host.get("occupied", []):
             raise PalisadeError(
@@ -127,6 +127,8 @@ def _check_source(app: App, base_directory: str) -> str:
         raise PalisadeError(f"app {app.name}: source: path: expected a directory on the controller, got {path}")
     if app.requirements and not os.path.isfile(os.path.join(path, app.requirements)):
         raise PalisadeError(f"app {app.name}: requirements: expected a file in {path}, got {app.requirements!r}")
+    if app.requirements:
+        check_requirements(path, app.requirements, f"app {app.name}: requirements")
     return path
 
 

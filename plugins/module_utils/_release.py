@@ -62,8 +62,8 @@ def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run
 
     def work(row: Mapping[str, str]) -> None:
         place = _cached(row)
-        shutil.rmtree(place, ignore_errors=True)
         code = os.path.join(place, "code")
+        shutil.rmtree(place, ignore_errors=True)
         unpack(archive, row["app"], code)
         if tree_digest(code, f"app {row['app']}") != row["digest"]:
             raise PalisadeError(f"app {row['app']}: the source that arrived is not the source that was sent")
@@ -107,41 +107,37 @@ def build(row: Mapping[str, str], python: str, run: Run) -> None:
     """Build one release from the cache at its final path. On failure it is removed again."""
     place = os.path.join(row["directory"], row["release"])
     cached = _cached(row)
+    if not _fetched(row):
+        raise PalisadeError(f"app {row['app']}: release {row['release']} was not fetched; wsgi_source comes first")
     try:
         # What a killed build left behind has no description.
         shutil.rmtree(place, ignore_errors=True)
         os.mkdir(place, 0o700)
-        code, venv = os.path.join(place, "code"), os.path.join(place, "venv")
-        shutil.copytree(os.path.join(cached, "code"), code, symlinks=True)
+        venv = os.path.join(place, "venv")
+        shutil.copytree(os.path.join(cached, "code"), os.path.join(place, "code"), symlinks=True)
         run([python, "-I", "-m", "venv", "--without-pip", venv])
-        if row["requirements"]:
-            _install(row, cached, code, venv, python, run)
+        _install(os.path.join(cached, "wheels"), venv, python, run)
         # By the system's interpreter: the venv's own would run .pth files of packages as root.
         run([python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place])
         _hand_over(place, row["group"])
         description = {"app": row["app"], "release": row["release"], "python": python}
         with open(os.path.join(place, _COMPLETE), "w", encoding="utf-8") as file:
             json.dump(description, file)
+    except (PalisadeError, OSError) as error:
+        shutil.rmtree(place, ignore_errors=True)
+        raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {error}") from error
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
     shutil.rmtree(cached, ignore_errors=True)
 
 
-def _install(row: Mapping[str, str], cached: str, code: str, venv: str, python: str, run: Run) -> None:
-    wheels = os.path.join(cached, "wheels")
-    requirements = os.path.join(code, row["requirements"])
-    try:
-        run(
-            _pip(
-                python,
-                *("--python", os.path.join(venv, "bin", "python")),
-                *("install", "--quiet", "--no-compile", "--only-binary", ":all:"),
-                *("--no-index", "--find-links", wheels, "--requirement", requirements),
-            )
-        )
-    except PalisadeError as error:
-        raise PalisadeError(f"app {row['app']}: {row['requirements']} could not be installed: {error}") from error
+def _install(wheels: str, venv: str, python: str, run: Run) -> None:
+    # Exactly what was fetched, so nothing is resolved, and no index asked, a second time.
+    files = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))] if os.path.isdir(wheels) else []
+    if files:
+        target = ("--python", os.path.join(venv, "bin", "python"))
+        run(_pip(python, *target, "install", "--quiet", "--no-compile", "--no-index", "--no-deps", *files))
 
 
 def _hand_over(place: str, group: str) -> None:

@@ -11,7 +11,6 @@ import os
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import NO_LOGIN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
@@ -45,16 +44,9 @@ def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
     return apps
 
 
-def _accounts() -> dict[str, dict[str, Any]]:
-    accounts: dict[str, dict[str, Any]] = {}
-    with open("/etc/passwd", encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            fields = line.rstrip("\n").split(":")
-            if len(fields) == 7 and fields[2].isdigit():
-                uid, shell = int(fields[2]), fields[6]
-                service = 100 <= uid < 1000 and shell in NO_LOGIN
-                accounts[fields[0]] = {"uid": uid, "shell": shell, "home": fields[5], "service": service}
-    return accounts
+def _names(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        return [line.partition(":")[0] for line in lines]
 
 
 def _occupied() -> list[str]:
@@ -90,7 +82,8 @@ def server_info(python: str) -> dict[str, Any]:
         "pools_declared": [],
         "pools_live": [],
         "apps": managed_apps(layout),
-        "accounts": _accounts(),
+        "accounts": _names("/etc/passwd"),
+        "groups": _names("/etc/group"),
         "occupied": _occupied(),
         "default_site": "",
     }

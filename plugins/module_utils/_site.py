@@ -224,9 +224,10 @@ def apply(
         complaint = _apache.check(layout) if os.path.exists(layout.binary) else ""
         if complaint:
             raise PalisadeError(transaction._explain(complaint))
+        before = _pool_processes(layout)
         done = reload_server(layout, run, transaction.needs_restart)
         if done:
-            _wait_until_running(layout)
+            _wait_for_processes_after(layout, before)
     except Exception as error:
         transaction.put_back()
         if apache_parent(layout.binary) is not None or transaction.needs_restart:
@@ -243,9 +244,14 @@ def _incomplete(files: Sequence[ConfigurationFile]) -> bool:
     return any(not set(re.findall(r" (?:user|group)=(\S+)", file.content or "")) <= known for file in files)
 
 
-def _wait_until_running(layout: ApacheLayout, seconds: float = 10.0) -> None:
+def _pool_processes(layout: ApacheLayout) -> set[int]:
+    return {int(process["pid"]) for pool in live_pools(layout.binary, []) for process in pool["processes"]}
+
+
+def _wait_for_processes_after(layout: ApacheLayout, before: set[int], seconds: float = 15.0) -> None:
+    """Wait until Apache runs and none of its newest daemons is from before: a reload returns when it has begun."""
     deadline = time.monotonic() + seconds
-    while apache_parent(layout.binary) is None:
+    while apache_parent(layout.binary) is None or before & _pool_processes(layout):
         if time.monotonic() > deadline:
-            raise PalisadeError("Apache does not run after the reload")
-        time.sleep(0.1)
+            raise PalisadeError(f"Apache did not replace its daemons within {seconds:.0f} s of the reload")
+        time.sleep(0.05)

@@ -90,7 +90,7 @@ def main() -> None:
     try:
         changes = bring(module.params["accounts"], run, module.check_mode)
         module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -82,7 +82,7 @@ def main() -> None:
     try:
         answers = [] if module.check_mode else check_pools(host_layout(), module.params["pools"])
         module.exit_json(changed=False, answers=answers)
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

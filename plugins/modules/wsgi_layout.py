@@ -100,7 +100,7 @@ def main() -> None:
     try:
         changes = ensure_layout(params["directories"], params["files"], params["absent"], module.check_mode)
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

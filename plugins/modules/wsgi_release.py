@@ -95,7 +95,7 @@ def main() -> None:
         module.exit_json(
             changed=bool(changes), diff=diff_of(changes), releases={row["app"]: row["release"] for row in rows}
         )
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

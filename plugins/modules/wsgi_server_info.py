@@ -104,8 +104,14 @@ apps:
   returned: always
   sample: [{name: public, owner: shop, account: public-app, group: public-app, server_names: [example.com], mount: /}]
 accounts:
-  description: Local accounts by name, and whether each could be a service account.
-  type: dict
+  description: Names of the local accounts.
+  type: list
+  elements: str
+  returned: always
+groups:
+  description: Names of the local groups.
+  type: list
+  elements: str
   returned: always
 default_site:
   description: Link of the distribution's default site if it is live and nobody changed it; else empty.
@@ -128,7 +134,7 @@ def main() -> None:
     module = AnsibleModule({"python": {"type": "path", "default": "/usr/bin/python3"}}, supports_check_mode=True)
     try:
         module.exit_json(changed=False, **server_info(module.params["python"]))
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -108,7 +108,7 @@ def main() -> None:
     files = [ConfigurationFile(**row) for row in module.params["files"]]
     try:
         result = apply(host_layout(), files, module.params["pools"], run, module.check_mode)
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     changes = result["differences"]
     module.exit_json(

@@ -114,7 +114,7 @@ def main() -> None:
             wanted = [row for row in rows if row["app"] in lacking]
             fetch(wanted, archive, module.params["python"], run, module.params["parallel"])
         module.exit_json(changed=bool(lacking), missing=lacking, releases=rows)
-    except PalisadeError as error:
+    except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 
 
