@@ -68,5 +68,5 @@ def parse_options(text: str) -> tuple[str, dict[str, str]]:
     while "=" in rest:
         key, _equals, rest = rest.partition("=")
         # A space after the sign is an empty value for Apache.
-        options[key.strip(_SPACE)], rest = ("", rest) if rest[:1] in tuple(_SPACE) else _next_word(rest)
+        options[key.strip(_SPACE)], rest = ("", rest) if rest[:1] in _SPACE else _next_word(rest)
     return name, options
