@@ -1,0 +1,204 @@
+"""Every WSGIDaemonProcess option: what is written, what is refused and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
+    OPTIONS,
+    check_option,
+    daemon_process,
+    parse_version,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+
+def refusal(options: dict[str, Any], version: str | None = "5.0.2") -> str:
+    with pytest.raises(PalisadeError) as caught:
+        daemon_process({"name": "public", **options}, version)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "written"),
+    [
+        ("user", "public-app", "user=public-app"),
+        ("user", "#1001", 'user="#1001"'),
+        ("supplementary-groups", ["a", "b"], "supplementary-groups=a,b"),
+        ("supplementary-groups", "a,b", "supplementary-groups=a,b"),
+        ("processes", 2, "processes=2"),
+        ("processes", "2", "processes=2"),
+        ("threads", 65533, "threads=65533"),
+        ("umask", "0027", "umask=0027"),
+        ("umask", "027", "umask=0027"),
+        ("home", "/a b", 'home="/a b"'),
+        ("python-path", 'x"y"', r'python-path="x\"y\""'),
+        ("python-path", "a\\", r'python-path="a\\"'),
+        ("display-name", "%{GROUP}", "display-name=%{GROUP}"),
+        ("lang", "C.UTF-8", "lang=C.UTF-8"),
+        ("locale", "'x'", "locale=\"'x'\""),
+        ("locale", "it's", 'locale="it\'s"'),
+        ("lang", "$HOME", 'lang="$HOME"'),
+        ("script-user", "root", "script-user=root"),
+        ("script-group", "root", "script-group=root"),
+        ("request-timeout", 0, "request-timeout=0"),
+        ("deadlock-timeout", 1, "deadlock-timeout=1"),
+        ("cpu-priority", -20, "cpu-priority=-20"),
+        ("memory-limit", 2**63 - 1, f"memory-limit={2**63 - 1}"),
+        ("response-buffer-size", 0, "response-buffer-size=0"),
+        ("response-buffer-size", 65536, "response-buffer-size=65536"),
+        ("server-metrics", True, "server-metrics=On"),
+        ("server-metrics", "off", "server-metrics=Off"),
+    ],
+)
+def test_written(option: str, value: Any, written: str) -> None:
+    assert daemon_process({"name": "public", option: value}, "5.0.2") == f"WSGIDaemonProcess public {written}"
+
+
+def test_order_is_fixed() -> None:
+    options = {"name": "public", "threads": 1, "user": "a", "processes": 2}
+    assert daemon_process(options) == daemon_process(dict(reversed(options.items())))
+    assert daemon_process(options) == "WSGIDaemonProcess public user=a processes=2 threads=1"
+
+
+SAMPLES: dict[str, Any] = {
+    "integer": 70000,
+    "octal": "0027",
+    "text": "x",
+    "path": "/x",
+    "account": "x",
+    "accounts": ["x", "y"],
+    "float": 0.01,
+    "switch": True,
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_has_a_value_that_is_taken(name: str) -> None:
+    option = OPTIONS[name]
+    sample = min(SAMPLES[option.kind], option.maximum) if option.kind == "integer" else SAMPLES[option.kind]
+    written = check_option(name, sample, option.since, "test")
+    assert written
+    # What is written is a valid value again.
+    assert check_option(name, written, option.since, "test") == written
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if OPTIONS[name].kind == "integer"])
+@pytest.mark.parametrize("value", [True, "5x", "", " 5", "5 ", "0x5", "1e3", 1.5, None, [], "५", "9" * 5000])
+def test_integers_are_plain_numbers(name: str, value: Any) -> None:
+    with pytest.raises(PalisadeError, match=rf"^test: {name}: expected .*{OPTIONS[name].unit}"):
+        check_option(name, value, None, "test")
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if OPTIONS[name].kind == "integer"])
+def test_integers_have_bounds(name: str) -> None:
+    option = OPTIONS[name]
+    assert check_option(name, option.minimum, None, "test") == str(option.minimum)
+    assert check_option(name, option.maximum, None, "test") == str(option.maximum)
+    for value in (option.minimum - 1, option.maximum + 1):
+        with pytest.raises(PalisadeError, match=f"got {value}"):
+            check_option(name, value, None, "test")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"thread": 5}, ["'thread'", "did you mean 'threads'?"]),
+        ({"memory_limit": 5}, ["'memory_limit'", "did you mean 'memory-limit'?"]),
+        ({"PROCESSES": 5}, ["'PROCESSES'", "did you mean 'processes'?"]),
+        ({"qqqqqq": 5}, ["unknown option 'qqqqqq'"]),
+        ({5: 5}, ["unknown option 5"]),
+        ({"threads": 0}, ["threads", "1 to 65533", "got 0"]),
+        ({"threads": "5x"}, ["threads", "plain number of threads", "'5x'"]),
+        ({"threads": True}, ["threads", "plain number", "True"]),
+        ({"processes": 0}, ["processes", "got 0"]),
+        ({"memory-limit": "512M"}, ["memory-limit", "bytes", "'512M'"]),
+        ({"deadlock-timeout": 0}, ["deadlock-timeout", "1 to", "got 0", "every other timeout"]),
+        ({"script-user": "root", "script-group": "root"}, ["script-user", "script-group", "give one"]),
+        ({"user": "root"}, ["user", "'root'", "never runs as root"]),
+        ({"user": "#0"}, ["user", "'#0'", "never runs as root"]),
+        ({"group": "root"}, ["group", "'root'", "root's group"]),
+        ({"group": "#000"}, ["group", "'#000'", "root's group"]),
+        # Apache reads the number with atoi(): 2**32 is 0 to it.
+        ({"group": "#4294967296"}, ["group", "#4294967296"]),
+        ({"group": "#4294967295"}, ["group", "#4294967295"]),
+        ({"supplementary-groups": ["a", "#8589934592"]}, ["supplementary-groups", "#8589934592"]),
+        ({"supplementary-groups": ["a", "root"]}, ["supplementary-groups", "'root'"]),
+        ({"supplementary-groups": "adm, tty"}, ["supplementary-groups", "' tty'"]),
+        ({"supplementary-groups": []}, ["supplementary-groups", "list of groups"]),
+        ({"supplementary-groups": 5}, ["supplementary-groups", "list of groups", "5"]),
+        ({"user": "Upper"}, ["user", "'Upper'"]),
+        ({"user": ""}, ["user", "expected text"]),
+        ({"lang": "a\nb"}, ["lang", r"'\n'", "control character"]),
+        ({"lang": "a\rb"}, ["lang", r"'\r'"]),
+        ({"lang": "a\0b"}, ["lang", r"'\x00'"]),
+        ({"lang": "a\x7fb"}, ["lang", r"'\x7f'"]),
+        ({"home": "/${HOME}"}, ["home", "${", "expand"]),
+        ({"lang": 'x"y'}, ["lang", "unterminated quote"]),
+        ({"lang": "'x"}, ["lang", "unterminated quote"]),
+        ({"lang": "'"}, ["lang", "unterminated quote"]),
+        ({"lang": "\ud800"}, ["lang", "UTF-8"]),
+        ({"lang": 5}, ["lang", "expected text", "5"]),
+        ({"home": "a/b"}, ["home", "absolute path", "'a/b'"]),
+        ({"home": "/a/../b"}, ["home", "without '..'"]),
+        ({"umask": 0o027}, ["umask", "in quotes", "got 23"]),
+        ({"umask": "27"}, ["umask", "'27'"]),
+        ({"umask": "0o27"}, ["umask", "'0o27'"]),
+        ({"umask": "0999"}, ["umask", "'0999'"]),
+        ({"umask": "1777"}, ["umask", "at most 0777"]),
+        ({"server-metrics": "true"}, ["server-metrics", "true or false", "'true'"]),
+        ({"response-buffer-size": 5}, ["response-buffer-size", "0 or 65536 to", "got 5"]),
+        ({"cpu-priority": 20}, ["cpu-priority", "-20 to 19"]),
+    ],
+)
+def test_refused(options: dict[str, Any], parts: list[str]) -> None:
+    message = refusal(options)
+    assert message.startswith("WSGIDaemonProcess public: ")
+    assert [part for part in parts if part not in message] == []
+    # One line of an error stays one line.
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize("value", [0, "0", -1, "nan", "inf", "1e3", True, "0.0", ""])
+def test_switch_interval_refused(value: Any) -> None:
+    assert "switch-interval: expected a number of seconds above 0" in refusal({"switch-interval": value}, "6.1.1")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "refused", "taken", "reason"),
+    [
+        ("interrupt-timeout", 1, "5.0.2", "6.0.0", "needs mod_wsgi 6.0.0 or newer, installed is 5.0.2"),
+        ("switch-interval", 0.01, "4.9.4", "6.0", "needs mod_wsgi 6.0.0 or newer, installed is 4.9.4"),
+        ("response-flush-delay", 1, "6.0.1", "6.0.2", "needs mod_wsgi 6.0.2 or newer, installed is 6.0.1"),
+        ("newrelic-config-file", "/x", "6.1.1", "5.0.2", "was removed in mod_wsgi 6.0.0, installed is 6.1.1"),
+        ("newrelic-environment", "x", "6.0", "4.9.4", "was removed in mod_wsgi 6.0.0, installed is 6.0.0"),
+    ],
+)
+def test_versions(option: str, value: Any, refused: str, taken: str, reason: str) -> None:
+    assert f"{option}: {reason}" in refusal({option: value}, refused)
+    assert f"{option}=" in daemon_process({"name": "public", option: value}, taken)
+    assert f"{option}=" in daemon_process({"name": "public", option: value})
+
+
+@pytest.mark.parametrize("name", [None, "", 5, "a b", "%{GLOBAL}", "user=www-data", 'a"', "(a)", "1a", "a\n", "ä"])
+def test_pool_names_refused(name: Any) -> None:
+    with pytest.raises(PalisadeError, match="name: expected a pool's name"):
+        daemon_process({"name": name})
+
+
+@pytest.mark.parametrize("options", ["public", None, [("name", "public")]])
+def test_other_shapes_refused(options: Any) -> None:
+    with pytest.raises(PalisadeError, match="expected a mapping"):
+        daemon_process(options)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5.x", "v5.0.2", "5.0.2-1", "5.0.2\n", "1.2.3.4.5", 5])
+def test_versions_have_a_shape(text: Any) -> None:
+    with pytest.raises(PalisadeError, match=r"mod_wsgi_version: expected a version such as 5\.0\.2"):
+        parse_version(text)
+
+
+def test_versions_compare_as_numbers() -> None:
+    assert parse_version("4.10.0") > parse_version("4.9.4")
+    assert parse_version("6.0") == parse_version("6.0.0")

@@ -1,0 +1,79 @@
+"""What several unit tests share."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+MY_GROUP = grp.getgrgid(os.getegid()).gr_name
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def app(name: str = "public", **fields: Any) -> dict[str, Any]:
+    """Return the least that a user writes of an app; a field given as None is left out."""
+    whole = {
+        "name": name,
+        "application": "shop.wsgi:application",
+        "server_names": [f"{name}.example.org"],
+        "source": {"path": name},
+        **fields,
+    }
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def host(**facts: Any) -> dict[str, Any]:
+    """Return what wsgi_server_info says of a prepared Debian 13 without any app."""
+    return {
+        "layout": DEBIAN.as_dict(),
+        "mod_wsgi": {"version": "5.0.2", "python": "3.13", "module": "/usr/lib/apache2/modules/mod_wsgi.so"},
+        "python": {"path": "/usr/bin/python3", "version": "3.13", "implementation": "cpython"},
+        "apps": [],
+        "accounts": {},
+        "occupied": [],
+        **facts,
+    }
+
+
+def managed(name: str = "shop", owner: str = "theirs", **facts: Any) -> dict[str, Any]:
+    """Return an app as wsgi_server_info finds it on a host."""
+    return {
+        "name": name,
+        "owner": owner,
+        "account": f"{name}-app",
+        "group": f"{name}-app",
+        "server_names": [f"{name}.example.org"],
+        "mount": "/",
+        **facts,
+    }
+
+
+def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
+    """Return everything below a directory that a change could touch: kind, mode, owner, times and content."""
+    result: dict[str, tuple[Any, ...]] = {}
+    for path in sorted([root, *root.rglob("*")]):
+        found = path.lstat()
+        content: bytes | str = b""
+        if stat.S_ISREG(found.st_mode):
+            content = path.read_bytes()
+        elif stat.S_ISLNK(found.st_mode):
+            content = os.readlink(path)
+        result[str(path.relative_to(root))] = (
+            oct(found.st_mode),
+            found.st_uid,
+            found.st_gid,
+            found.st_mtime_ns,
+            found.st_ino,
+            content,
+        )
+    return result
