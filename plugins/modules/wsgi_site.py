@@ -33,8 +33,13 @@ options:
     required: true
     suboptions:
       path: {description: Absolute path., type: str, required: true}
-      content: {description: Text; without it and O(files[].target) the file and its link are removed., type: str}
-      target: {description: Makes O(files[].path) a symbolic link to this instead., type: str, default: ""}
+      content:
+        description: Text. Without it and O(files[].target) the file and its link are removed.
+        type: str
+      target:
+        description: Makes O(files[].path) a symbolic link to this instead.
+        type: str
+        default: ""
       link: {description: Symbolic link that makes the file live., type: str, default: ""}
       app: {description: App that the file is for; named in errors., type: str, default: ""}
       restart: {description: Whether a change needs a restart, as a loaded module does., type: bool, default: false}
