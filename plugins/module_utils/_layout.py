@@ -38,6 +38,8 @@ def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dic
     for row in files:
         secret = row.get("secret_content") is not None
         content = row["secret_content"] if secret else row["content"]
+        if content is None:
+            raise PalisadeError(f"{row['path']}: expected a content, got none")
         changes.append(ensure_file(row["path"], content, _attributes(row), secret, check))
     changes += [remove(row["path"], check) for row in absent]
     return [change for change in changes if change]

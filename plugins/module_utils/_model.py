@@ -159,7 +159,7 @@ def _files(app: App) -> list[dict[str, Any]]:
     if app.environment:
         # Before the entry file, which reads it.
         identity = {"owner": "root", "group": app.group, "mode": "0640"}
-        rows.insert(0, {"path": app.environment_file, **identity, "secret_content": environment_file(app)})
+        rows.insert(0, {"path": app.environment_file, **identity})
     return rows
 
 
@@ -170,9 +170,7 @@ def _site(app: App, layout: Mapping[str, str], content: str | None) -> dict[str,
     return {"app": app.name, "path": f"{layout['site_files']}/{name}", "link": link, "content": content}
 
 
-def resolve(
-    apps: Any, host: Facts, owner: str, base_directory: str, server_required: bool = True
-) -> dict[str, list[dict[str, Any]]]:
+def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_required: bool = True) -> dict[str, Any]:
     """Return what every later step is to make of the apps, or raise PalisadeError before anything changed.
 
     apps is the user's list; host is what wsgi_server_info returned; owner names the list among the lists of a
@@ -219,6 +217,8 @@ def resolve(
         ],
         "directories": [row for app in present for row in _directories(app)],
         "files": [row for app in present for row in _files(app)],
+        # Apart from the files, so that the argument that holds them can be kept out of every log.
+        "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
         "unused_files": [{"path": app.environment_file} for app in present if not app.environment],
         "site": [_site(app, layout, site_file(app, version, layout)) for app in present]
         + [_site(app, layout, None) for app in absent],

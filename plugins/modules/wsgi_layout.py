@@ -44,8 +44,14 @@ options:
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
       mode: {description: Octal mode; never writable for all., type: str, required: true}
-      content: {description: Text of the file., type: str}
-      secret_content: {description: Text that is never shown., type: str}
+      content: {description: Text of the file; a file without it has one in O(secrets)., type: str}
+  secrets:
+    description:
+      - Texts of files by their paths, for texts that are never shown.
+      - Not a part of O(files), since Ansible writes a module's arguments to the system's log and finds a secret in
+        a longer argument only if it has neither newlines nor quotes.
+    type: dict
+    default: {}
   absent:
     description: Files, links and whole directories to remove.
     type: list
@@ -80,25 +86,20 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import e
 def main() -> None:
     path = {"path": {"type": "str", "required": True}}
     owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
-    file = {**owned, "content": {"type": "str"}, "secret_content": {"type": "str", "no_log": True}}
+    file = {**owned, "content": {"type": "str"}}
     module = AnsibleModule(
         {
             "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": file,
-                "mutually_exclusive": [("content", "secret_content")],
-                "required_one_of": [("content", "secret_content")],
-            },
+            "files": {"type": "list", "elements": "dict", "default": [], "options": file},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": path},
         },
         supports_check_mode=True,
     )
     params = module.params
+    files = [{**row, "secret_content": params["secrets"].get(row["path"])} for row in params["files"]]
     try:
-        changes = ensure_layout(params["directories"], params["files"], params["absent"], module.check_mode)
+        changes = ensure_layout(params["directories"], files, params["absent"], module.check_mode)
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
