@@ -1,0 +1,343 @@
+"""The whole list against a host: what is refused, and what every later step gets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import REDHAT
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
+
+SECRET = "hunter2-does-not-show"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    for name in ("public", "admin", "api", "shop", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "requirements.txt").write_text("flask==3.1.2\n")
+    return str(tmp_path)
+
+
+def refusal(apps: Any, base: str, facts: dict[str, Any] | None = None, **options: Any) -> str:
+    with pytest.raises(PalisadeError) as caught:
+        resolve(apps, facts or host(), options.pop("owner", "mine"), base, **options)
+    return str(caught.value)
+
+
+def test_rows_of_one_app(base: str) -> None:
+    model = resolve([app(requirements="requirements.txt", writable=["a/b"])], host(), "mine", base)
+    assert model["releases"] == [
+        {
+            "app": "public",
+            "source": f"{base}/public",
+            "requirements": "requirements.txt",
+            "directory": "/var/lib/public-app/releases",
+            "current": "/var/lib/public-app/current",
+            "group": "public-app",
+        }
+    ]
+    assert [(row["name"], row["group"], row["home"]) for row in model["accounts"]] == [
+        ("public-app", "public-app", "/var/lib/public-app")
+    ]
+    assert [(row["path"], row["owner"], row["group"], row["mode"]) for row in model["directories"]] == [
+        ("/var/www/public", "root", "root", "0755"),
+        ("/var/lib/public-app", "root", "public-app", "0750"),
+        ("/var/lib/public-app/releases", "root", "public-app", "0750"),
+        ("/var/lib/public-app/data", "public-app", "public-app", "0750"),
+        ("/var/lib/public-app/data/a", "public-app", "public-app", "0750"),
+        ("/var/lib/public-app/data/a/b", "public-app", "public-app", "0750"),
+    ]
+    assert [(row["path"], row["owner"], row["mode"]) for row in model["files"]] == [
+        ("/var/www/public/wsgi.py", "root", "0644")
+    ]
+    assert model["unused_files"] == [{"path": "/var/lib/public-app/environment"}]
+    assert [(row["path"], row["link"]) for row in model["site"]] == [
+        (
+            "/etc/apache2/sites-available/zz-palisade-public.conf",
+            "/etc/apache2/sites-enabled/zz-palisade-public.conf",
+        )
+    ]
+    assert model["pools"][0]["processes"] == 2
+    assert model["pools"][0]["error_log"] == "/var/log/apache2/wsgi-public-error.log"
+    assert model["loaded"] == [
+        {
+            "name": "public",
+            "loads": [
+                "/var/lib/public-app/current",
+                "/var/www/public/wsgi.py",
+                "/var/lib/public-app/environment",
+            ],
+        }
+    ]
+    assert (model["removed_paths"], model["removed_accounts"]) == ([], [])
+
+
+def test_files_are_live_where_they_lie_on_redhat(base: str) -> None:
+    (row,) = resolve([app()], host(layout=REDHAT.as_dict()), "mine", base)["site"]
+    assert (row["path"], row["link"]) == ("/etc/httpd/conf.d/zz-palisade-public.conf", "")
+
+
+def test_an_environment_lies_in_a_file_of_its_own(base: str) -> None:
+    model = resolve([app(environment={"KEY": SECRET})], host(), "mine", base)
+    secret, entry = model["files"]
+    assert (secret["path"], secret["owner"], secret["group"], secret["mode"]) == (
+        "/var/lib/public-app/environment",
+        "root",
+        "public-app",
+        "0640",
+    )
+    assert json.loads(model["secrets"][secret["path"]]) == {"KEY": SECRET}
+    assert "content" not in secret
+    # The entry file reads it, so it comes second.
+    assert entry["path"] == "/var/www/public/wsgi.py"
+    assert model["unused_files"] == []
+
+
+def texts(value: Any, inside: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*inside, "key"), str(key)
+            yield from texts(item, (*inside, key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts(item, inside)
+    else:
+        yield inside, str(value)
+
+
+def test_secrets_are_apart_from_everything_else(base: str) -> None:
+    apps = [app(name, environment={"KEY": f"{SECRET}-{name}"}) for name in ("public", "admin", "api")]
+    places = {place for place, text in texts(resolve(apps, host(), "mine", base)) if SECRET in text}
+    assert places == {("secrets", f"/var/lib/{name}-app/environment") for name in ("public", "admin", "api")}
+
+
+def test_apps_do_not_depend_on_their_order(base: str) -> None:
+    apps = [app("public"), app("admin", processes=3), app("api", mount="/v1"), app("shop", state="absent", purge=True)]
+    facts = host(apps=[managed("shop", "mine"), managed("api", "mine", mount="/old")])
+
+    def rows(order: Any) -> dict[str, list[str]]:
+        model = resolve(list(order), facts, "mine", base)
+        return {key: sorted(json.dumps(row, sort_keys=True) for row in part) for key, part in model.items()}
+
+    expected = rows(apps)
+    assert all(rows(order) == expected for order in itertools.permutations(apps))
+
+
+CLASHES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
+    (app(), app(server_names=["b.org"]), ["app public", "two apps of the list have this name"]),
+    (app("a-b", account="x"), app("admin", account="x"), ["account 'x'", "of the same list"]),
+    (app("public", group="x"), app("admin", account="x"), ["'x'", "of the same list"]),
+    (app("public", group="x"), app("admin", group="x"), ["group 'x'", "of the same list"]),
+    (app("public"), app("admin", group="public-app"), ["'public-app'", "of the same list"]),
+    (
+        app("public", server_names=["a.org", "b.org"]),
+        app("admin", server_names=["b.org"]),
+        ["mount '/' of b.org", "of the same list"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/a"),
+        app("admin", server_names=["a.org"], mount="/b"),
+        ["server name a.org", "not supported yet"],
+    ),
+    (app("public"), {"name": "public", "state": "absent"}, ["two apps of the list have this name"]),
+    (app("public"), {"name": "admin", "state": "absent", "account": "public-app"}, ["'public-app'"]),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "parts"), CLASHES)
+def test_clashes_in_a_list(first: dict[str, Any], second: dict[str, Any], parts: list[str], base: str) -> None:
+    for apps in ([first, second], [second, first], [first, app("other"), second]):
+        message = refusal(apps, base)
+        assert [part for part in parts if part not in message] == []
+        assert first["name"] in message
+        assert second["name"] in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "parts"),
+    [
+        ({"name": "shop"}, {}, ["name is already taken", "'theirs'", "wsgi_apps_owner (now 'mine')"]),
+        ({"account": "shop-app"}, {}, ["account 'shop-app'", "app shop", "list 'theirs'"]),
+        ({"group": "shop-app"}, {}, ["group 'shop-app'", "app shop", "list 'theirs'"]),
+        ({"account": "x"}, {"group": "x"}, ["account 'x'", "app shop", "list 'theirs'"]),
+        ({"server_names": ["shop.example.org"]}, {}, ["mount '/' of shop.example.org", "app shop", "list 'theirs'"]),
+        ({"server_names": ["shop.example.org"], "mount": "/x"}, {}, ["server name shop.example.org", "app shop"]),
+    ],
+)
+def test_clashes_with_another_list(fields: dict[str, Any], facts: dict[str, Any], parts: list[str], base: str) -> None:
+    message = refusal([app(**fields)], base, host(apps=[managed(**facts)]))
+    assert [part for part in parts if part not in message] == []
+
+
+def test_two_lists_clash_in_either_order(base: str) -> None:
+    """Whichever play came first, the other one is refused, and its own list stays good."""
+    mine, theirs = app("public", server_names=["a.org"]), app("shop", server_names=["a.org"])
+    for here, there, owner in ((mine, theirs, "theirs"), (theirs, mine, "mine")):
+        found = managed(there["name"], owner, server_names=["a.org"])
+        assert "already taken" in refusal([here], base, host(apps=[found]))
+        assert resolve([there], host(apps=[found]), owner, base)["site"]
+
+
+def test_another_lists_app_cannot_be_removed(base: str) -> None:
+    message = refusal([{"name": "shop", "state": "absent", "purge": True}], base, host(apps=[managed()]))
+    assert "name is already taken by an app of the list 'theirs'" in message
+
+
+def test_apps_of_another_list_are_left_alone(base: str) -> None:
+    model = resolve(
+        [app(application="site:app")],
+        host(apps=[managed()], occupied=["/var/lib/shop-app", "/var/www/shop"]),
+        "mine",
+        base,
+    )
+    assert "shop" not in json.dumps(model)
+
+
+def test_own_app_is_updated(base: str) -> None:
+    facts = host(
+        apps=[managed("public", "mine")],
+        accounts=["public-app"],
+        groups=["public-app"],
+        occupied=["/var/lib/public-app", "/var/www/public"],
+    )
+    model = resolve([app(mount="/new", server_names=["new.org"])], facts, "mine", base)
+    assert "ServerName new.org" in model["site"][0]["content"]
+
+
+@pytest.mark.parametrize("fields", [{"account": "x"}, {"group": "x"}, {"state": "absent", "account": "x"}])
+def test_an_account_stays(fields: dict[str, Any], base: str) -> None:
+    message = refusal([app(**fields)], base, host(apps=[managed("public", "mine")]))
+    assert "app public: account and group are public-app and public-app on this host" in message
+    assert "state: absent and purge: true" in message
+
+
+def test_a_mount_moves_within_the_list(base: str) -> None:
+    facts = host(apps=[managed("public", "mine", server_names=["a.org"])])
+    moved = [app("public", server_names=["b.org"]), app("admin", server_names=["a.org"])]
+    left = [{"name": "public", "state": "absent"}, app("admin", server_names=["a.org"])]
+    for apps in (moved, left):
+        assert resolve(apps, facts, "mine", base)["site"]
+    # Not listed, so it is still served.
+    assert "already taken by app public of the list 'mine'" in refusal(
+        [app("admin", server_names=["a.org"])], base, facts
+    )
+
+
+@pytest.mark.parametrize("path", ["/var/lib/public-app", "/var/www/public"])
+def test_a_path_of_others_is_refused(path: str, base: str) -> None:
+    message = refusal([app()], base, host(occupied=[path]))
+    assert message.startswith(f"app public: {path} exists on this host and was not made by this collection")
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "words"),
+    [
+        ({"account": "alice"}, {"accounts": ["alice"]}, "account 'alice' exists on this host"),
+        ({"account": "postgres"}, {"accounts": ["postgres"]}, "account 'postgres' exists on this host"),
+        ({"group": "docker"}, {"groups": ["docker"]}, "group 'docker' exists on this host"),
+    ],
+)
+def test_an_identity_of_others_is_refused(fields: dict[str, Any], facts: dict[str, Any], words: str, base: str) -> None:
+    message = refusal([app(**fields)], base, host(**facts))
+    assert message.startswith(f"app public: {words} and is not this app's")
+
+
+@pytest.mark.parametrize(
+    ("python", "parts"),
+    [
+        ({"version": "3.12", "implementation": "cpython"}, ["cpython 3.12", "cpython 3.13", "mod_wsgi 5.0.2"]),
+        ({"version": "3.13", "implementation": "pypy"}, ["pypy 3.13", "cpython 3.13"]),
+        ({"version": "", "implementation": ""}, ["/usr/bin/python3, which does not run", "Python 3.13"]),
+    ],
+)
+def test_another_python_is_refused(python: dict[str, str], parts: list[str], base: str) -> None:
+    message = refusal([app()], base, host(python={"path": "/usr/bin/python3", **python}))
+    assert message.startswith("wsgi_apps_python: ")
+    assert [part for part in parts if part not in message] == []
+
+
+def test_bare_host(base: str) -> None:
+    assert "run the role wsgi_server before" in refusal([app()], base, host(mod_wsgi=None))
+    model = resolve([app()], host(mod_wsgi=None), "mine", base, server_required=False)
+    assert model["site"][0]["content"] == resolve([app()], host(), "mine", base)["site"][0]["content"]
+
+
+def test_an_option_of_another_version_is_refused(base: str) -> None:
+    fields = app(daemon_process={"interrupt-timeout": 5})
+    assert "app public: daemon_process: interrupt-timeout: needs mod_wsgi 6.0.0" in refusal([fields], base)
+    newer = host(mod_wsgi={"version": "6.1.1", "python": "3.13", "module": ""})
+    assert "interrupt-timeout=5" in resolve([fields], newer, "mine", base)["site"][0]["content"]
+
+
+def test_absent(base: str) -> None:
+    facts = host(apps=[managed("public", "mine")])
+    model = resolve([{"name": "public", "state": "absent"}], facts, "mine", base)
+    assert [row["path"] for row in model["removed_paths"]] == [
+        "/var/www/public",
+        "/var/lib/public-app/releases",
+        "/var/lib/public-app/current",
+        "/var/lib/public-app/environment",
+    ]
+    assert model["removed_accounts"] == []
+    assert [(row["app"], row["content"]) for row in model["site"]] == [("public", None)]
+    assert [key for key, rows in model.items() if rows] == ["site", "removed_paths"]
+
+
+def test_purge(base: str) -> None:
+    facts = host(apps=[managed("public", "mine")])
+    model = resolve([{"name": "public", "state": "absent", "purge": True}], facts, "mine", base)
+    # The sysusers.d file is what the host knows of the app, so it goes last.
+    assert [row["path"] for row in model["removed_paths"]] == [
+        "/var/www/public",
+        "/var/lib/public-app",
+        "/etc/sysusers.d/palisade-public-app.conf",
+    ]
+    assert model["removed_accounts"] == [{"app": "public", "name": "public-app", "group": "public-app"}]
+
+
+@pytest.mark.parametrize("purge", [True, False])
+def test_what_was_never_there_is_not_removed(purge: bool, base: str) -> None:
+    # /var/www/html would be somebody's.
+    gone = {"name": "html", "state": "absent", "purge": purge}
+    model = resolve([gone], host(occupied=["/var/www/html"]), "mine", base)
+    assert [key for key, rows in model.items() if rows] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"source": {"path": "missing"}}, "source: path: expected a directory on the controller, got "),
+        ({"source": {"path": "public/requirements.txt"}}, "source: path: expected a directory on the controller, got "),
+        ({"requirements": "missing.txt"}, "requirements: expected a file in "),
+        ({"requirements": "."}, "requirements: expected a file inside the source"),
+    ],
+)
+def test_sources_that_are_missing(fields: dict[str, Any], words: str, base: str) -> None:
+    assert refusal([app(**fields)], base).startswith(f"app public: {words}")
+
+
+def test_sources_are_found(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", base)
+    for place in ("public", "./public", f"{base}/public", "~/public", "admin/../public"):
+        assert resolve([app(source={"path": place})], host(), "mine", base)["releases"][0]["source"] == f"{base}/public"
+
+
+@pytest.mark.parametrize("apps", [None, "public", {"public": {}}, 5])
+def test_other_shapes_are_refused(apps: Any, base: str) -> None:
+    assert refusal(apps, base) == f"wsgi_apps: expected a list of apps, got {type(apps).__name__}"
+
+
+@pytest.mark.parametrize("owner", [None, "", " ", "a\nb", 5])
+def test_owners_are_names(owner: Any, base: str) -> None:
+    assert refusal([app()], base, owner=owner).startswith("wsgi_apps_owner: expected a name")
+
+
+def test_no_apps(base: str) -> None:
+    assert not any(resolve([], host(), "mine", base).values())

@@ -1,0 +1,172 @@
+"""The files of an app: each is read by the program that it is for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
+    RECORD,
+    entry_file,
+    environment_file,
+    read_record,
+    record,
+    site_file,
+    sysusers,
+)
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+
+def checked(**fields: Any) -> App:
+    return check_app(app(**fields), 0, None)
+
+
+def run_entry(text: str, directory: Path) -> dict[str, Any]:
+    """Run an entry file in a process of its own, and return what it printed of itself."""
+    (directory / "shop").mkdir()
+    (directory / "shop" / "wsgi.py").write_text(
+        "import os\nSEEN = os.environ.get('KEY')\ndef application(): return SEEN\nmake = application\n"
+    )
+    (directory / "entry.py").write_text(text)
+    program = "import json, entry; print(json.dumps({'said': entry.application(), 'names': dir(entry)}))"
+    result = subprocess.run([sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, check=True)
+    printed: dict[str, Any] = json.loads(result.stdout)
+    return printed
+
+
+@pytest.mark.parametrize("function", ["application", "make"])
+def test_entry_file_is_only_an_import(function: str, tmp_path: Path) -> None:
+    text = entry_file(checked(application=f"shop.wsgi:{function}"))
+    (statement,) = ast.parse(text).body
+    assert isinstance(statement, ast.ImportFrom)
+    assert run_entry(text, tmp_path)["said"] is None
+
+
+def test_entry_file_reads_the_environment_first(tmp_path: Path) -> None:
+    value = "a\"b'c\\d\ne${HOME}ü"
+    public = checked(environment={"KEY": value})
+    text = entry_file(public)
+    assert value not in text
+    assert "KEY" not in text
+    (tmp_path / "environment").write_text(environment_file(public))
+    text = text.replace(repr(public.environment_file), repr(str(tmp_path / "environment")))
+    assert run_entry(text, tmp_path)["said"] == value
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    )
+)
+def test_environments_come_back(values: dict[str, str]) -> None:
+    text = environment_file(checked(environment=values))
+    assert json.loads(text) == values
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({}, ['u public-app - "WSGI application public" /var/lib/public-app /usr/sbin/nologin']),
+        (
+            {"group": "shared"},
+            ["g shared -", 'u public-app -:shared "WSGI application public" /var/lib/public-app /usr/sbin/nologin'],
+        ),
+    ],
+)
+def test_sysusers(fields: dict[str, Any], lines: list[str]) -> None:
+    public = checked(**fields)
+    text = sysusers(public, "mine")
+    assert [line for line in text.splitlines() if not line.startswith("#")] == lines
+    assert read_record(text) == {"name": "public", "owner": "mine", "account": public.account, "group": public.group}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="systemd-sysusers works as root only")
+@pytest.mark.parametrize("fields", [{}, {"group": "shared"}, {"name": "a" * 27}, {"account": "b" * 31}])
+def test_sysusers_takes_it(fields: dict[str, Any], tmp_path: Path) -> None:
+    public = checked(**fields)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "app.conf").write_text(sysusers(public, "mine"))
+    subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", str(tmp_path / "app.conf")], check=True, capture_output=True
+    )
+    passwd = dict(line.split(":", 1) for line in (tmp_path / "etc/passwd").read_text().splitlines())
+    group = {line.split(":")[2]: line.split(":")[0] for line in (tmp_path / "etc/group").read_text().splitlines()}
+    _x, uid, gid, _gecos, home, shell = passwd[public.account].split(":")
+    assert 100 <= int(uid) < 1000
+    assert (group[gid], home, shell) == (public.group, public.home, "/usr/sbin/nologin")
+    assert f"\n{public.account}:!" in "\n" + (tmp_path / "etc/shadow").read_text()
+
+
+def test_site_file() -> None:
+    public = checked(
+        server_names=["www.example.org", "*.example.org"],
+        mount="/shop",
+        daemon_process={"lang": "C.UTF-8"},
+        handles_authorization=True,
+    )
+    text = site_file(public, "5.0.2", DEBIAN.as_dict())
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[2] == "<VirtualHost *:80>"
+    assert lines[-1] == "</VirtualHost>"
+    for line in (
+        "ServerName www.example.org",
+        "ServerAlias *.example.org",
+        "WSGIDaemonProcess public user=public-app group=public-app supplementary-groups=public-app processes=2 "
+        "threads=15 umask=0027 home=/var/lib/public-app/current/code python-home=/var/lib/public-app/current/venv "
+        "display-name=%{GROUP} script-user=root lang=C.UTF-8 locale=C.UTF-8 startup-timeout=15 connect-timeout=15 "
+        "queue-timeout=45 socket-timeout=60 request-timeout=60 deadlock-timeout=60 graceful-timeout=15 "
+        "shutdown-timeout=5",
+        "WSGIProcessGroup public",
+        "WSGIApplicationGroup %{GLOBAL}",
+        "WSGIRestrictProcess public",
+        "WSGIPassAuthorization On",
+        "WSGIScriptAlias /shop /var/www/public/wsgi.py",
+        "AllowOverride None",
+        "Require all denied",
+    ):
+        assert lines.count(line) == 1, line
+    assert read_record(text) == {
+        "name": "public",
+        "server_names": ["www.example.org", "*.example.org"],
+        "mount": "/shop",
+    }
+
+
+def test_site_file_has_no_secret_and_no_authorization() -> None:
+    text = site_file(checked(environment={"KEY": "hunter2"}), None, DEBIAN.as_dict())
+    assert "hunter2" not in text
+    assert "KEY" not in text
+    assert "WSGIPassAuthorization Off" in text
+
+
+TEXTS = st.text(st.one_of(st.sampled_from('\n\r\x85\u2028"\\#:'), st.characters()), max_size=20)
+
+
+@given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.lists(TEXTS), st.none()), min_size=1), TEXTS)
+@example({"name": "a\nb"}, "")
+@example({"name": "a\u2028b"}, "# x")
+def test_records_come_back(fields: dict[str, Any], after: str) -> None:
+    line = record(**fields)
+    assert line.startswith("# ")
+    assert line.isascii()
+    assert line.isprintable()
+    assert read_record(f"# Notice\n{line}\n{after}\n") == fields
+
+
+@pytest.mark.parametrize("text", ["", "# x", RECORD, RECORD + "{", RECORD + "[1]", RECORD + '"x"', "x" + RECORD + "{}"])
+def test_no_record(text: str) -> None:
+    assert read_record(text) == {}
