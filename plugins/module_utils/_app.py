@@ -15,9 +15,9 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import Version, check_option
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 
-# An account's name has 32 characters at most, and the default account is <name>-app.
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,27}")
-_ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,31}")
+# systemd-sysusers takes names of 31 characters at most, and the default account is <name>-app.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,26}")
+_ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _MOUNT = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 _RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -221,7 +221,7 @@ def _mapping(raw: Mapping[str, Any], key: str, subject: str) -> Mapping[str, Any
 
 
 def _check_account(value: str, subject: str) -> str:
-    _require(bool(_ACCOUNT.fullmatch(value)), subject, "[a-z][a-z0-9-]* of at most 32 characters", value)
+    _require(bool(_ACCOUNT.fullmatch(value)), subject, "[a-z][a-z0-9-]* of at most 31 characters", value)
     _require(
         value not in RESERVED_ACCOUNTS, subject, "an account of this app's own, never root's or a shared one", value
     )
@@ -238,12 +238,18 @@ def _check_application(value: str, subject: str) -> tuple[str, str]:
     return module, name
 
 
+def _is_carried(value: str) -> bool:
+    """Tell whether the environment of a process can hold a value."""
+    return "\0" not in value and not any(0xD800 <= ord(character) <= 0xDFFF for character in value)
+
+
 def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
     result: dict[str, str] = {}
     for key, value in raw.items():
-        _require(isinstance(key, str) and bool(_VARIABLE.fullmatch(key)), subject, "names such as SECRET_KEY", key)
-        # The value itself stays out of the message: it may be a secret.
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
+        # Values stay out of the messages, also one that was written NAME=VALUE: they may be secrets.
+        usable = isinstance(key, str) and bool(_VARIABLE.fullmatch(key))
+        _require(usable, subject, "names such as SECRET_KEY", key.split("=")[0] if isinstance(key, str) else key)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not _is_carried(str(value)):
             raise PalisadeError(
                 f"{subject}: {key}: expected text without NUL, got {type(value).__name__}; put the value in quotes"
             )
@@ -282,11 +288,16 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
         **given,
     }
     for key, value in options.items():
-        where = subject if key in ("processes", "threads") else place
+        where = subject if key in ("processes", "threads", "supplementary-groups") else place
         checked = check_option(key, value, version, where)
         if key == "umask" and int(checked, 8) & 0o027 != 0o027:
             raise PalisadeError(f"{place}: umask: expected 0027 or stricter, got {value!r}")
     return options
+
+
+def _is_integer(value: Any, minimum: int, maximum: int) -> bool:
+    # bool is an int for Python.
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
 def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str, tuple[int, ...], int]:
@@ -298,12 +309,10 @@ def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str
     printable = isinstance(path, str) and bool(re.fullmatch(r"/[!-~]*", path))
     _require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
     status = given.get("status", list(range(200, 400)))
-    numbers = isinstance(status, (list, tuple)) and all(type(item) is int and 100 <= item <= 599 for item in status)
+    numbers = isinstance(status, (list, tuple)) and all(_is_integer(item, 100, 599) for item in status)
     _require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
     timeout = given.get("timeout", 30)
-    _require(
-        type(timeout) is int and 1 <= timeout <= 600, f"{subject}: health_check: timeout", "1 to 600 seconds", timeout
-    )
+    _require(_is_integer(timeout, 1, 600), f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
     return str(path), tuple(status), int(timeout)
 
 
@@ -312,11 +321,13 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
 
     version is the installed mod_wsgi's, None where it is not known yet.
     """
-    _require(isinstance(raw, Mapping), f"wsgi_apps[{index}]", "a mapping", raw)
+    # Not printed either: an environment may be in it.
+    if not isinstance(raw, Mapping):
+        raise PalisadeError(f"wsgi_apps[{index}]: expected a mapping, got {type(raw).__name__}")
     name = raw.get("name")
     subject = f"wsgi_apps[{index}]: name"
     usable = isinstance(name, str) and bool(_NAME.fullmatch(name))
-    _require(usable, subject, "[a-z][a-z0-9-]* of at most 28 characters", name)
+    _require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
     subject = f"app {name}"
     for key in raw:
         if key in _LATER_FIELDS:
