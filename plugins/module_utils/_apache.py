@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 # The version string, and the Python that the module is linked to, as they stand in mod_wsgi.so.
 _MODULE_VERSION = re.compile(rb"\0([4-9]\.[0-9]+\.[0-9]+)\0")
 _MODULE_PYTHON = re.compile(rb"libpython([0-9]\.[0-9]+)")
 _FILE_PYTHON = re.compile(r"(?:cpython-|-py)([0-9])([0-9]+)")
 _LOAD_WSGI = re.compile(r'^\s*LoadModule\s+wsgi_module\s+"?([^"\s]+)', re.MULTILINE | re.IGNORECASE)
-_TIMEOUT = 60
 
 
 @dataclass
@@ -33,50 +32,39 @@ class Configuration:
     pools: list[dict[str, Any]] = field(default_factory=list)
 
 
-def environment_of(layout: ApacheLayout) -> dict[str, str]:
+def environment_of(layout: ApacheLayout, run: Run) -> dict[str, str]:
     """Return the environment that the distribution starts Apache with."""
-    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
     if not layout.envvars or not os.path.exists(layout.envvars):
-        return plain
-    script = '. "$1" >/dev/null 2>&1; exec env -0'
-    result = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", layout.envvars], env=plain, capture_output=True, check=False, timeout=_TIMEOUT
-    )
-    pairs = (pair.partition("=") for pair in result.stdout.decode("utf-8", "replace").split("\0") if "=" in pair)
-    return {key: value for key, _equals, value in pairs} or plain
+        return {"LANG": "C"}
+    said = run(["/bin/sh", "-c", '. "$1" >/dev/null 2>&1; exec env -0', "sh", layout.envvars], {"LANG": "C"})
+    pairs = (pair.partition("=") for pair in said.split("\0") if "=" in pair)
+    return {key: value for key, _equals, value in pairs}
 
 
-def check(layout: ApacheLayout, server_root: str | None = None) -> str:
+def check(layout: ApacheLayout, run: Run, server_root: str | None = None) -> str:
     """Return Apache's complaint about its configuration, or about a copy of it; empty where it is valid."""
-    result = _apache(layout, ["-t"], server_root)
-    return "" if result.returncode == 0 else result.stderr.strip() or result.stdout.strip() or "Apache's check failed"
+    try:
+        _apache(layout, ["-t"], run, server_root)
+    except CommandError as error:
+        return error.complaint or "Apache's check failed"
+    return ""
 
 
-def _apache(
-    layout: ApacheLayout, arguments: list[str], server_root: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def _apache(layout: ApacheLayout, arguments: list[str], run: Run, server_root: str | None = None) -> str:
     root = server_root or layout.root
     main_file = os.path.join(root, os.path.relpath(layout.main_file, layout.root))
-    return subprocess.run(
-        [layout.binary, "-d", root, "-f", main_file, *arguments],
-        env=environment_of(layout),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=_TIMEOUT,
-    )
+    return run([layout.binary, "-d", root, "-f", main_file, *arguments], environment_of(layout, run))
 
 
-def read_configuration(layout: ApacheLayout) -> Configuration:
+def read_configuration(layout: ApacheLayout, run: Run) -> Configuration:
     """Return Apache's own dump of its configuration, without a running server."""
     info = f"LoadModule info_module {layout.modules}/mod_info.so"
-    result = _apache(layout, ["-C", info, "-t", "-D", "DUMP_CONFIG", "-D", "DUMP_MODULES"])
-    if result.returncode != 0:
-        return Configuration(error=result.stderr.strip() or "Apache's check failed")
-    modules = re.findall(r"^ (\w+)_module \(", result.stdout, re.MULTILINE)
-    return Configuration(modules=modules, pools=list(_declared_pools(result.stdout)))
+    try:
+        said = _apache(layout, ["-C", info, "-t", "-D", "DUMP_CONFIG", "-D", "DUMP_MODULES"], run)
+    except CommandError as error:
+        return Configuration(error=error.complaint or "Apache's check failed")
+    modules = re.findall(r"^ (\w+)_module \(", said, re.MULTILINE)
+    return Configuration(modules=modules, pools=list(_declared_pools(said)))
 
 
 def _declared_pools(dump: str) -> list[dict[str, Any]]:
@@ -102,13 +90,12 @@ def _declared_pools(dump: str) -> list[dict[str, Any]]:
     return pools
 
 
-def version(layout: ApacheLayout) -> str:
+def version(layout: ApacheLayout, run: Run) -> str:
     """Return Apache's version such as 2.4.71, empty where it does not run."""
     try:
-        result = _apache(layout, ["-v"])
-    except OSError:
+        found = re.search(r"Apache/([0-9.]+)", _apache(layout, ["-v"], run))
+    except PalisadeError:
         return ""
-    found = re.search(r"Apache/([0-9.]+)", result.stdout)
     return found.group(1) if found else ""
 
 
@@ -149,15 +136,14 @@ def module_facts(path: str) -> dict[str, str]:
     return {"version": version_found.group(1).decode() if version_found else "", "python": python}
 
 
-def interpreter_facts(path: str) -> dict[str, str]:
+def interpreter_facts(path: str, run: Run) -> dict[str, str]:
     """Return path, version (X.Y) and implementation of an interpreter; empty strings where it does not run."""
     program = "import platform; print(platform.python_implementation().lower(), *platform.python_version_tuple()[:2])"
     try:
-        result = subprocess.run(
-            [path, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=_TIMEOUT, env={"LANG": "C"}
-        )
-        implementation, major, minor = result.stdout.split()
-    except (OSError, ValueError, subprocess.SubprocessError):
+        if not os.access(path, os.X_OK):
+            raise PalisadeError(f"{path}: no program")
+        implementation, major, minor = run([path, "-I", "-c", program]).split()
+    except (PalisadeError, ValueError):
         return {"path": path, "version": "", "implementation": ""}
     return {"path": path, "version": f"{major}.{minor}", "implementation": implementation}
 
@@ -165,8 +151,3 @@ def interpreter_facts(path: str) -> dict[str, str]:
 def mpm_of(modules: list[str]) -> str:
     """Return event, worker or prefork from the list of modules; empty where none is in it."""
     return next((name[len("mpm_") :] for name in modules if name.startswith("mpm_")), "")
-
-
-def is_inside(path: str, layout: Mapping[str, str]) -> bool:
-    """Tell whether a path lies in Apache's configuration."""
-    return path.startswith(layout["root"] + "/")

@@ -7,35 +7,38 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Protocol
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 _LINES = 12
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(arguments: Sequence[str]) -> str:
-    """Run a program without a shell and return what it printed; PalisadeError with its last lines if it fails."""
-    environment = {
-        **os.environ,
-        "LC_ALL": "C.UTF-8",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    }
-    try:
-        result = subprocess.run(
-            list(arguments),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd="/",
-        )
-    except OSError as error:
-        raise PalisadeError(f"{arguments[0]}: {error.strerror}") from error
-    if result.returncode != 0:
-        said = (result.stderr.strip() or result.stdout.strip()).splitlines()[-_LINES:]
-        raise PalisadeError("\n".join([f"{os.path.basename(arguments[0])} failed with {result.returncode}:", *said]))
-    return result.stdout
+class CommandError(PalisadeError):
+    """A program that failed; complaint is all that it said."""
+
+    def __init__(self, program: str, status: int, complaint: str) -> None:
+        self.complaint = complaint
+        last = complaint.splitlines()[-_LINES:]
+        super().__init__("\n".join([f"{os.path.basename(program)} failed with {status}:", *last]))
+
+
+class Run(Protocol):
+    """Runs a program without a shell and returns what it printed; CommandError if it fails."""
+
+    def __call__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str: ...
+
+
+def runner(run_command: Callable[..., Any]) -> Run:
+    """Return a Run that uses AnsibleModule.run_command."""
+
+    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+        variables = {"LC_ALL": "C.UTF-8", "PATH": _PATH, **(environment or {})}
+        status, output, complaint = run_command(list(arguments), environ_update=variables, cwd="/")
+        if status != 0:
+            raise CommandError(arguments[0], status, complaint.strip() or output.strip())
+        return str(output)
+
+    return run

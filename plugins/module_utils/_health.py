@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
@@ -30,14 +31,14 @@ _SECONDS_OF_500 = 3.0
 _LOG_PREFIX = re.compile(r"^(\[[^\]]*\] )+")
 
 
-def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]], run: Run) -> list[dict[str, Any]]:
     """Wait until every pool runs as its account and answers its health check. Return {app, status} of each.
 
     PalisadeError tells for each app that did not what came instead, with the end of its error log.
     """
     # Where each log ended before the latest request, so that an error is quoted once.
     offsets = {pool["app"]: _size(pool["error_log"]) for pool in pools}
-    failures = _check_processes(layout, pools)
+    failures = _check_processes(layout, pools, run)
     answers: dict[str, int] = {}
 
     def ask(pool: Mapping[str, Any]) -> None:
@@ -57,10 +58,10 @@ def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> lis
     return [{"app": pool["app"], "status": answers[pool["app"]]} for pool in pools]
 
 
-def _check_processes(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _check_processes(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]], run: Run) -> dict[str, str]:
     """Return what is wrong with the processes of each pool that is not as declared after its timeout."""
     started = time.monotonic()
-    declared = _apache.read_configuration(layout).pools
+    declared = _apache.read_configuration(layout, run).pools
     while True:
         live = {str(pool["name"]): pool["processes"] for pool in live_pools(layout.binary, declared)}
         problems = {pool["app"]: _problem(pool, live.get(pool["name"], [])) for pool in pools}

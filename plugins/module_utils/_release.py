@@ -16,11 +16,10 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest, unpack
-
-Run = Callable[[Sequence[str]], str]
 
 # Where sources and wheels of a release wait until it is built; nothing serves from here.
 CACHE = "/var/cache/palisade-mod_wsgi"

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_record
@@ -57,7 +57,7 @@ def _occupied() -> list[str]:
     return paths
 
 
-def _default_site(layout: ApacheLayout) -> str:
+def _default_site(layout: ApacheLayout, run: Run) -> str:
     """Return the link of the packaged default site if it is live and as packaged; else it is somebody's site."""
     link, file = f"{layout.site_links}/000-default.conf", f"{layout.site_files}/000-default.conf"
     if layout.family != "Debian" or not os.path.islink(link) or os.path.realpath(link) != file:
@@ -71,14 +71,14 @@ def _default_site(layout: ApacheLayout) -> str:
     return link if [file, digest] in (line.split() for line in packaged.splitlines()) else ""
 
 
-def server_info(python: str) -> dict[str, Any]:
+def server_info(python: str, run: Run) -> dict[str, Any]:
     """Return the facts documented in wsgi_server_info; a host without Apache has null for apache and mod_wsgi."""
     layout = host_layout()
     facts: dict[str, Any] = {
         "layout": layout.as_dict(),
         "apache": None,
         "mod_wsgi": None,
-        "python": _apache.interpreter_facts(python),
+        "python": _apache.interpreter_facts(python, run),
         "pools_declared": [],
         "pools_live": [],
         "apps": managed_apps(layout),
@@ -89,15 +89,15 @@ def server_info(python: str) -> dict[str, Any]:
     }
     if not os.path.exists(layout.binary):
         return facts
-    configuration = _apache.read_configuration(layout)
+    configuration = _apache.read_configuration(layout, run)
     facts["apache"] = {
-        "version": _apache.version(layout),
+        "version": _apache.version(layout, run),
         "mpm": _apache.mpm_of(configuration.modules),
         "modules": configuration.modules,
         "configuration_error": configuration.error,
         "pid": apache_parent(layout.binary),
     }
-    facts["default_site"] = _default_site(layout)
+    facts["default_site"] = _default_site(layout, run)
     facts["mod_wsgi"] = _apache.enabled_mod_wsgi(layout)
     facts["pools_declared"] = configuration.pools
     facts["pools_live"] = live_pools(layout.binary, configuration.pools)

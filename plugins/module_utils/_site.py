@@ -17,14 +17,13 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
-
-Run = Callable[[Sequence[str]], str]
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Transaction:
             for path, state in self.after.items()
         ]
 
-    def check_aside(self) -> None:
+    def check_aside(self, run: Run) -> None:
         """Let Apache check a copy of its whole configuration with the change in it; PalisadeError if it refuses."""
         if not os.path.exists(self.layout.binary):
             return
@@ -132,7 +131,7 @@ class Transaction:
             for path, state in self.after.items():
                 _put(copy + path[len(self.layout.root) :], state)
             self._point_server_root(copy)
-            complaint = _apache.check(self.layout, copy)
+            complaint = _apache.check(self.layout, run, copy)
         if complaint:
             raise PalisadeError(self._explain(complaint.replace(copy, self.layout.root)) + "; nothing was changed")
 
@@ -182,11 +181,11 @@ def reload_server(layout: ApacheLayout, run: Run, restart: bool) -> bool:
     return True
 
 
-def stale_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]]) -> list[str]:
+def stale_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]], run: Run) -> list[str]:
     """Return the pools with a process older than something that it loads: a change that no reload followed."""
     if not pools or apache_parent(layout.binary) is None:
         return []
-    declared = _apache.read_configuration(layout).pools
+    declared = _apache.read_configuration(layout, run).pools
     live = {str(pool["name"]): pool["processes"] for pool in live_pools(layout.binary, declared)}
     stale: set[str] = set()
     for pool in pools:
@@ -209,19 +208,19 @@ def apply(
     On failure the files are as they were and Apache runs with them; PalisadeError names app, file and message.
     """
     transaction = Transaction(layout, files)
-    stale = stale_pools(layout, pools)
+    stale = stale_pools(layout, pools, run)
     result = {"differences": transaction.differences(), "stale": stale, "reload": "none"}
     if not transaction.after and not stale:
         return result
     action = "restart" if transaction.needs_restart else "reload"
     if transaction.after and not (check and _incomplete(files)):
-        transaction.check_aside()
+        transaction.check_aside(run)
     if check:
         return {**result, "reload": action}
     transaction.swap_in()
     try:
         # The copy was valid, so a refusal now comes from a path that names the live tree.
-        complaint = _apache.check(layout) if os.path.exists(layout.binary) else ""
+        complaint = _apache.check(layout, run) if os.path.exists(layout.binary) else ""
         if complaint:
             raise PalisadeError(transaction._explain(complaint))
         before = _pool_processes(layout)

@@ -66,7 +66,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import ensure_accounts, remove_accounts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 
@@ -88,7 +88,7 @@ def main() -> None:
     )
     bring = ensure_accounts if module.params["state"] == "present" else remove_accounts
     try:
-        changes = bring(module.params["accounts"], run, module.check_mode)
+        changes = bring(module.params["accounts"], runner(module.run_command), module.check_mode)
         module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

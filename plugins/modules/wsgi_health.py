@@ -62,6 +62,7 @@ answers:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._health import check_pools
 
@@ -80,7 +81,9 @@ def main() -> None:
         {"pools": {"type": "list", "elements": "dict", "required": True, "options": pool}}, supports_check_mode=True
     )
     try:
-        answers = [] if module.check_mode else check_pools(host_layout(), module.params["pools"])
+        answers = (
+            [] if module.check_mode else check_pools(host_layout(), module.params["pools"], runner(module.run_command))
+        )
         module.exit_json(changed=False, answers=answers)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

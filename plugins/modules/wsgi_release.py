@@ -64,7 +64,7 @@ releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import ensure_releases
@@ -91,7 +91,9 @@ def main() -> None:
     )
     rows = module.params["releases"]
     try:
-        changes = ensure_releases(rows, module.params["python"], run, module.params["parallel"], module.check_mode)
+        changes = ensure_releases(
+            rows, module.params["python"], runner(module.run_command), module.params["parallel"], module.check_mode
+        )
         module.exit_json(
             changed=bool(changes), diff=diff_of(changes), releases={row["app"]: row["release"] for row in rows}
         )

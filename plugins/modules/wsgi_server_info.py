@@ -126,6 +126,7 @@ occupied:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import server_info
 
@@ -133,7 +134,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info imp
 def main() -> None:
     module = AnsibleModule({"python": {"type": "path", "default": "/usr/bin/python3"}}, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, **server_info(module.params["python"]))
+        module.exit_json(changed=False, **server_info(module.params["python"], runner(module.run_command)))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 

@@ -42,7 +42,10 @@ options:
         default: ""
       link: {description: Symbolic link that makes the file live., type: str, default: ""}
       app: {description: App that the file is for; named in errors., type: str, default: ""}
-      restart: {description: Whether a change needs a restart, as a loaded module does., type: bool, default: false}
+      restart:
+        description: Whether a change needs a restart, as a loaded module does.
+        type: bool
+        default: false
   pools:
     description: Pools that must not be older than what they load.
     type: list
@@ -84,7 +87,7 @@ stale:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, apply
@@ -112,7 +115,7 @@ def main() -> None:
     )
     files = [ConfigurationFile(**row) for row in module.params["files"]]
     try:
-        result = apply(host_layout(), files, module.params["pools"], run, module.check_mode)
+        result = apply(host_layout(), files, module.params["pools"], runner(module.run_command), module.check_mode)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     changes = result["differences"]

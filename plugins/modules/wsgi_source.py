@@ -81,7 +81,7 @@ missing:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import fetch, missing
 
@@ -112,7 +112,7 @@ def main() -> None:
         lacking = missing(rows)
         if lacking and archive and not module.check_mode:
             wanted = [row for row in rows if row["app"] in lacking]
-            fetch(wanted, archive, module.params["python"], run, module.params["parallel"])
+            fetch(wanted, archive, module.params["python"], runner(module.run_command), module.params["parallel"])
         module.exit_json(changed=bool(lacking), missing=lacking, releases=rows)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
