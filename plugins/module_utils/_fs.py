@@ -19,12 +19,15 @@ import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNKNOWN_ID = -1
+# Every byte as it is, line ends too.
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,11 @@ def read_file(above: int, name: str, path: str) -> tuple[str | None, os.stat_res
         if error.errno == errno.ELOOP:
             raise PalisadeError(f"{path}: expected a file, found a symbolic link; nothing was changed") from error
         raise PalisadeError(f"{path}: {error.strerror}") from error
-    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
+    with os.fdopen(descriptor, **_TEXT) as file:
         return file.read(), found
 
 
@@ -150,7 +154,7 @@ def replace_file(above: int, name: str, content: str, wanted: Attributes, uid: i
     temporary = f".{name}.{secrets.token_hex(8)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=above)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with os.fdopen(descriptor, "w", **_TEXT) as file:
             file.write(content)
             file.flush()
             _apply(file.fileno(), wanted, uid, gid)
@@ -221,7 +225,11 @@ def switch_link(path: str, target: str, check: bool) -> dict[str, object] | None
                 raise PalisadeError(f"{path}: the directory {parent} does not exist")
             temporary = f".{name}.{secrets.token_hex(8)}"
             os.symlink(target, temporary, dir_fd=above)
-            os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
+            try:
+                os.rename(temporary, name, src_dir_fd=above, dst_dir_fd=above)
+            except BaseException:
+                os.unlink(temporary, dir_fd=above)
+                raise
     return {"path": path, "before": {"target": before}, "after": {"target": target}}
 
 
