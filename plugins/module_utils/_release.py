@@ -79,6 +79,13 @@ def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run
         if not had_cache:
             shutil.rmtree(CACHE, ignore_errors=True)
         raise
+    finally:
+        shutil.rmtree(_pip_cache(), ignore_errors=True)
+
+
+def _pip_cache() -> str:
+    """Return what the downloads of one play share, so that ten apps fetch a wheel once; nothing of it stays."""
+    return os.path.join(CACHE, ".pip")
 
 
 def _pip(python: str, *arguments: str) -> list[str]:
@@ -87,14 +94,10 @@ def _pip(python: str, *arguments: str) -> list[str]:
 
 
 def _download(row: Mapping[str, str], code: str, wheels: str, python: str, run: Run) -> None:
-    requirements = os.path.join(code, row["requirements"])
+    # Wheels only: building a source distribution would run its code as root.
+    options = ["--quiet", "--cache-dir", _pip_cache(), "--only-binary", ":all:", "--dest", wheels]
     try:
-        # Wheels only: building a source distribution would run its code as root.
-        run(
-            _pip(
-                python, "download", "--quiet", "--only-binary", ":all:", "--dest", wheels, "--requirement", requirements
-            )
-        )
+        run(_pip(python, "download", *options, "--requirement", os.path.join(code, row["requirements"])))
     except PalisadeError as error:
         raise PalisadeError(
             f"app {row['app']}: {row['requirements']} cannot be installed from wheels for {python}; "
@@ -136,7 +139,19 @@ def _install(wheels: str, venv: str, python: str, run: Run) -> None:
     files = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))] if os.path.isdir(wheels) else []
     if files:
         target = ("--python", os.path.join(venv, "bin", "python"))
-        run(_pip(python, *target, "install", "--quiet", "--no-compile", "--no-index", "--no-deps", *files))
+        run(
+            _pip(
+                python,
+                *target,
+                "install",
+                "--quiet",
+                "--no-cache-dir",
+                "--no-compile",
+                "--no-index",
+                "--no-deps",
+                *files,
+            )
+        )
 
 
 def _hand_over(place: str, group: str) -> None:
