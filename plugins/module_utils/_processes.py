@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -58,6 +59,18 @@ def apache_parent(binary: str) -> int | None:
         except (OSError, ValueError):
             continue
     return None
+
+
+def apache_children(binary: str) -> set[int]:
+    """Return the pids of the running Apache's own processes below its parent: workers and daemons."""
+    parent = apache_parent(binary)
+    children: set[int] = set()
+    for pid in _pids() if parent is not None else []:
+        # It may have ended meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if parent_pid(pid) == parent:
+                children.add(pid)
+    return children
 
 
 def _unix_sockets() -> dict[str, str]:

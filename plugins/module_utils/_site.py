@@ -23,7 +23,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import (
+    apache_children,
+    apache_parent,
+    live_pools,
+)
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,11 @@ class Transaction:
         where = "".join(f"app {file.app}: {file.path}: " if file.app else f"{file.path}: " for file in suspects[:1])
         return f"{where}Apache refuses the configuration: {complaint}"
 
+    def named(self) -> str:
+        """Return the files that changed, each with its app."""
+        changed = [file for file in self.files if {file.path, file.link} & self.after.keys()]
+        return ", ".join(f"app {file.app}: {file.path}" if file.app else file.path for file in changed)
+
     def swap_in(self) -> None:
         """Put every file in its place; files before the links that make them live."""
         for path in sorted(self.after, key=lambda path: self.after[path].kind == "link"):
@@ -217,22 +226,25 @@ def apply(
         transaction.check_aside(run)
     if check:
         return {**result, "reload": action}
+    ran = apache_parent(layout.binary) is not None
     transaction.swap_in()
     try:
         # The copy was valid, so a refusal now comes from a path that names the live tree.
         complaint = _apache.check(layout, run) if os.path.exists(layout.binary) else ""
         if complaint:
             raise PalisadeError(transaction._explain(complaint))
-        before = _pool_processes(layout)
+        before, children = _pool_processes(layout), apache_children(layout.binary)
+        log = _Log(layout)
         done = reload_server(layout, run, transaction.needs_restart)
         if done:
-            _wait_for_processes_after(layout, before)
+            _wait_for_processes_after(layout, before, children, transaction, log)
     except Exception as error:
         transaction.put_back()
-        if apache_parent(layout.binary) is not None or transaction.needs_restart:
-            # The first error is the one to tell.
+        if ran:
+            # One that has ended takes no reload. The first error is the one to tell.
+            ended = apache_parent(layout.binary) is None
             with contextlib.suppress(PalisadeError):
-                run(_service_command(layout, action))
+                run(_service_command(layout, "restart" if ended else action))
         raise PalisadeError(f"{error}; the configuration of before was put back") from error
     return {**result, "reload": action if done else "none"}
 
@@ -247,10 +259,41 @@ def _pool_processes(layout: ApacheLayout) -> set[int]:
     return {int(process["pid"]) for pool in live_pools(layout.binary, []) for process in pool["processes"]}
 
 
-def _wait_for_processes_after(layout: ApacheLayout, before: set[int], seconds: float = 15.0) -> None:
+class _Log:
+    """What Apache writes to its own log from now on."""
+
+    def __init__(self, layout: ApacheLayout) -> None:
+        names = (os.path.join(layout.log_directory, name) for name in ("error.log", "error_log"))
+        self.path = next((path for path in names if os.path.exists(path)), "")
+        self.offset = os.path.getsize(self.path) if self.path else 0
+
+    def lines(self) -> list[str]:
+        if not self.path:
+            return []
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            file.seek(self.offset)
+            # Every reload says goodbye to every daemon.
+            return [line for line in file.read().splitlines() if "[wsgi:info]" not in line][-8:]
+
+
+def _wait_for_processes_after(
+    layout: ApacheLayout,
+    before: set[int],
+    children: set[int],
+    transaction: Transaction,
+    log: _Log,
+    seconds: float = 15.0,
+) -> None:
     """Wait until Apache runs and none of its newest daemons is from before: a reload returns when it has begun."""
     deadline = time.monotonic() + seconds
-    while apache_parent(layout.binary) is None or before & _pool_processes(layout):
+    while True:
+        running = apache_parent(layout.binary) is not None
+        # Without daemons, the first new worker shows that the parent has come through.
+        if running and not before & _pool_processes(layout) and apache_children(layout.binary) - children:
+            return
+        # Apache's check opens no socket and no log, so it can still end here.
+        if not running and not transaction.needs_restart:
+            raise PalisadeError("\n".join([f"Apache ended at the reload with {transaction.named()}:", *log.lines()]))
         if time.monotonic() > deadline:
             raise PalisadeError(f"Apache did not replace its daemons within {seconds:.0f} s of the reload")
         time.sleep(0.05)
