@@ -45,6 +45,9 @@ class ActionModule(ActionBase):
         return {**row, "digest": digest, "release": hashlib.sha256(content.encode()).hexdigest()[:16]}
 
     def _send(self, arguments: dict[str, Any], missing: list[str], task_vars: Any) -> dict[str, Any]:
+        # With pipelining the first call needed none.
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
         trees = [(str(row["app"]), str(row["source"])) for row in arguments["releases"] if row["app"] in missing]
         with tempfile.TemporaryDirectory() as directory:
             local = os.path.join(directory, "sources.tar.gz")
