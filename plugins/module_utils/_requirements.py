@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
@@ -39,7 +40,7 @@ def _check(root: str, name: str, subject: str, seen: set[str]) -> None:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise PalisadeError(f"{subject}: {name}: cannot be read: {error}") from error
-    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+    for line in _joined(text):
         plain = _COMMENT.sub("", line).strip()
         if not plain:
             continue
@@ -53,6 +54,19 @@ def _check(root: str, name: str, subject: str, seen: set[str]) -> None:
                 raise PalisadeError(f"{subject}: {name}: {option} is refused: only wheels are installed")
         else:
             _check_line(re.split(r"\s--", plain)[0].strip(), name, subject)
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Yield the lines as pip joins them: a backslash continues one, but never a comment."""
+    begun = ""
+    for line in text.splitlines():
+        if line.endswith("\\") and not _COMMENT.match(line):
+            begun += line[:-1] + " "
+        else:
+            yield begun + " " + line
+            begun = ""
+    if begun:
+        yield begun
 
 
 def _check_line(requirement: str, name: str, subject: str) -> None:

@@ -27,21 +27,24 @@ def _entries(root: str, subject: str) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             path = os.path.join(relative, entry.name)
             found = entry.stat(follow_symlinks=False)
+            # Before anybody opens it: a FIFO would block.
+            if stat.S_ISLNK(found.st_mode):
+                _check_link(root, path, subject)
+            elif not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+                raise PalisadeError(f"{subject}: {path}: expected a file, a directory or a link")
             yield path, found
             if stat.S_ISDIR(found.st_mode):
                 yield from walk(path)
-            elif stat.S_ISLNK(found.st_mode):
-                _check_link(root, path, subject)
-            elif not stat.S_ISREG(found.st_mode):
-                raise PalisadeError(f"{subject}: {path}: expected a file, a directory or a link")
 
     return walk("")
 
 
 def _check_link(root: str, path: str, subject: str) -> None:
     target = os.readlink(os.path.join(root, path))
-    inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
-    if target.startswith("/") or inside == ".." or inside.startswith("../"):
+    top = os.path.realpath(root)
+    reached = os.path.realpath(os.path.join(root, path))
+    # Not word for word: the target may lead through another link.
+    if target.startswith("/") or os.path.commonpath((top, reached)) != top:
         raise PalisadeError(f"{subject}: {path}: a link to {target!r} leaves the source")
 
 
@@ -81,9 +84,15 @@ def pack(trees: list[tuple[str, str]], archive: str) -> None:
 
     with tarfile.open(archive, "w:gz", compresslevel=3) as tar:
         for name, root in trees:
-            tar.add(root, name, recursive=False, filter=neutral)
-            for path, _found in _entries(root, name):
-                tar.add(os.path.join(root, path), f"{name}/{path}", recursive=False, filter=neutral)
+            for path, found in _entries(root, name):
+                member = neutral(tar.gettarinfo(os.path.join(root, path), f"{name}/{path}"))
+                if not stat.S_ISREG(found.st_mode):
+                    tar.addfile(member)
+                    continue
+                # Whole, also where a hard link to it is in the archive already.
+                member.type, member.linkname, member.size = tarfile.REGTYPE, "", found.st_size
+                with open(os.path.join(root, path), "rb") as file:
+                    tar.addfile(member, file)
 
 
 def unpack(archive: str, name: str, directory: str) -> None:
