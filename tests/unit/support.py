@@ -6,11 +6,14 @@ import grp
 import os
 import pwd
 import stat
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
@@ -77,3 +80,15 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
             content,
         )
     return result
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a program as the modules do, without a module."""
+
+    def run_command(arguments: list[str], environ_update: dict[str, str], cwd: str, **_: Any) -> tuple[int, str, str]:
+        result = subprocess.run(
+            arguments, env={**os.environ, **environ_update}, cwd=cwd, capture_output=True, text=True, check=False
+        )
+        return result.returncode, result.stdout, result.stderr
+
+    return runner(run_command)(arguments, environment)

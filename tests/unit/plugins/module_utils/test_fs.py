@@ -96,9 +96,7 @@ def test_a_link_on_the_way_is_refused(
 ) -> None:
     (data / "planted").symlink_to(outside)
     before = snapshot(tmp_path)
-    with pytest.raises(
-        PalisadeError, match="planted: expected a directory, found a symbolic link; nothing"
-    ):
+    with pytest.raises(PalisadeError, match="planted: expected a directory, found a symbolic link; nothing"):
         action(data / "planted" / below, check)
     assert snapshot(tmp_path) == before
 
