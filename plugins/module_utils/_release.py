@@ -11,12 +11,13 @@ import contextlib
 import grp
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest, unpack
@@ -29,6 +30,13 @@ _COMPLETE = "release.json"
 def is_complete(directory: str, release: str) -> bool:
     """Tell whether a release is built to its end: its description is the last file that is written."""
     return os.path.isfile(os.path.join(directory, release, _COMPLETE))
+
+
+def _check_names(rows: Sequence[Mapping[str, str]]) -> None:
+    """Refuse a release that is no name: its directory is removed before it is built."""
+    for row in rows:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", row["release"]):
+            raise PalisadeError(f"app {row['app']}: release: expected a name, got {row['release']!r}")
 
 
 def _cached(row: Mapping[str, str]) -> str:
@@ -55,6 +63,7 @@ def in_parallel(rows: Sequence[Any], work: Callable[[Any], None], bound: int) ->
 
 def fetch(rows: Sequence[Mapping[str, str]], archive: str, python: str, run: Run, bound: int) -> None:
     """Bring sources and wheels of these releases into the cache. On failure the cache is as it was."""
+    _check_names(rows)
     had_cache = os.path.isdir(CACHE)
     os.makedirs(CACHE, mode=0o700, exist_ok=True)
     os.chmod(CACHE, 0o700)
@@ -119,13 +128,15 @@ def build(row: Mapping[str, str], python: str, run: Run) -> None:
         shutil.copytree(os.path.join(cached, "code"), os.path.join(place, "code"), symlinks=True)
         run([python, "-I", "-m", "venv", "--without-pip", venv])
         _install(os.path.join(cached, "wheels"), venv, python, run)
-        # By the system's interpreter: the venv's own would run .pth files of packages as root.
-        run([python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place])
+        # By the system's interpreter: the venv's own would run .pth files of packages as root. Packages have files
+        # that do not compile, templates for instance; what is broken of the application shows when it is imported.
+        with contextlib.suppress(CommandError):
+            run([python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place])
         _hand_over(place, row["group"])
         description = {"app": row["app"], "release": row["release"], "python": python}
         with open(os.path.join(place, _COMPLETE), "w", encoding="utf-8") as file:
             json.dump(description, file)
-    except (PalisadeError, OSError) as error:
+    except (PalisadeError, OSError, KeyError) as error:
         shutil.rmtree(place, ignore_errors=True)
         raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {error}") from error
     except BaseException:
@@ -170,6 +181,7 @@ def ensure_releases(
     rows: Sequence[Mapping[str, str]], python: str, run: Run, bound: int, check: bool
 ) -> list[dict[str, Any]]:
     """Build what is missing and point every app's `current` at its release. Return the differences."""
+    _check_names(rows)
     wanted = [row for row in rows if not is_complete(row["directory"], row["release"])]
     if wanted and not check:
         for row in wanted:
