@@ -13,10 +13,11 @@ import pwd
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
@@ -28,6 +29,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes impor
     apache_parent,
     live_pools,
 )
+
+# Every byte as it is, line ends too.
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class ConfigurationFile:
 
 @dataclass(frozen=True)
 class _State:
-    """What stands at a path: None, a file's text or a link's target."""
+    """What stands at a path: None, a file's text or a link's target; of a file that was found, owner and mode too."""
 
     kind: str = ""
     value: str = ""
+    found: os.stat_result | None = field(default=None, compare=False)
 
 
 def _state(path: str) -> _State:
@@ -60,30 +65,34 @@ def _state(path: str) -> _State:
         return _State()
     if not os.path.isfile(path):
         raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return _State("file", file.read())
+    with open(path, **_TEXT) as file:
+        return _State("file", file.read(), os.fstat(file.fileno()))
 
 
 def _put(path: str, state: _State) -> None:
-    """Bring a path into a state in one step, owned by root and readable for all, as Apache's own files are."""
+    """Bring a path into a state in one step; a new file is root's and readable for all, as Apache's own files are."""
     if not state.kind:
         if os.path.lexists(path):
             os.unlink(path)
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
-    if state.kind == "link":
-        os.symlink(state.value, temporary)
-    else:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", **_TEXT) as file:
-            file.write(state.value)
-            os.fchmod(file.fileno(), 0o644)
-            file.flush()
-            os.fsync(file.fileno())
-    os.rename(temporary, path)
-
-
-_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+    try:
+        if state.kind == "link":
+            os.symlink(state.value, temporary)
+        else:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", **_TEXT) as file:
+                file.write(state.value)
+                if state.found:
+                    os.fchown(file.fileno(), state.found.st_uid, state.found.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(state.found.st_mode) if state.found else 0o644)
+                file.flush()
+                os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
 
 
 def _wanted(files: Sequence[ConfigurationFile]) -> dict[str, _State]:
@@ -155,7 +164,8 @@ class Transaction:
         if not suspects:
             # AH00543 and its like name an account, and no file.
             quoted = re.findall(r"bad (?:user|group) name (\S+)", complaint)
-            suspects = [file for file in self.files if any(f"={name}" in (file.content or "") for name in quoted)]
+            named = re.compile("|".join(rf'="?{re.escape(name)}(?![^\s"])' for name in quoted) or r"(?!)")
+            suspects = [file for file in self.files if named.search(file.content or "")]
         where = "".join(f"app {file.app}: {file.path}: " if file.app else f"{file.path}: " for file in suspects[:1])
         return f"{where}Apache refuses the configuration: {complaint}"
 
@@ -227,8 +237,8 @@ def apply(
     if check:
         return {**result, "reload": action}
     ran = apache_parent(layout.binary) is not None
-    transaction.swap_in()
     try:
+        transaction.swap_in()
         # The copy was valid, so a refusal now comes from a path that names the live tree.
         complaint = _apache.check(layout, run) if os.path.exists(layout.binary) else ""
         if complaint:
