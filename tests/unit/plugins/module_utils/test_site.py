@@ -1,0 +1,325 @@
+"""The configuration transaction, with a small program in the place of Apache's check."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _site
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, Transaction, apply
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, needs_root, run, snapshot
+
+# Refuses a live file with BAD in it; LATE is refused in the live tree only, as a path that names it would be.
+STUB = """#!/bin/sh
+[ "$1 $3 $5" = "-d -f -t" ] && [ -f "$4" ] || exit 9
+words=BAD
+[ "$2" != "@root@" ] || words="BAD|LATE"
+sed -n 's/^ServerRoot "\\(.*\\)"/\\1/p' "$4" | while read -r named; do [ "$named" = "$2" ] || exit 8; done || exit 8
+for file in "$2"/sites-enabled/*.conf; do
+    [ -e "$file" ] || continue
+    line=$(grep -nE "$words" "$file" | cut -d: -f1)
+    [ -z "$line" ] || {
+        echo "AH00526: Syntax error on line $line of $file:" >&2
+        echo "Invalid command, perhaps misspelled or defined by a module not included" >&2
+        exit 1
+    }
+    account=$(grep -oE "user=missing[a-z]*" "$file")
+    [ -z "$account" ] || { echo "AH00543: apache2: bad user name ${account#user=}" >&2; exit 1; }
+done
+echo "Syntax OK" >&2
+"""
+
+
+class Server:
+    """A host's Apache: its directory, what it was told, and whether it runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "apache2"
+        for name in ("sites-available", "sites-enabled"):
+            (self.root / name).mkdir(parents=True)
+        (self.root / "apache2.conf").write_text(f'ServerRoot "{self.root}"\nIncludeOptional sites-enabled/*.conf\n')
+        (root / "stub").write_text(STUB.replace("@root@", str(self.root)))
+        (root / "stub").chmod(0o755)
+        self.layout: ApacheLayout = dataclasses.replace(
+            DEBIAN,
+            binary=str(root / "stub"),
+            control=str(root / "control"),
+            root=str(self.root),
+            main_file=str(self.root / "apache2.conf"),
+            envvars="",
+            log_directory=str(root),
+        )
+        self.generation = 0
+        self.running = True
+        self.fails = ""
+        self.told: list[str] = []
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+        if arguments[0] == self.layout.binary:
+            return run(arguments, environment)
+        action = next(word for word in arguments[1:] if word in ("reload", "restart", "graceful"))
+        self.told.append("reload" if action == "graceful" else action)
+        if self.fails == "command" and len(self.told) == 1:
+            raise PalisadeError("systemctl failed with 1:\nJob for apache2.service failed.")
+        self.running = self.fails != "ends" or len(self.told) > 1
+        self.generation += 1
+        return ""
+
+    def site(self, name: str, content: str | None = "# good\n", **fields: Any) -> ConfigurationFile:
+        return ConfigurationFile(
+            path=f"{self.root}/sites-available/{name}.conf",
+            link=f"{self.root}/sites-enabled/{name}.conf",
+            content=content,
+            app=name,
+            **fields,
+        )
+
+    def apply(self, *files: ConfigurationFile, check: bool = False, pools: Any = ()) -> dict[str, Any]:
+        return apply(self.layout, files, pools, self.run, check)
+
+    def live(self) -> dict[str, tuple[Any, ...]]:
+        # The times of directories change with each rename.
+        return {
+            path: value if value[-1] else value[:3]
+            for path, value in snapshot(self.root).items()
+            if not path.startswith(".")
+        }
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    made = Server(tmp_path)
+    monkeypatch.setattr(_site, "apache_parent", lambda binary: 1000 if made.running else None)
+    monkeypatch.setattr(_site, "apache_children", lambda binary: {2000 + made.generation})
+    monkeypatch.setattr(
+        _site,
+        "live_pools",
+        lambda binary, declared: [{"name": "public", "processes": [{"pid": 2000 + made.generation, "started": 5.0}]}],
+    )
+    return made
+
+
+def without_times(state: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    return {path: (*value[:3], value[-1]) for path, value in state.items()}
+
+
+def test_a_site_goes_live(server: Server) -> None:
+    old = os.umask(0o077)
+    try:
+        result = server.apply(server.site("public"))
+    finally:
+        os.umask(old)
+    path, link = server.root / "sites-available/public.conf", server.root / "sites-enabled/public.conf"
+    assert path.read_text() == "# good\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert os.readlink(link) == "../sites-available/public.conf"
+    assert result["reload"] == "reload"
+    assert [(row["path"], row["before"]) for row in result["differences"]] == [
+        (str(path), {"state": "absent"}),
+        (str(link), {"state": "absent"}),
+    ]
+    assert server.told == ["reload"]
+    before = snapshot(server.root)
+    assert server.apply(server.site("public")) == {"differences": [], "stale": [], "reload": "none"}
+    assert (snapshot(server.root), server.told) == (before, ["reload"])
+
+
+def test_a_site_is_removed(server: Server) -> None:
+    empty = without_times(snapshot(server.root))
+    server.apply(server.site("public"), server.site("admin"))
+    result = server.apply(server.site("public", None), server.site("admin", None), server.site("never", None))
+    assert without_times(snapshot(server.root)) == empty
+    assert len(result["differences"]) == 4
+    assert server.told == ["reload", "reload"]
+
+
+def test_a_check_says_and_changes_nothing(server: Server) -> None:
+    server.apply(server.site("old"))
+    before = snapshot(server.root)
+    planned = server.apply(server.site("public"), server.site("old", None), check=True)
+    assert (snapshot(server.root), server.told) == (before, ["reload"])
+    assert server.apply(server.site("public"), server.site("old", None)) == planned
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_apache_refuses_is_not_put_in_place(check: bool, server: Server) -> None:
+    server.apply(server.site("old"))
+    before = snapshot(server.root)
+    bad = server.site("public", "# good\nBAD\n")
+    with pytest.raises(PalisadeError) as caught:
+        server.apply(server.site("admin"), bad, server.site("old", None), check=check)
+    message = str(caught.value)
+    assert message.startswith(
+        f"app public: {bad.path}: Apache refuses the configuration: AH00526: Syntax error on line 2"
+    )
+    assert message.endswith("; nothing was changed")
+    # The copy that was checked is nobody's business.
+    assert "palisade-" not in message
+    assert f"line 2 of {bad.link}:" in message
+    assert (snapshot(server.root), server.told) == (before, ["reload"])
+
+
+def test_somebody_elses_mistake_is_not_the_apps(server: Server) -> None:
+    (server.root / "sites-enabled/by-hand.conf").write_text("BAD\n")
+    with pytest.raises(PalisadeError) as caught:
+        server.apply(server.site("public"))
+    assert str(caught.value).startswith("Apache refuses the configuration: ")
+    assert f"{server.root}/sites-enabled/by-hand.conf" in str(caught.value)
+
+
+def test_an_account_that_is_missing_names_the_app(server: Server) -> None:
+    longer = server.site("admin", "# user=other group=missingone\n")
+    shorter = server.site("public", "WSGIDaemonProcess public user=missing\n")
+    with pytest.raises(PalisadeError, match=rf"^app public: {shorter.path}: .*bad user name missing"):
+        server.apply(longer, shorter)
+
+
+def test_a_check_before_the_accounts_are_made(server: Server) -> None:
+    fields = server.site("public", "    WSGIDaemonProcess public user=missing group=missing\n")
+    assert server.apply(fields, check=True)["reload"] == "reload"
+    # With accounts that exist Apache is asked in a check too.
+    known = server.site("public", f"    WSGIDaemonProcess public user={ME}\nBAD\n")
+    with pytest.raises(PalisadeError, match="nothing was changed"):
+        server.apply(known, check=True)
+
+
+@pytest.mark.parametrize("fails", ["command", "ends", "late"])
+def test_what_fails_later_is_put_back(fails: str, server: Server) -> None:
+    server.apply(server.site("old", "# old\r\n"), server.site("same"))
+    server.told.clear()
+    server.fails = fails
+    (server.root / "sites-available/old.conf").chmod(0o600)
+    before = without_times(snapshot(server.root))
+    content = "LATE\n" if fails == "late" else "# new\n"
+    with pytest.raises(PalisadeError, match="the configuration of before was put back") as caught:
+        server.apply(server.site("old", content), server.site("same", None), server.site("public", content))
+    assert without_times(snapshot(server.root)) == before
+    assert server.running
+    assert server.told == {"command": ["reload", "reload"], "ends": ["reload", "restart"], "late": ["reload"]}[fails]
+    reason = {"command": "Job for apache2.service failed", "ends": "Apache ended at the reload", "late": "AH00526"}[
+        fails
+    ]
+    assert reason in str(caught.value)
+    assert f"{server.root}/sites-available/old.conf" in str(caught.value) or fails == "command"
+
+
+@needs_root
+def test_owners_are_put_back(server: Server) -> None:
+    server.apply(server.site("old"))
+    os.chown(server.root / "sites-available/old.conf", 1, 2)
+    server.told.clear()
+    server.fails = "command"
+    with pytest.raises(PalisadeError):
+        server.apply(server.site("old", "# new\n"))
+    found = (server.root / "sites-available/old.conf").stat()
+    assert (found.st_uid, found.st_gid) == (1, 2)
+
+
+def test_a_disk_that_is_full_half_way(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.apply(server.site("old"))
+    before = without_times(snapshot(server.root))
+    rename = os.rename
+
+    def fails(source: str, target: str) -> None:
+        if target.endswith("sites-enabled/public.conf") and target.startswith(str(server.root)):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fails)
+    with pytest.raises(PalisadeError, match=r"No space left on device.* put back"):
+        server.apply(server.site("old", "# new\n"), server.site("public"))
+    assert without_times(snapshot(server.root)) == before
+
+
+@pytest.mark.parametrize("content", ["a\r\nb\r\n", "ä\u2028\n", "", "\udcff\n"])
+def test_every_byte_counts(content: str, server: Server) -> None:
+    server.apply(server.site("public", content))
+    written = (server.root / "sites-available/public.conf").read_bytes()
+    assert written == content.encode("utf-8", "surrogateescape")
+    assert server.apply(server.site("public", content))["reload"] == "none"
+
+
+def test_a_module_needs_a_restart(server: Server) -> None:
+    server.apply(server.site("wsgi", restart=True), server.site("public"))
+    server.apply(server.site("wsgi", restart=True), server.site("public", "# new\n"))
+    server.apply(server.site("wsgi", None, restart=True))
+    assert server.told == ["restart", "reload", "restart"]
+    assert Transaction(server.layout, [server.site("wsgi", restart=True)]).needs_restart
+
+
+def test_links_to_what_is_packaged(server: Server) -> None:
+    (server.root / "sites-available/ssl.conf").write_text("# packaged\n")
+    enabled = ConfigurationFile(path=f"{server.root}/sites-enabled/ssl.conf", target="../sites-available/ssl.conf")
+    assert server.apply(enabled)["differences"][0]["after"] == {"link": "../sites-available/ssl.conf"}
+    assert server.apply(enabled)["differences"] == []
+    # A file where a link should be is replaced, and so is the other way round.
+    (server.root / "sites-enabled/ssl.conf").unlink()
+    (server.root / "sites-enabled/ssl.conf").write_text("# by hand\n")
+    assert server.apply(enabled)["differences"][0]["before"] == {"file": "# by hand\n"}
+    server.apply(dataclasses.replace(enabled, target=""))
+    assert os.listdir(server.root / "sites-enabled") == []
+    assert (server.root / "sites-available/ssl.conf").read_text() == "# packaged\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "{root}", "{root}/../x", "{root}-other/x", "{root}/a/../../x"])
+@pytest.mark.parametrize("which", ["path", "link"])
+def test_paths_outside_are_refused(path: str, which: str, server: Server) -> None:
+    outside = path.format(root=server.root)
+    file = ConfigurationFile(**{**dataclasses.asdict(server.site("public")), which: outside})
+    with pytest.raises(PalisadeError, match="expected a path inside"):
+        server.apply(file)
+    assert os.listdir(server.root / "sites-available") == []
+
+
+def test_a_directory_in_the_way_is_refused(server: Server) -> None:
+    (server.root / "sites-available/public.conf").mkdir()
+    with pytest.raises(
+        PalisadeError, match=r"public\.conf: expected a file, found something else; nothing was changed"
+    ):
+        server.apply(server.site("public"))
+
+
+def test_a_stopped_apache_is_not_started(server: Server) -> None:
+    server.running = False
+    assert server.apply(server.site("public"))["reload"] == "none"
+    assert server.told == []
+    with pytest.raises(PalisadeError, match="put back"):
+        server.apply(server.site("public", "LATE\n"))
+    assert server.told == []
+
+
+def test_no_apache_yet(server: Server) -> None:
+    layout = dataclasses.replace(server.layout, binary=str(server.root / "none"))
+    server.running = False
+    assert apply(layout, [server.site("public", "BAD\n")], [], server.run, check=True)["reload"] == "reload"
+    assert os.listdir(server.root / "sites-available") == []
+
+
+def test_a_pool_older_than_what_it_loads_is_reloaded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.apply(server.site("public"))
+    loaded = server.root.parent / "current"
+    loaded.symlink_to("releases/1")
+    pool = {"name": "public", "loads": [str(loaded), str(server.root / "not-there")]}
+    # The pool of the fixture started in 1970.
+    assert server.apply(server.site("public"), pools=[pool], check=True) == {
+        "differences": [],
+        "stale": ["public"],
+        "reload": "reload",
+    }
+    assert server.apply(server.site("public"), pools=[pool])["stale"] == ["public"]
+    assert server.told == ["reload", "reload"]
+    changed = loaded.lstat().st_ctime
+    monkeypatch.setattr(
+        _site,
+        "live_pools",
+        lambda binary, declared: [{"name": "public", "processes": [{"pid": 1, "started": changed + 1}]}],
+    )
+    assert server.apply(server.site("public"), pools=[pool])["stale"] == []
+    assert server.apply(server.site("public"), pools=[{**pool, "name": "admin"}], check=True)["stale"] == ["admin"]
