@@ -38,8 +38,12 @@ class ActionModule(ActionBase):
 
     def _named(self, row: Any, arguments: dict[str, Any]) -> Any:
         # A row of another shape is the module's to refuse.
-        if not isinstance(row, dict) or not os.path.isdir(row.get("source") or ""):
+        if not isinstance(row, dict) or not isinstance(row.get("source"), str):
             return row
+        if not os.path.isdir(row["source"]):
+            raise PalisadeError(
+                f"app {row.get('app')}: source: expected a directory on the controller, got {row['source']!r}"
+            )
         digest = tree_digest(row["source"], f"app {row.get('app')}")
         content = repr((digest, row.get("requirements", ""), arguments.get("python_version", "")))
         return {**row, "digest": digest, "release": hashlib.sha256(content.encode()).hexdigest()[:16]}

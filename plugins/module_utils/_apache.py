@@ -70,7 +70,8 @@ def read_configuration(layout: ApacheLayout, run: Run) -> Configuration:
 def _declared_pools(dump: str) -> list[dict[str, Any]]:
     pools: list[dict[str, Any]] = []
     file, line, server_name, pending = "", 0, "", 0
-    for text in dump.splitlines():
+    # At the line feed only: a value may hold what Python takes for another end of a line.
+    for text in dump.split("\n"):
         plain = text.strip()
         if plain.startswith("# In file: "):
             file = plain[len("# In file: ") :]
