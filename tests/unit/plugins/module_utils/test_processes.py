@@ -1,0 +1,161 @@
+"""Live pools, read from real processes that hold sockets named as mod_wsgi names them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import (
+    _pool_name,
+    apache_children,
+    apache_parent,
+    live_pools,
+    parent_pid,
+    started_at,
+)
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
+
+# Each argument is a child's title, and the socket's generation and number; without these it holds none.
+PARENT = """
+import os, socket, sys
+os.umask(0o027)
+for argument in sys.argv[2:]:
+    title, _space, place = argument.partition(" ")
+    held = socket.socket(socket.AF_UNIX)
+    if place:
+        held.bind(f"wsgi.{os.getpid()}.{place}.sock")
+        held.listen()
+        os.set_inheritable(held.fileno(), True)
+    if os.fork() == 0:
+        child = "import sys, time; print('up', flush=True); time.sleep(600)"
+        os.execv(sys.argv[1], [title, "-I", "-c", child])
+    held.close()
+print("up", flush=True)
+os.wait()
+"""
+
+Start = Callable[..., int]
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> str:
+    """A program of its own file, as Apache is: the interpreter under another name."""
+    copy = tmp_path / "apache2"
+    shutil.copy(os.path.realpath(sys.executable), copy)
+    return str(copy)
+
+
+@pytest.fixture
+def start(binary: str, tmp_path: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*children: str) -> int:
+        process = subprocess.Popen(
+            [binary, "-c", PARENT, binary, *children],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHOME": f"{sys.base_prefix}:{sys.base_exec_prefix}"},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout
+        assert [process.stdout.readline() for _child in (*children, "parent")] == ["up\n"] * (len(children) + 1)
+        return process.pid
+
+    yield begin
+    for process in started:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def declared(*names: str, **users: str) -> list[dict[str, Any]]:
+    return [{"name": name, "options": {"user": users.get(name, ME)}} for name in names]
+
+
+def names_of(pools: list[dict[str, Any]]) -> dict[str, int]:
+    return {pool["name"]: len(pool["processes"]) for pool in pools}
+
+
+def test_nothing_runs(binary: str) -> None:
+    assert apache_parent(binary) is None
+    assert apache_children(binary) == set()
+    assert live_pools(binary, declared("public")) == []
+
+
+def test_pools_by_their_sockets(binary: str, start: Start, tmp_path: Path) -> None:
+    began = time.time()
+    parent = start("(wsgi:admin) 0.1", "(wsgi:publi 0.2", "apache2")
+    assert apache_parent(binary) == parent
+    children = apache_children(binary)
+    assert len(children) == 3
+    assert {parent_pid(pid) for pid in children} == {parent}
+    pools = live_pools(binary, declared("admin", "public"))
+    # A worker holds no pool's socket.
+    assert names_of(pools) == {"admin": 1, "public": 1}
+    (process,) = pools[1]["processes"]
+    assert process["pid"] in children
+    assert process | {"pid": 0, "started": 0.0} == {
+        "pid": 0,
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "user": ME,
+        "group": MY_GROUP,
+        "groups": sorted(set(os.getgroups())),
+        "umask": "0027",
+        "cwd": str(tmp_path),
+        "started": 0.0,
+    }
+    # A hundredth of a second is what the kernel counts in.
+    assert began - 0.05 <= process["started"] <= time.time() + 0.05
+    assert process["started"] == pytest.approx(started_at(process["pid"]), abs=0.05)
+
+
+def test_the_newest_generation_counts(binary: str, start: Start) -> None:
+    start("(wsgi:public) 0.1", "(wsgi:public) 1.1", "(wsgi:admin) 0.2")
+    assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1}
+
+
+def test_sockets_without_a_generation(binary: str, start: Start) -> None:
+    start("(wsgi:public) u1000.1", "(wsgi:admin) u1001.2")
+    assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1, "admin": 1}
+
+
+def test_a_pool_that_is_no_longer_declared(binary: str, start: Start) -> None:
+    start("(wsgi:gone) 0.1", "(wsgi:public) 0.2")
+    # On disk the first is removed already, so the second has another number.
+    assert names_of(live_pools(binary, declared("public"))) == {"gone": 1, "public": 1}
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "user", "expected"),
+    [
+        (1, "/usr/sbin/apache2", "a", "public-one"),
+        (1, "(wsgi:public-one)", "a", "public-one"),
+        # Cut to the length of Apache's own name.
+        (1, "(wsgi:public-on", "a", "public-one"),
+        (2, "(wsgi:publi", "b", "public-two"),
+        (1, "(wsgi:p", "a", "public-one"),
+        (1, "(wsgi:", "a", "public-one"),
+        # The number says another pool, or none: the label and the account decide.
+        (1, "(wsgi:admi", "c", "admin"),
+        (3, "(wsgi:publi", "b", "public-two"),
+        (9, "(wsgi:public-t", "x", "public-two"),
+        (0, "(wsgi:publi", "a", "public-one"),
+        (9, "(wsgi:publi", "x", "publi"),
+        (9, "(wsgi:other)", "a", "other"),
+        (9, "/usr/sbin/apache2", "a", ""),
+        (0, "apache2", "a", ""),
+    ],
+)
+def test_names_of_pools(number: int, shown: str, user: str, expected: str) -> None:
+    pools = declared("public-one", "public-two", "admin", **{"public-one": "a", "public-two": "b", "admin": "c"})
+    assert _pool_name(number, shown, user, pools) == expected
