@@ -1,0 +1,41 @@
+"""The filters: the core's errors in Ansible's own type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.palisade.mod_wsgi.plugins.filter import wsgi_daemon_process, wsgi_resolve
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
+
+
+def test_daemon_process() -> None:
+    convert = wsgi_daemon_process.FilterModule().filters()["wsgi_daemon_process"]
+    assert convert({"name": "public", "threads": 5}) == "WSGIDaemonProcess public threads=5"
+    with pytest.raises(AnsibleFilterError, match=r"WSGIDaemonProcess public: threads: expected .*'5x'"):
+        convert({"name": "public", "threads": "5x"})
+    with pytest.raises(AnsibleFilterError, match=r"interrupt-timeout: needs mod_wsgi 6\.0\.0"):
+        convert({"name": "public", "interrupt-timeout": 5}, mod_wsgi_version="5.0.2")
+    with pytest.raises(AnsibleFilterError, match="mod_wsgi_version: expected a version"):
+        convert({"name": "public"}, "latest")
+
+
+def test_resolve(tmp_path: Path) -> None:
+    convert = wsgi_resolve.FilterModule().filters()["wsgi_resolve"]
+    with pytest.raises(AnsibleFilterError, match="app public: source: path: expected a directory on the controller"):
+        convert([app()], host(), "mine", str(tmp_path))
+    (tmp_path / "public").mkdir()
+    assert convert([app()], host(), "mine", str(tmp_path))["site"]
+    with pytest.raises(AnsibleFilterError, match="no mod_wsgi is enabled"):
+        convert([app()], host(mod_wsgi=None), "mine", str(tmp_path))
+    assert convert([app()], host(mod_wsgi=None), "mine", str(tmp_path), server_required=False)["site"]
+
+
+def test_secrets_are_in_no_error(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        wsgi_resolve.wsgi_resolve([app(environment={"KEY": ["hunter2"]})], host(), "mine", str(tmp_path))
+    error: BaseException | None = caught.value
+    while error:
+        assert "hunter2" not in repr(error)
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,37 @@
+"""What a host is asked before anything changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _server_info
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import site_file, sysusers
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import managed_apps
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
+
+
+def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = dataclasses.replace(DEBIAN, site_files=str(tmp_path / "sites"))
+    monkeypatch.setattr(_server_info, "SYSUSERS_DIRECTORY", str(tmp_path / "sysusers.d"))
+    assert managed_apps(layout) == []
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sysusers.d").mkdir()
+    public, stopped = (check_app(app(name, mount="/x"), 0, None) for name in ("public", "stopped"))
+    (tmp_path / "sysusers.d" / "palisade-public-app.conf").write_text(sysusers(public, "shop"))
+    (tmp_path / "sysusers.d" / "palisade-stopped-app.conf").write_text(sysusers(stopped, "shop"))
+    (tmp_path / "sysusers.d" / "other.conf").write_text("u other - -\n")
+    (tmp_path / "sysusers.d" / "palisade-broken.conf").write_text("# palisade.mod_wsgi: {\n")
+    (tmp_path / "sites" / "zz-palisade-public.conf").write_text(site_file(public, None, DEBIAN.as_dict()))
+    (tmp_path / "sites" / "by-hand.conf").write_bytes(b"\xff")
+    assert managed_apps(layout) == [
+        managed("public", "shop", mount="/x"),
+        managed("stopped", "shop", mount="", server_names=[]),
+    ]
+    (tmp_path / "public").mkdir()
+    facts = host(apps=managed_apps(layout), occupied=["/var/www/public", "/var/lib/public-app"])
+    assert resolve([app()], facts, "shop", str(tmp_path))["site"]
