@@ -2,15 +2,19 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What README.md and docs/ name is what the code has."""
+"""What README.md and docs/ name is what the code has.
+
+PALISADE_WRITE_DOCS=1 writes the generated tables.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _app, _daemon_options
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,3 +54,37 @@ def test_named_files_and_variables_exist(path: Path) -> None:
 def test_every_module_and_filter_is_named() -> None:
     for file in [*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("plugins/filter/*.py")]:
         assert f"`{file.stem}`" in README
+
+
+def options_table() -> str:
+    def dotted(version: tuple[int, ...]) -> str:
+        return ".".join(str(part) for part in version)
+
+    lines = [
+        "# Options of WSGIDaemonProcess",
+        "",
+        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks and encodes them. A value is a plain",
+        "number in the option's own unit; `512M` or `5s` is refused. Of an app, `daemon_process` takes them all but those that follow",
+        "from its own fields.",
+        "",
+        "| option | type | range | default | versions | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for option in _daemon_options.OPTIONS.values():
+        zero = "0 or " if option.zero_is_off else ""
+        limit = f"{zero}{option.minimum} to {option.maximum}" if option.kind == "integer" else ""
+        until = f" to before {dotted(option.until)}" if option.until else ""
+        fixed = " (set by the app's fields)" if option.name in {*_app._DERIVED_OPTIONS, "script-group"} else ""
+        kind = f"{option.kind}, {option.unit}" if option.unit else option.kind
+        lines.append(
+            f"| `{option.name}` | {kind} | {limit} | {option.default} | {dotted(option.since)}{until} "
+            f"| {option.meaning}{fixed} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_options_is_the_one_that_checks_them() -> None:
+    path = ROOT / "docs" / "daemon-process-options.md"
+    if os.environ.get("PALISADE_WRITE_DOCS"):
+        path.write_text(options_table(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == options_table()
