@@ -23,6 +23,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements im
 
 Facts = Mapping[str, Any]
 
+# Read after the sites of others, so that theirs stay the default of their address.
+_SITE_PREFIX = "zz-palisade-"
+
 
 def _check_host(host: Facts, server_required: bool) -> str | None:
     """Return the version of the host's mod_wsgi; None where a check run meets a bare host."""
@@ -118,6 +121,15 @@ def _check_free(app: App, host: Facts) -> None:
                 f"app {app.name}: {path} exists on this host and was not made by this collection; "
                 "choose another name or account, or move it away"
             )
+    for pool in host.get("pools_declared", []):
+        if os.path.basename(pool["file"]).startswith(_SITE_PREFIX):
+            continue
+        if pool["name"] == app.name:
+            raise PalisadeError(f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app")
+        # Sites of others are read first, so this app would never be asked.
+        name = pool["server_name"].partition(":")[0].lower()
+        if name in app.server_names:
+            raise PalisadeError(f"app {app.name}: server name {name} is already taken by a site in {pool['file']}")
 
 
 def _check_source(app: App, base_directory: str) -> str:
@@ -164,8 +176,7 @@ def _files(app: App) -> list[dict[str, Any]]:
 
 
 def _site(app: App, layout: Mapping[str, str], content: str | None) -> dict[str, Any]:
-    # Read after the sites of others, so that theirs stay the default of their address.
-    name = f"zz-palisade-{app.name}.conf"
+    name = f"{_SITE_PREFIX}{app.name}.conf"
     link = f"{layout['site_links']}/{name}" if layout["site_links"] else ""
     return {"app": app.name, "path": f"{layout['site_files']}/{name}", "link": link, "content": content}
 
