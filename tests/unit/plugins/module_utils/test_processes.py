@@ -23,7 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes impor
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
 
-# Each argument is a child's title, and the socket's generation and number; without these it holds none.
+# Each argument is a child's title, and the parent, generation and number in its socket's name; or it holds none.
 PARENT = """
 import os, socket, sys
 os.umask(0o027)
@@ -31,7 +31,7 @@ for argument in sys.argv[2:]:
     title, _space, place = argument.partition(" ")
     held = socket.socket(socket.AF_UNIX)
     if place:
-        held.bind(f"wsgi.{os.getpid()}.{place}.sock")
+        held.bind(f"wsgi.{place.replace('PARENT', str(os.getpid()))}.sock")
         held.listen()
         os.set_inheritable(held.fileno(), True)
     if os.fork() == 0:
@@ -93,7 +93,7 @@ def test_nothing_runs(binary: str) -> None:
 
 def test_pools_by_their_sockets(binary: str, start: Start, tmp_path: Path) -> None:
     began = time.time()
-    parent = start("(wsgi:admin) 0.1", "(wsgi:publi 0.2", "apache2")
+    parent = start("(wsgi:admin) PARENT.0.1", "(wsgi:publi PARENT.0.2", "apache2")
     assert apache_parent(binary) == parent
     children = apache_children(binary)
     assert len(children) == 3
@@ -120,17 +120,22 @@ def test_pools_by_their_sockets(binary: str, start: Start, tmp_path: Path) -> No
 
 
 def test_the_newest_generation_counts(binary: str, start: Start) -> None:
-    start("(wsgi:public) 0.1", "(wsgi:public) 1.1", "(wsgi:admin) 0.2")
+    start("(wsgi:public) PARENT.0.1", "(wsgi:public) PARENT.1.1", "(wsgi:admin) PARENT.0.2")
+    assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1}
+
+
+def test_another_apaches_socket_is_none_of_ours(binary: str, start: Start) -> None:
+    start("(wsgi:public) PARENT.0.1", "(wsgi:admin) 1.0.2")
     assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1}
 
 
 def test_sockets_without_a_generation(binary: str, start: Start) -> None:
-    start("(wsgi:public) u1000.1", "(wsgi:admin) u1001.2")
+    start("(wsgi:public) PARENT.u1000.1", "(wsgi:admin) PARENT.u1001.2")
     assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1, "admin": 1}
 
 
 def test_a_pool_that_is_no_longer_declared(binary: str, start: Start) -> None:
-    start("(wsgi:gone) 0.1", "(wsgi:public) 0.2")
+    start("(wsgi:gone) PARENT.0.1", "(wsgi:public) PARENT.0.2")
     # On disk the first is removed already, so the second has another number.
     assert names_of(live_pools(binary, declared("public"))) == {"gone": 1, "public": 1}
 

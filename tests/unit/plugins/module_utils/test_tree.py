@@ -128,6 +128,9 @@ def test_a_fifo_is_refused(tree: Path) -> None:
 def test_archives_bring_the_tree_over(tree: Path, tmp_path: Path) -> None:
     NO_CHANGES["compiled"](tree)
     (tree / ".git").mkdir()
+    # What the controller's modes are is nothing to a host.
+    (tree / "app.py").chmod(0o606)
+    (tree / "package" / "run").chmod(0o4777)
     pack([("public", str(tree))], str(tmp_path / "archive"))
     before = os.umask(0o022)
     try:

@@ -1,0 +1,84 @@
+"""The modules as Ansible runs them: a process of their own, that answers in JSON whatever it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, snapshot
+
+COLLECTIONS = Path(__file__).parents[4] / ".collections"
+
+
+def call(module: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    arguments |= {"_ansible_check_mode": check, "_ansible_diff": True}
+    name = f"ansible_collections.palisade.mod_wsgi.plugins.modules.{module}"
+    # Newer cores name the serialization of their arguments apart.
+    program = (
+        "import runpy, sys\n"
+        "from ansible.module_utils import basic\n"
+        "basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.stdin.buffer.read(), 'legacy'\n"
+        f"runpy.run_module({name!r}, run_name='__main__')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer: dict[str, Any] = json.loads(result.stdout)
+    assert bool(answer.get("failed")) == bool(result.returncode), result.stderr
+    return answer
+
+
+def test_layout(tmp_path: Path) -> None:
+    rows: dict[str, Any] = {
+        "directories": [{"path": f"{tmp_path}/a", "owner": ME, "group": MY_GROUP, "mode": "0750"}],
+        "files": [{"path": f"{tmp_path}/a/b", "owner": ME, "group": MY_GROUP, "mode": "0640"}],
+        "secrets": {f"{tmp_path}/a/b": '{\n  "KEY": "hunter2"\n}\n'},
+    }
+    before = snapshot(tmp_path)
+    planned = call("wsgi_layout", check=True, **rows)
+    assert snapshot(tmp_path) == before
+    done = call("wsgi_layout", **rows)
+    assert (done["changed"], done["paths"]) == (True, [f"{tmp_path}/a", f"{tmp_path}/a/b"])
+    assert (planned["changed"], planned["paths"], planned["diff"]) == (True, done["paths"], done["diff"])
+    assert (tmp_path / "a/b").read_text() == rows["secrets"][f"{tmp_path}/a/b"]
+    assert "hunter2" not in json.dumps(done)
+    again = call("wsgi_layout", **rows)
+    assert (again["changed"], again["paths"]) == (False, [])
+
+
+def test_a_file_without_a_text(tmp_path: Path) -> None:
+    row = {"path": f"{tmp_path}/b", "owner": ME, "group": MY_GROUP, "mode": "0640"}
+    assert call("wsgi_layout", files=[row])["msg"] == f"{tmp_path}/b: expected a content, got none"
+
+
+def test_a_refusal_is_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("/etc")
+    row = {"path": f"{tmp_path}/a", "owner": ME, "group": MY_GROUP, "mode": "0750"}
+    answer = call("wsgi_layout", directories=[row])
+    assert answer["failed"]
+    assert answer["msg"].startswith(f"{tmp_path}/a: expected a directory, found a symbolic link")
+
+
+@pytest.mark.parametrize("release", ["", ".."])
+def test_a_release_without_a_name(release: str, tmp_path: Path) -> None:
+    (tmp_path / "releases" / "older").mkdir(parents=True)
+    row = {
+        "app": "public",
+        "directory": f"{tmp_path}/releases",
+        "current": f"{tmp_path}/current",
+        "group": MY_GROUP,
+        "release": release,
+    }
+    answer = call("wsgi_release", releases=[row])
+    assert answer["msg"].startswith("app public: release: expected a name")
+    assert (tmp_path / "releases" / "older").is_dir()
