@@ -36,7 +36,7 @@ for argument in sys.argv[2:]:
         os.set_inheritable(held.fileno(), True)
     if os.fork() == 0:
         child = "import sys, time; print('up', flush=True); time.sleep(600)"
-        os.execv(sys.argv[1], [title, "-I", "-c", child])
+        os.execv(sys.argv[1], [title, "-c", child])
     held.close()
 print("up", flush=True)
 os.wait()

@@ -28,7 +28,7 @@ def call(module: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
     result = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         check=False,
