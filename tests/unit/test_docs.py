@@ -63,9 +63,9 @@ def options_table() -> str:
     lines = [
         "# Options of WSGIDaemonProcess",
         "",
-        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks and encodes them. A value",
-        "is a plain number in the option's own unit; `512M` or `5s` is refused. Of an app, `daemon_process` takes all but",
-        "those that follow from its own fields.",
+        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks and encodes them.",
+        "A value is a plain number in the option's own unit; `512M` or `5s` is refused. Of an app, `daemon_process`",
+        "takes all but those that follow from its own fields.",
         "",
         "| option | type | range | default | versions | meaning |",
         "|---|---|---|---|---|---|",
