@@ -35,10 +35,11 @@ for argument in sys.argv[2:]:
         held.listen()
         os.set_inheritable(held.fileno(), True)
     if os.fork() == 0:
-        child = "import sys, time; print('up', flush=True); time.sleep(600)"
+        # One write, since all of them share the pipe.
+        child = "import os, time; os.write(1, b'up\\n'); time.sleep(600)"
         os.execv(sys.argv[1], [title, "-c", child])
     held.close()
-print("up", flush=True)
+os.write(1, b"up\\n")
 os.wait()
 """
 
@@ -114,9 +115,9 @@ def test_pools_by_their_sockets(binary: str, start: Start, tmp_path: Path) -> No
         "cwd": str(tmp_path),
         "started": 0.0,
     }
-    # A hundredth of a second is what the kernel counts in.
-    assert began - 0.05 <= process["started"] <= time.time() + 0.05
-    assert process["started"] == pytest.approx(started_at(process["pid"]), abs=0.05)
+    # To the second: clocks may be set meanwhile.
+    assert began - 1 <= process["started"] <= time.time() + 1
+    assert process["started"] == pytest.approx(started_at(process["pid"]), abs=1)
 
 
 def test_the_newest_generation_counts(binary: str, start: Start) -> None:
