@@ -24,7 +24,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes impor
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
 
 # Each argument is a child's title, and the parent, generation and number in its socket's name; or it holds none.
-PARENT = """
+PARENT = r"""
 import os, socket, sys
 os.umask(0o027)
 for argument in sys.argv[2:]:
@@ -39,7 +39,7 @@ for argument in sys.argv[2:]:
         child = "import os, time; os.write(1, b'up\\n'); time.sleep(600)"
         os.execv(sys.argv[1], [title, "-c", child])
     held.close()
-os.write(1, b"up\\n")
+os.write(1, b"up\n")
 os.wait()
 """
 
