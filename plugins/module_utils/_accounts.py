@@ -44,7 +44,8 @@ def _drift(row: Mapping[str, str]) -> list[dict[str, Any]]:
     if entry.pw_shell not in _NO_LOGIN:
         differs("shell", entry.pw_shell, _NO_LOGIN[0], "usermod", "--shell", _NO_LOGIN[0], name)
     if entry.pw_dir != row["home"]:
-        differs("home", entry.pw_dir, row["home"], "usermod", "--home", row["home"], name)
+        # With a prefix, usermod does not mind that the account's daemon is running.
+        differs("home", entry.pw_dir, row["home"], "usermod", "--prefix", "/.", "--home", row["home"], name)
     password = _password_field(name)
     if not password.startswith(("!", "*")):
         differs("password", "usable", "locked", "usermod", "--lock", name)

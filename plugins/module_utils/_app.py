@@ -260,8 +260,11 @@ def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
 def _check_source(raw: Mapping[str, Any], subject: str) -> str:
     known = ("path", "archive", "git", "package")
     value = raw.get("source")
-    _require(isinstance(value, Mapping) and len(value) == 1, subject, "one of path, archive, git, package", value)
-    kind, place = next(iter(value.items()))  # type: ignore[union-attr]
+    if not isinstance(value, Mapping) or len(value) != 1:
+        # The keys only: an address may hold a token.
+        got = ", ".join(str(key) for key in value) if isinstance(value, Mapping) else type(value).__name__
+        raise PalisadeError(f"{subject}: expected one of {', '.join(known)}, got {got or 'nothing'}")
+    kind, place = next(iter(value.items()))
     _require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
     if kind != "path":
         raise PalisadeError(f"{subject}: {kind} is not supported yet, use path")

@@ -36,7 +36,13 @@ def runner(run_command: Callable[..., Any]) -> Run:
 
     def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
         variables = {"LC_ALL": "C.UTF-8", "PATH": _PATH, **(environment or {})}
-        status, output, complaint = run_command(list(arguments), environ_update=variables, cwd="/")
+        try:
+            # Words as they are; and an error as an error, since exit_json would only end this thread.
+            status, output, complaint = run_command(
+                list(arguments), environ_update=variables, cwd="/", expand_user_and_vars=False, handle_exceptions=False
+            )
+        except OSError as error:
+            raise CommandError(arguments[0], 127, str(error)) from error
         if status != 0:
             raise CommandError(arguments[0], status, complaint.strip() or output.strip())
         return str(output)

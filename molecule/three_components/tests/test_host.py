@@ -394,6 +394,7 @@ DRIFT = """
 usermod --shell /bin/bash --password '$6$s$any' --append --groups adm api-app
 usermod --append --groups api-app www-data
 usermod --gid games public-app
+sed -i 's,:/var/lib/admin-app:,:/tmp:,' /etc/passwd
 """
 
 
@@ -423,6 +424,7 @@ def test_drift_of_accounts_is_repaired_and_reported(host: Host, pools: dict[str,
     assert list(changes) == ["Create and repair the service accounts"]
     reported = {(row["path"], row["before"]["state"]) for rows in changes.values() for row in rows}
     assert {
+        ("account admin-app", "home: /tmp"),
         ("account api-app", "shell: /bin/bash"),
         ("account api-app", "password: usable"),
         ("account api-app", "membership: adm"),

@@ -118,7 +118,7 @@ DRIFT: dict[str, tuple[Any, str, str, list[str]]] = {
         lambda database: database.add("public-app", home="/root"),
         "home: /root",
         "home: /var/lib/public-app",
-        ["usermod", "--home", "/var/lib/public-app", "public-app"],
+        ["usermod", "--prefix", "/.", "--home", "/var/lib/public-app", "public-app"],
     ),
     "password": (
         lambda database: database.passwords.update({"public-app": "$y$j9T$hash"}),
