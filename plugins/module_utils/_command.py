@@ -26,9 +26,10 @@ class CommandError(PalisadeError):
 
 
 class Run(Protocol):
-    """Runs a program without a shell and returns what it printed; CommandError if it fails."""
+    """A function that runs programs."""
 
-    def __call__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str: ...
+    def __call__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+        """Run a program without a shell and return what it printed; CommandError if it fails."""
 
 
 def runner(run_command: Callable[..., Any]) -> Run:

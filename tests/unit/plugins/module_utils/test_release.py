@@ -151,7 +151,7 @@ def test_a_release_has_a_name(release: str, target: Host) -> None:
     (target.root / "public" / "releases" / "older").mkdir()
     before = snapshot(target.root)
     for action in (
-        lambda: target.fetch(),
+        target.fetch,
         lambda: ensure_releases([row], PYTHON, run, 1, check=False),
         lambda: ensure_releases([row], PYTHON, run, 1, check=True),
     ):
