@@ -149,20 +149,8 @@ def _install(wheels: str, venv: str, python: str, run: Run) -> None:
     # Exactly what was fetched, so nothing is resolved, and no index asked, a second time.
     files = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))] if os.path.isdir(wheels) else []
     if files:
-        target = ("--python", os.path.join(venv, "bin", "python"))
-        run(
-            _pip(
-                python,
-                *target,
-                "install",
-                "--quiet",
-                "--no-cache-dir",
-                "--no-compile",
-                "--no-index",
-                "--no-deps",
-                *files,
-            )
-        )
+        options = ["--quiet", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps"]
+        run(_pip(python, "--python", os.path.join(venv, "bin", "python"), "install", *options, *files))
 
 
 def _hand_over(place: str, group: str) -> None:
