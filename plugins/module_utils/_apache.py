@@ -25,11 +25,12 @@ _LOAD_WSGI = re.compile(r'^\s*LoadModule\s+wsgi_module\s+"?([^"\s]+)', re.MULTIL
 
 @dataclass
 class Configuration:
-    """What Apache itself read: loaded modules and declared pools, or why it refuses its configuration."""
+    """What Apache itself read: loaded modules, pools and virtual hosts, or why it refuses its configuration."""
 
     error: str = ""
     modules: list[str] = field(default_factory=list)
     pools: list[dict[str, Any]] = field(default_factory=list)
+    virtual_hosts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def environment_of(layout: ApacheLayout, run: Run) -> dict[str, str]:
@@ -64,31 +65,40 @@ def read_configuration(layout: ApacheLayout, run: Run) -> Configuration:
     except CommandError as error:
         return Configuration(error=error.complaint or "Apache's check failed")
     modules = re.findall(r"^ (\w+)_module \(", said, re.MULTILINE)
-    return Configuration(modules=modules, pools=list(_declared_pools(said)))
+    pools, hosts = _read_dump(said)
+    return Configuration(modules=modules, pools=pools, virtual_hosts=hosts)
 
 
-def _declared_pools(dump: str) -> list[dict[str, Any]]:
+def _read_dump(dump: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the declared pools and the virtual hosts, both in Apache's order."""
     pools: list[dict[str, Any]] = []
-    file, line, server_name, pending = "", 0, "", 0
+    hosts: list[dict[str, Any]] = []
+    file, line = "", 0
+    host: dict[str, Any] | None = None
     # At the line feed only: a value may hold what Python takes for another end of a line.
     for text in dump.split("\n"):
         plain = text.strip()
+        directive, _space, arguments = plain.partition(" ")
         if plain.startswith("# In file: "):
             file = plain[len("# In file: ") :]
         elif re.fullmatch(r"#\s+[0-9]+:", plain):
             line = int(plain.strip("# :"))
-        elif plain.lower().startswith("<virtualhost"):
-            server_name, pending = "", len(pools)
+        elif directive.lower() == "<virtualhost":
+            host = {"addresses": arguments.rstrip(">").split(), "server_names": [], "file": file, "line": line}
+            hosts.append(host)
         elif plain.lower().startswith("</virtualhost"):
-            for pool in pools[pending:]:
-                pool["server_name"] = server_name
-            server_name, pending = "", len(pools)
-        elif plain.startswith("ServerName "):
-            server_name = parse_options(plain[len("ServerName ") :])[0]
-        elif plain.startswith("WSGIDaemonProcess "):
-            name, options = parse_options(plain[len("WSGIDaemonProcess ") :])
-            pools.append({"name": name, "options": options, "file": file, "line": line, "server_name": ""})
-    return pools
+            host = None
+        elif host is not None and directive == "ServerName":
+            host["server_names"].insert(0, parse_options(arguments)[0])
+        elif host is not None and directive == "ServerAlias":
+            host["server_names"] += [name.strip("\"'") for name in arguments.split()]
+        elif directive == "WSGIDaemonProcess":
+            name, options = parse_options(arguments)
+            pools.append({"name": name, "options": options, "file": file, "line": line, "host": host})
+    for pool in pools:
+        names = (pool.pop("host") or {}).get("server_names")
+        pool["server_name"] = names[0] if names else ""
+    return pools, hosts
 
 
 def version(layout: ApacheLayout, run: Run) -> str:

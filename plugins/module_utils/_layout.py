@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
@@ -18,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
 )
 
 Rows = Sequence[Mapping[str, Any]]
+Difference = Optional[dict[str, object]]
 
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
@@ -33,15 +34,30 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
     return Attributes(str(row["owner"]), str(row["group"]), number)
 
 
+def _directory(row: Mapping[str, Any], check: bool) -> Difference:
+    return ensure_directory(row["path"], _attributes(row), check)
+
+
+def _file(row: Mapping[str, Any], check: bool) -> Difference:
+    secret = row.get("secret_content") is not None
+    content = row["secret_content"] if secret else row["content"]
+    if content is None:
+        raise PalisadeError(f"{row['path']}: expected a content, got none")
+    return ensure_file(row["path"], content, _attributes(row), secret, check)
+
+
+def _absent(row: Mapping[str, Any], check: bool) -> Difference:
+    return remove(row["path"], check)
+
+
 def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
-    changes = [ensure_directory(row["path"], _attributes(row), check) for row in directories]
-    for row in files:
-        secret = row.get("secret_content") is not None
-        content = row["secret_content"] if secret else row["content"]
-        if content is None:
-            raise PalisadeError(f"{row['path']}: expected a content, got none")
-        changes.append(ensure_file(row["path"], content, _attributes(row), secret, check))
-    changes += [remove(row["path"], check) for row in absent]
+    changes: list[Difference] = []
+    for rows, change in ((directories, _directory), (files, _file), (absent, _absent)):
+        for row in rows:
+            try:
+                changes.append(change(row, check))
+            except PalisadeError as error:
+                raise PalisadeError(f"app {row['app']}: {error}" if row.get("app") else str(error)) from error
     return [change for change in changes if change]
 
 

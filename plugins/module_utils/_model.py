@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app, sysusers_path
@@ -67,6 +70,14 @@ def _check_unique(apps: Sequence[App]) -> None:
         names[app.name] = app
 
 
+def _as_on_host(app: App, raw: Facts, host: Facts) -> App:
+    """Return an app that is to be removed with the account that it has, if the list does not name one."""
+    if app.present or raw.get("account") or raw.get("group"):
+        return app
+    found = [other for other in host.get("apps", []) if other["name"] == app.name]
+    return replace(app, account=found[0]["account"], group=found[0]["group"]) if found else app
+
+
 def _check_mounts(app: App, name: str, server_names: Sequence[str], mount: str, whose: str) -> None:
     shared = sorted(set(app.server_names) & set(server_names))
     if not shared:
@@ -104,8 +115,10 @@ def _check_against_host(app: App, host: Facts, owner: str, listed: Mapping[str, 
         # An app of this list that leaves, or moves, in this same play gives its mount free.
         if other["name"] not in listed:
             _check_mounts(app, other["name"], other.get("server_names", []), other.get("mount", ""), whose)
-    if app.present and not any(other["name"] == app.name for other in host.get("apps", [])):
-        _check_free(app, host)
+    if app.present:
+        if not any(other["name"] == app.name for other in host.get("apps", [])):
+            _check_free(app, host)
+        _check_sites_of_others(app, host)
 
 
 def _check_free(app: App, host: Facts) -> None:
@@ -121,15 +134,30 @@ def _check_free(app: App, host: Facts) -> None:
                 f"app {app.name}: {path} exists on this host and was not made by this collection; "
                 "choose another name or account, or move it away"
             )
-    for pool in host.get("pools_declared", []):
-        if os.path.basename(pool["file"]).startswith(_SITE_PREFIX):
-            continue
+
+
+def _check_sites_of_others(app: App, host: Facts) -> None:
+    """Refuse an app whose pool or server name a site that is not ours has."""
+
+    def of_others(rows: Sequence[Facts]) -> Iterator[Facts]:
+        return (row for row in rows if not os.path.basename(row["file"]).startswith(_SITE_PREFIX))
+
+    for pool in of_others(host.get("pools_declared", [])):
         if pool["name"] == app.name:
             raise PalisadeError(f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app")
+    for site in of_others(host.get("virtual_hosts", [])):
         # Sites of others are read first, so this app would never be asked.
-        name = pool["server_name"].partition(":")[0].lower()
-        if name in app.server_names:
-            raise PalisadeError(f"app {app.name}: server name {name} is already taken by a site in {pool['file']}")
+        taken = _shared_name(app, site)
+        if taken:
+            raise PalisadeError(f"app {app.name}: server name {taken} is already taken by a site in {site['file']}")
+
+
+def _shared_name(app: App, site: Facts) -> str:
+    """Return a name of the app that a virtual host of port 80 answers already; empty where there is none."""
+    if not any(re.search(r":(80|\*)$|^[^:]*$|\]$", address) for address in site["addresses"]):
+        return ""
+    patterns = [name.rpartition("//")[2].partition(":")[0].lower() for name in site["server_names"]]
+    return next((name for name in app.server_names for pattern in patterns if fnmatch.fnmatchcase(name, pattern)), "")
 
 
 def _check_source(app: App, base_directory: str) -> str:
@@ -195,6 +223,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
     version = _check_host(host, server_required)
     parsed = None if version is None else parse_version(version)
     checked = [check_app(raw, index, parsed) for index, raw in enumerate(apps)]
+    checked = [_as_on_host(app, raw, host) for app, raw in zip(checked, apps)]
     _check_unique(checked)
     listed = {app.name: app for app in checked}
     for app in checked:
@@ -226,11 +255,11 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
             }
             for app in present
         ],
-        "directories": [row for app in present for row in _directories(app)],
-        "files": [row for app in present for row in _files(app)],
+        "directories": [{"app": app.name, **row} for app in present for row in _directories(app)],
+        "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
-        "unused_files": [{"path": app.environment_file} for app in present if not app.environment],
+        "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
         "site": [_site(app, layout, site_file(app, version, layout)) for app in present]
         + [_site(app, layout, None) for app in absent],
         "pools": [
@@ -250,7 +279,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
         ],
         "loaded": [{"name": app.name, "loads": [app.current, app.entry_file, app.environment_file]} for app in present],
         "removed_paths": [
-            {"path": path}
+            {"app": app.name, "path": path}
             for app in absent
             for path in (
                 [app.entry_directory, app.home, sysusers_path(app.account)]

@@ -81,6 +81,7 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "python": _apache.interpreter_facts(python, run),
         "pools_declared": [],
         "pools_live": [],
+        "virtual_hosts": [],
         "apps": managed_apps(layout),
         "accounts": _names("/etc/passwd"),
         "groups": _names("/etc/group"),
@@ -100,5 +101,6 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
     facts["default_site"] = _default_site(layout, run)
     facts["mod_wsgi"] = _apache.enabled_mod_wsgi(layout)
     facts["pools_declared"] = configuration.pools
+    facts["virtual_hosts"] = configuration.virtual_hosts
     facts["pools_live"] = live_pools(layout.binary, configuration.pools)
     return facts

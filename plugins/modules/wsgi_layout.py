@@ -30,6 +30,7 @@ options:
     elements: dict
     default: []
     suboptions:
+      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
@@ -40,6 +41,7 @@ options:
     elements: dict
     default: []
     suboptions:
+      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
@@ -58,6 +60,7 @@ options:
     elements: dict
     default: []
     suboptions:
+      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
 """
 
@@ -84,7 +87,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import e
 
 
 def main() -> None:
-    path = {"path": {"type": "str", "required": True}}
+    path = {"app": {"type": "str", "default": ""}, "path": {"type": "str", "required": True}}
     owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
     file = {**owned, "content": {"type": "str"}}
     module = AnsibleModule(

@@ -97,6 +97,12 @@ pools_live:
         umask: {description: Octal umask., type: str, sample: "0027"}
         cwd: {description: Working directory; V(null) where a container hides it from root., type: str}
         started: {description: Start in seconds since the epoch., type: float}
+virtual_hosts:
+  description: Every virtual host of the configuration, in Apache's order.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{addresses: ["*:80"], server_names: [www.example.com], file: /etc/apache2/sites-enabled/x.conf, line: 1}]
 apps:
   description: Apps that plays of this collection put on the host.
   type: list

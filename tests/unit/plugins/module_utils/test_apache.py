@@ -61,6 +61,12 @@ def test_a_dump_of_several_hosts(layout: ApacheLayout) -> None:
         ("admin", "admin.localhost", 5),
         ("public", "public.localhost", 5),
     ]
+    assert [(site["addresses"], site["server_names"], site["line"]) for site in configuration.virtual_hosts] == [
+        (["*:80"], ["byhand.example.org"], 1),
+        (["*:80"], ["static.example.org"], 7),
+        (["*:80"], ["admin.localhost", "www.admin.localhost"], 2),
+        (["*:80"], ["public.localhost", "www.public.localhost"], 2),
+    ]
     legacy, byhand, admin, _public = configuration.pools
     assert legacy["options"] == {"user": "daemon", "threads": "5", "display-name": "(legacy one)"}
     assert legacy["file"] == "/etc/apache2/apache2.conf"

@@ -57,7 +57,7 @@ def test_rows_of_one_app(base: str) -> None:
     assert [(row["path"], row["owner"], row["mode"]) for row in model["files"]] == [
         ("/var/www/public/wsgi.py", "root", "0644")
     ]
-    assert model["unused_files"] == [{"path": "/var/lib/public-app/environment"}]
+    assert model["unused_files"] == [{"app": "public", "path": "/var/lib/public-app/environment"}]
     assert [(row["path"], row["link"]) for row in model["site"]] == [
         (
             "/etc/apache2/sites-available/zz-palisade-public.conf",
@@ -341,3 +341,39 @@ def test_owners_are_names(owner: Any, base: str) -> None:
 
 def test_no_apps(base: str) -> None:
     assert not any(resolve([], host(), "mine", base).values())
+
+
+@pytest.mark.parametrize(
+    ("addresses", "names", "refused"),
+    [
+        (["*:80"], ["public.example.org"], True),
+        (["*:80"], ["other.org", "PUBLIC.example.org"], True),
+        (["*"], ["http://public.example.org:80"], True),
+        (["[::1]"], ["*.example.org"], True),
+        (["192.0.2.1:*"], ["public.example.???"], True),
+        (["*:443"], ["public.example.org"], False),
+        (["*:443", "*:80"], ["public.example.org"], True),
+        (["*:80"], ["example.org", "x.public.example.org"], False),
+        (["*:80"], [], False),
+    ],
+)
+def test_a_name_that_a_site_of_others_answers(base: str, addresses: list[str], names: list[str], refused: bool) -> None:
+    site = {"addresses": addresses, "server_names": names, "file": "/etc/apache2/sites-enabled/by-hand.conf", "line": 1}
+    facts = host(virtual_hosts=[site])
+    if not refused:
+        assert resolve([app()], facts, "mine", base)["site"]
+        return
+    with pytest.raises(PalisadeError, match=r"app public: server name public\.example\.org .*/by-hand\.conf"):
+        resolve([app()], facts, "mine", base)
+    # Its own site, from an earlier play.
+    site["file"] = "/etc/apache2/sites-enabled/zz-palisade-public.conf"
+    assert resolve([app()], facts, "mine", base)["site"]
+
+
+def test_an_absent_app_is_removed_with_the_account_that_it_has(base: str) -> None:
+    facts = host(apps=[managed("public", "mine", account="odd", group="staffers")])
+    model = resolve([{"name": "public", "state": "absent", "purge": True}], facts, "mine", base)
+    assert model["removed_accounts"] == [{"app": "public", "name": "odd", "group": "staffers"}]
+    assert {"app": "public", "path": "/var/lib/odd"} in model["removed_paths"]
+    with pytest.raises(PalisadeError, match="account and group are odd and staffers on this host"):
+        resolve([{"name": "public", "account": "other", "state": "absent"}], facts, "mine", base)
