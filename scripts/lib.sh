@@ -150,7 +150,7 @@ need_collection_path() {
   ln -sfn ../../.. "$parent/mod_wsgi"
   # Collections of the ansible package are found after these, through Python's own path.
   export ANSIBLE_COLLECTIONS_PATH=$root/.collections
-  # Half the time of a play; the scenario sudo_user runs without it as well.
+  # Half the time of a play over podman's connection; the scenario sudo_user runs without it as well.
   export ANSIBLE_PIPELINING=${ANSIBLE_PIPELINING:-true}
   export ANSIBLE_HOME=$cache/ansible ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=${ANSIBLE_NOCOLOR:-true} NO_COLOR=1
 }
