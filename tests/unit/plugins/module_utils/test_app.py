@@ -87,6 +87,16 @@ def test_the_health_check_asks_at_the_mount() -> None:
     assert checked(mount="/shop").health_path == "/shop"
 
 
+@pytest.mark.parametrize(
+    ("umask", "told"), [("0022", True), ("0007", True), ("0026", True), ("0027", False), ("077", False)]
+)
+def test_a_loose_umask_is_told(umask: str, told: bool) -> None:
+    result = checked(daemon_process={"umask": umask})
+    assert result.daemon_options["umask"] == umask
+    start = f"app public: daemon_process: umask: {umask} is looser than 0027"
+    assert [warning.startswith(start) for warning in result.warnings] == [True] * told
+
+
 def test_null_is_as_good_as_nothing() -> None:
     given_null = app() | dict.fromkeys(
         ["mount", "requirements", "account", "group", "writable", "environment", "health_check", "state", "purge"]
@@ -160,8 +170,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("daemon_process", {"lang": "a\0b"}, "control character", r"'\x00'"),
     ("daemon_process", {"lang": "${HOME}"}, "'${' is refused", ""),
     ("daemon_process", {"lang": 'a"b'}, "unterminated quote", "'a\"b'"),
-    ("daemon_process", {"umask": "0022"}, "0027 or stricter", "'0022'"),
-    ("daemon_process", {"umask": "0007"}, "0027 or stricter", "'0007'"),
+    ("daemon_process", {"python-path": "/srv/lib"}, "python-path is not set here: it names code outside", ""),
+    ("daemon_process", {"server-metrics": True}, "server-metrics is not set here: it shows", ""),
     ("daemon_process", {"umask": 0o027}, "an octal mode in quotes", "23"),
     ("daemon_process", ["threads"], "expected a mapping", "list"),
     ("supplementary_groups", ["root"], "never runs as root", "'root'"),
@@ -198,7 +208,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("applicaton", "x:y", "did you mean 'application'?", "unknown field 'applicaton'"),
     ("server_name", ["x"], "did you mean 'server_names'?", "unknown field 'server_name'"),
     ("zzzz", 1, "unknown field 'zzzz'", ""),
-    ("tls", {"acme": True}, "tls is not supported yet", ""),
+    ("allow_source_builds", True, "allow_source_builds is not supported yet", ""),
 ]
 
 
