@@ -42,6 +42,9 @@ class Option:
     default: str = ""
     # 0 switches off what the value otherwise bounds, although the minimum for a bound is higher.
     zero_is_off: bool = False
+    # A hardened site does not set it itself: it follows from this field of the app, or is refused for this reason.
+    set_by: str = ""
+    refused: str = ""
 
 
 def _seconds(name: str, meaning: str, default: str = "0 (off)", since: Version = (4, 1, 0), minimum: int = 0) -> Option:
@@ -49,23 +52,77 @@ def _seconds(name: str, meaning: str, default: str = "0 (off)", since: Version =
 
 
 _TABLE: tuple[Option, ...] = (
-    Option("user", "account", "Account of the daemon; never root", default="Apache's user"),
-    Option("group", "account", "Primary group of the daemon; never root", default="Apache's group"),
-    Option("supplementary-groups", "accounts", "The daemon's whole list of further groups, with commas", since=(3, 4)),
-    Option("processes", "integer", "Number of processes", unit="processes", minimum=1, default="1"),
-    Option("threads", "integer", "Threads in each process", unit="threads", minimum=1, maximum=65533, default="15"),
+    Option("user", "account", "Account of the daemon; never root", default="Apache's user", set_by="account"),
+    Option("group", "account", "Primary group of the daemon; never root", default="Apache's group", set_by="group"),
+    Option(
+        "supplementary-groups",
+        "accounts",
+        "The daemon's whole list of further groups, with commas",
+        since=(3, 4),
+        set_by="supplementary_groups",
+    ),
+    Option("processes", "integer", "Number of processes", unit="processes", minimum=1, default="1", set_by="processes"),
+    Option(
+        "threads",
+        "integer",
+        "Threads in each process",
+        unit="threads",
+        minimum=1,
+        maximum=65533,
+        default="15",
+        set_by="threads",
+    ),
     Option("umask", "octal", "Mode bits that new files do not get", default="Apache's"),
-    Option("home", "path", "Working directory, and first on sys.path", default="the account's home"),
-    Option("python-home", "path", "Virtual environment", default="WSGIPythonHome", since=(3, 4)),
-    Option("python-path", "text", "Directories for sys.path, with colons"),
-    Option("python-eggs", "path", "Directory for unpacked eggs"),
-    Option("display-name", "text", "Name of the processes in ps", default="Apache's"),
-    Option("script-user", "account", "Required owner of the entry file and its directory"),
-    Option("script-group", "account", "Required group of the entry file and its directory"),
-    Option("socket-user", "account", "Owner of the pool's socket", default="Apache's user", since=(4, 4, 1)),
+    Option("home", "path", "Working directory, and first on sys.path", default="the account's home", set_by="source"),
+    Option(
+        "python-home",
+        "path",
+        "Virtual environment",
+        default="WSGIPythonHome",
+        since=(3, 4),
+        set_by="requirements",
+    ),
+    Option(
+        "python-path",
+        "text",
+        "Directories for sys.path, with colons",
+        refused="is not set here: it names code outside the release; make it a package of the app's requirements",
+    ),
+    Option(
+        "python-eggs",
+        "path",
+        "Directory for unpacked eggs",
+        refused="is not set here: the daemon would load code from a directory that it can write",
+    ),
+    Option("display-name", "text", "Name of the processes in ps", default="Apache's", set_by="name"),
+    Option(
+        "script-user",
+        "account",
+        "Required owner of the entry file and its directory",
+        refused="is not set here: it is always root, who owns the entry file",
+    ),
+    Option(
+        "script-group",
+        "account",
+        "Required group of the entry file and its directory",
+        refused="excludes script-user, which is always set to root",
+    ),
+    Option(
+        "socket-user",
+        "account",
+        "Owner of the pool's socket",
+        default="Apache's user",
+        since=(4, 4, 1),
+        refused="is not set here: another account than Apache's could send requests past Apache's checks",
+    ),
     Option("lang", "text", "LANG of the daemon", since=(3, 4)),
     Option("locale", "text", "LC_ALL of the daemon", since=(3, 4)),
-    Option("chroot", "path", "Directory to chroot to (deprecated)"),
+    Option(
+        "chroot",
+        "path",
+        "Directory to chroot to (deprecated)",
+        refused="is not set here: it is deprecated, and the paths of the release do not exist inside",
+    ),
     _seconds("startup-timeout", "Wait for the application to load", since=(4, 5, 6)),
     _seconds("connect-timeout", "Wait for a connection to the daemon", default="15"),
     _seconds("queue-timeout", "Wait for a free thread, then 504"),
@@ -123,7 +180,14 @@ _TABLE: tuple[Option, ...] = (
         default="5",
     ),
     Option("switch-interval", "float", "Thread switch interval", unit="seconds", since=(6, 0, 0), default="0.005"),
-    Option("server-metrics", "switch", "Lets the application read metrics", since=(4, 2, 0), default="Off"),
+    Option(
+        "server-metrics",
+        "switch",
+        "Lets the application read Apache's scoreboard",
+        since=(4, 2, 0),
+        default="Off",
+        refused="is not set here: it shows the addresses of clients and the requests of all other sites",
+    ),
     Option("newrelic-config-file", "path", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
     Option("newrelic-environment", "text", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
 )
@@ -246,6 +310,26 @@ def check_option(name: Any, value: Any, version: Version | None, subject: str) -
             f"{subject}: was removed in mod_wsgi {_dotted(option.until)}, installed is {_dotted(version)}"
         )
     return _ENCODERS[option.kind](option, value, subject)
+
+
+def check_settable(name: Any, subject: str) -> None:
+    """Raise PalisadeError for an option that a hardened site does not set."""
+    option = OPTIONS.get(name) if isinstance(name, str) else None
+    set_by = "name" if name == "name" else option.set_by if option else ""
+    if set_by:
+        raise PalisadeError(f"{subject}: {name} is not set here: use the app's field {set_by}")
+    if option and option.refused:
+        raise PalisadeError(f"{subject}: {name} {option.refused}")
+
+
+def warnings_of(options: Mapping[str, Any]) -> list[str]:
+    """Return what is accepted of the options and yet should be known; every value has passed check_option()."""
+    umask = options.get("umask", "0777")
+    if int(umask, 8) & 0o027 == 0o027:
+        return []
+    return [
+        f"umask: {umask} is looser than 0027: more than the app's account may change, or others read, its new files"
+    ]
 
 
 def daemon_process(options: Mapping[str, Any], mod_wsgi_version: str | None = None) -> str:

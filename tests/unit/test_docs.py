@@ -60,25 +60,29 @@ def options_table() -> str:
     def dotted(version: tuple[int, ...]) -> str:
         return ".".join(str(part) for part in version)
 
+    def said_by(option: _daemon_options.Option) -> str:
+        if option.set_by:
+            return f"the field `{option.set_by}`"
+        return f"no: {option.refused.removeprefix('is not set here: ')}" if option.refused else "`daemon_process`"
+
     lines = [
         "# Options of WSGIDaemonProcess",
         "",
-        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks and encodes them.",
-        "A value is a plain number in the option's own unit; `512M` or `5s` is refused. Of an app, `daemon_process`",
-        "takes all but those that follow from its own fields.",
+        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks, writes and reads them.",
+        "A value is a plain number in the option's own unit; `512M` or `5s` is refused. The last column says where an",
+        "app sets the option; the filter `wsgi_daemon_process` takes them all.",
         "",
-        "| option | type | range | default | versions | meaning |",
-        "|---|---|---|---|---|---|",
+        "| option | type | range | default | versions | meaning | set by |",
+        "|---|---|---|---|---|---|---|",
     ]
     for option in _daemon_options.OPTIONS.values():
         zero = "0 or " if option.zero_is_off else ""
         limit = f"{zero}{option.minimum} to {option.maximum}" if option.kind == "integer" else ""
         until = f" to before {dotted(option.until)}" if option.until else ""
-        fixed = " (set by the app's fields)" if option.name in {*_app._DERIVED_OPTIONS, "script-group"} else ""
         kind = f"{option.kind}, {option.unit}" if option.unit else option.kind
         lines.append(
             f"| `{option.name}` | {kind} | {limit} | {option.default} | {dotted(option.since)}{until} "
-            f"| {option.meaning}{fixed} |"
+            f"| {option.meaning} | {said_by(option)} |"
         )
     return "\n".join(lines) + "\n"
 
