@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_certificate
+short_description: Certificates of WSGI applications
+version_added: 0.1.0
+description:
+  - Makes and renews self-signed certificates on the host, whose keys never leave it.
+  - Judges the files that a user gives before anything changes. The key belongs to the certificate and only root can
+    read it, the certificate holds today and for the app's first server name, and root alone can change any step of
+    their paths.
+  - A self-signed certificate holds for 365 days and is renewed in the last 30 of them, by this module alone.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Also where openssl is not installed yet; names and dates of files that are given are then not compared.
+    support: full
+  diff_mode:
+    description: Shows the names and the end of each certificate, and why it is renewed; never a key.
+    support: full
+options:
+  self_signed:
+    description: Certificates to make, C(NAME.crt) and C(NAME.key) in C(/etc/palisade-mod_wsgi/tls).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that it is for; named in errors., type: str, default: ""}
+      name: {description: Name of its files., type: str, required: true}
+      server_names:
+        description: Host names that it is for.
+        type: list
+        elements: str
+        required: true
+  given:
+    description: Files that the user gives.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that they are for; named in errors., type: str, required: true}
+      certificate: {description: Certificate and its chain in PEM format., type: path, required: true}
+      key: {description: Its key., type: path, required: true}
+      server_names:
+        description: Host names of the app; the certificate has to cover the first.
+        type: list
+        elements: str
+        required: true
+  absent:
+    description: Self-signed certificates to remove.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that it was for., type: str, default: ""}
+      name: {description: Name of its files., type: str, required: true}
+  accounts:
+    description: Accounts that must not be able to read a key that is given, beside Apache's own.
+    type: list
+    elements: str
+    default: []
+  groups:
+    description: Groups that must not be able to read a key that is given; the apps' own and supplementary ones.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Make a certificate, judge another one
+  palisade.mod_wsgi.wsgi_certificate:
+    self_signed:
+      - app: public
+        name: public
+        server_names: [www.example.com, example.com]
+    given:
+      - app: shop
+        certificate: /etc/letsencrypt/live/shop.example.com/fullchain.pem
+        key: /etc/letsencrypt/live/shop.example.com/privkey.pem
+        server_names: [shop.example.com]
+    accounts: [public-app, shop-app]
+    groups: [public-app, shop-app]
+"""
+
+RETURN = r"""
+paths:
+  description: Files and directories that were made, renewed or removed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate import Outsiders, ensure_certificates
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+
+
+def main() -> None:
+    app = {"type": "str", "required": True}
+    any_app = {"type": "str", "default": ""}
+    names = {"type": "list", "elements": "str", "required": True}
+    name = {"type": "str", "required": True}
+    file = {"type": "path", "required": True}
+    self_signed = {"app": any_app, "name": name, "server_names": names}
+    # The path of a key is no secret.
+    given = {"app": app, "certificate": file, "key": {**file, "no_log": False}, "server_names": names}
+    module = AnsibleModule(
+        {
+            "self_signed": {"type": "list", "elements": "dict", "default": [], "options": self_signed},
+            "given": {"type": "list", "elements": "dict", "default": [], "options": given},
+            "absent": {"type": "list", "elements": "dict", "default": [], "options": {"app": any_app, "name": name}},
+            "accounts": {"type": "list", "elements": "str", "default": []},
+            "groups": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        outsiders = Outsiders(frozenset([*params["accounts"], host_layout().user]), frozenset(params["groups"]))
+        changes = ensure_certificates(
+            params["self_signed"],
+            params["given"],
+            params["absent"],
+            outsiders,
+            runner(module.run_command),
+            module.check_mode,
+        )
+        module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
+    except (PalisadeError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
