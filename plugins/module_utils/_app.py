@@ -12,6 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
+    flag,
+    is_integer,
+    known_keys,
+    mapping,
+    relative_path,
+    require,
+    text,
+    texts,
+    url_path,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
     Version,
     check_option,
@@ -19,13 +30,19 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options 
     warnings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
+    Tls,
+    check_acls,
+    check_limits,
+    check_proxies,
+    check_static,
+    check_tls,
+)
 
 # systemd-sysusers takes names of 31 characters at most, and the default account is <name>-app.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,26}")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
-_MOUNT = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
-_RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Shared by unrelated services, or more than an application may be.
@@ -99,15 +116,20 @@ _FIELDS = frozenset(
         "supplementary_groups",
         "writable",
         "environment",
+        "static",
+        "tls",
+        "trusted_proxies",
+        "trusted_proxy_headers",
+        "limits",
+        "acls",
         "handles_authorization",
+        "error_override",
         "health_check",
         "state",
         "purge",
     ]
 )
-_LATER_FIELDS = frozenset(
-    ["static", "tls", "trusted_proxies", "trusted_proxy_headers", "limits", "allow_source_builds"]
-)
+_LATER_FIELDS = frozenset(["allow_source_builds"])
 
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
@@ -137,7 +159,16 @@ class App:
     writable: tuple[str, ...] = ()
     # Secrets: kept out of what errors and tracebacks would print.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Directories of the release by their URL paths.
+    static: Mapping[str, str] = field(default_factory=dict)
+    tls: Tls | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxy_headers: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    # Permissions on files of others, as (path, permissions).
+    acls: tuple[tuple[str, str], ...] = ()
     handles_authorization: bool = False
+    error_override: bool = False
     health_path: str = "/"
     health_status: tuple[int, ...] = tuple(range(200, 400))
     health_timeout: int = 30
@@ -173,49 +204,9 @@ class App:
         return f"{self.entry_directory}/wsgi.py"
 
 
-def _require(condition: bool, subject: str, expected: str, got: Any) -> None:
-    if not condition:
-        raise PalisadeError(f"{subject}: expected {expected}, got {got!r}")
-
-
-def _text(raw: Mapping[str, Any], key: str, subject: str, default: str = "") -> str:
-    value = raw.get(key)
-    if value is None:
-        value = default
-    _require(isinstance(value, str), f"{subject}: {key}", "text", value)
-    return str(value)
-
-
-def _flag(raw: Mapping[str, Any], key: str, subject: str) -> bool:
-    value = raw.get(key)
-    if value is None:
-        return False
-    _require(isinstance(value, bool), f"{subject}: {key}", "true or false", value)
-    return bool(value)
-
-
-def _texts(raw: Mapping[str, Any], key: str, subject: str) -> list[str]:
-    value = raw.get(key)
-    if value is None:
-        return []
-    plain = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    _require(plain, f"{subject}: {key}", "a list of texts", value)
-    return [str(item) for item in value]
-
-
-def _mapping(raw: Mapping[str, Any], key: str, subject: str) -> Mapping[str, Any]:
-    value = raw.get(key)
-    if value is None:
-        return {}
-    # The value may be a secret that was put in the wrong shape, so it is not printed.
-    if not isinstance(value, Mapping):
-        raise PalisadeError(f"{subject}: {key}: expected a mapping, got {type(value).__name__}")
-    return value
-
-
 def _check_account(value: str, subject: str) -> str:
-    _require(bool(_ACCOUNT.fullmatch(value)), subject, "[a-z][a-z0-9-]* of at most 31 characters", value)
-    _require(
+    require(bool(_ACCOUNT.fullmatch(value)), subject, "[a-z][a-z0-9-]* of at most 31 characters", value)
+    require(
         value not in RESERVED_ACCOUNTS, subject, "an account of this app's own, never root's or a shared one", value
     )
     return value
@@ -227,7 +218,7 @@ def _check_application(value: str, subject: str) -> tuple[str, str]:
     usable = bool(colon) and all(
         part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts
     )
-    _require(usable, subject, "package.module:callable", value)
+    require(usable, subject, "package.module:callable", value)
     return module, name
 
 
@@ -241,7 +232,7 @@ def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
     for key, value in raw.items():
         # Values stay out of the messages, also one that was written NAME=VALUE: they may be secrets.
         usable = isinstance(key, str) and bool(_VARIABLE.fullmatch(key))
-        _require(usable, subject, "names such as SECRET_KEY", key.split("=")[0] if isinstance(key, str) else key)
+        require(usable, subject, "names such as SECRET_KEY", key.split("=")[0] if isinstance(key, str) else key)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not _is_carried(str(value)):
             raise PalisadeError(
                 f"{subject}: {key}: expected text without NUL, got {type(value).__name__}; put the value in quotes"
@@ -258,15 +249,15 @@ def _check_source(raw: Mapping[str, Any], subject: str) -> str:
         got = ", ".join(str(key) for key in value) if isinstance(value, Mapping) else type(value).__name__
         raise PalisadeError(f"{subject}: expected one of {', '.join(known)}, got {got or 'nothing'}")
     kind, place = next(iter(value.items()))
-    _require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
+    require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
     if kind != "path":
         raise PalisadeError(f"{subject}: {kind} is not supported yet, use path")
-    _require(isinstance(place, str) and bool(place) and "\0" not in place, f"{subject}: path", "a directory", place)
+    require(isinstance(place, str) and bool(place) and "\0" not in place, f"{subject}: path", "a directory", place)
     return str(place)
 
 
 def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version | None, subject: str) -> dict[str, Any]:
-    given = _mapping(app, "daemon_process", subject)
+    given = mapping(app, "daemon_process", subject)
     place = f"{subject}: daemon_process"
     for key in given:
         check_settable(key, place)
@@ -274,7 +265,7 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
         "processes": app.get("processes", 2),
         "threads": app.get("threads", 15),
         # setgroups() replaces what /etc/group grants, so stray memberships of the account do not count.
-        "supplementary-groups": [group, *_texts(app, "supplementary_groups", subject)],
+        "supplementary-groups": [group, *texts(app, "supplementary_groups", subject)],
         **DEFAULT_DAEMON_OPTIONS,
         **given,
     }
@@ -284,24 +275,17 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
     return options
 
 
-def _is_integer(value: Any, minimum: int, maximum: int) -> bool:
-    # bool is an int for Python.
-    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
-
-
 def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str, tuple[int, ...], int]:
-    given = _mapping(app, "health_check", subject)
-    known = ("path", "status", "timeout")
-    for key in given:
-        _require(key in known, f"{subject}: health_check", f"path, status or timeout{nearest(str(key), known)}", key)
+    given = mapping(app, "health_check", subject)
+    known_keys(given, ("path", "status", "timeout"), f"{subject}: health_check")
     path = given.get("path", mount)
     printable = isinstance(path, str) and bool(re.fullmatch(r"/[!-~]*", path))
-    _require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
+    require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
     status = given.get("status", list(range(200, 400)))
-    numbers = isinstance(status, (list, tuple)) and all(_is_integer(item, 100, 599) for item in status)
-    _require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
+    numbers = isinstance(status, (list, tuple)) and all(is_integer(item, 100, 599) for item in status)
+    require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
     timeout = given.get("timeout", 30)
-    _require(_is_integer(timeout, 1, 600), f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
+    require(is_integer(timeout, 1, 600), f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
     return str(path), tuple(status), int(timeout)
 
 
@@ -316,7 +300,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     name = raw.get("name")
     subject = f"wsgi_apps[{index}]: name"
     usable = isinstance(name, str) and bool(_NAME.fullmatch(name))
-    _require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
+    require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
     subject = f"app {name}"
     for key in raw:
         if key in _LATER_FIELDS:
@@ -324,36 +308,34 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         if key not in _FIELDS:
             raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), _FIELDS)}")
 
-    account = _check_account(_text(raw, "account", subject, f"{name}-app"), f"{subject}: account")
-    group = _check_account(_text(raw, "group", subject, account), f"{subject}: group")
-    state = _text(raw, "state", subject, "present")
-    _require(state in ("present", "absent"), f"{subject}: state", "present or absent", state)
-    purge = _flag(raw, "purge", subject)
+    account = _check_account(text(raw, "account", subject, f"{name}-app"), f"{subject}: account")
+    group = _check_account(text(raw, "group", subject, account), f"{subject}: group")
+    state = text(raw, "state", subject, "present")
+    require(state in ("present", "absent"), f"{subject}: state", "present or absent", state)
+    purge = flag(raw, "purge", subject)
     if state == "absent":
         return App(name=str(name), account=account, group=group, present=False, purge=purge)
-    _require(not purge, f"{subject}: purge", "state: absent beside it", "state: present")
+    require(not purge, f"{subject}: purge", "state: absent beside it", "state: present")
 
     for key in ("application", "server_names", "source"):
         if raw.get(key) is None:
             raise PalisadeError(f"{subject}: {key} is required")
-    module, function = _check_application(_text(raw, "application", subject), f"{subject}: application")
-    server_names = _texts(raw, "server_names", subject)
-    _require(bool(server_names), f"{subject}: server_names", "at least one host name", server_names)
+    module, function = _check_application(text(raw, "application", subject), f"{subject}: application")
+    server_names = texts(raw, "server_names", subject)
+    require(bool(server_names), f"{subject}: server_names", "at least one host name", server_names)
     for position, host in enumerate(server_names):
         plain = host[2:] if position and host.startswith("*.") else host
         usable = bool(_HOST_NAME.fullmatch(plain)) and len(host) <= 253
-        _require(usable, f"{subject}: server_names", "lower-case host names", host)
-    mount = _text(raw, "mount", subject, "/")
-    usable = bool(_MOUNT.fullmatch(mount)) and not {".", ".."} & set(mount.split("/"))
-    _require(usable, f"{subject}: mount", "a URL path such as / or /shop", mount)
-    requirements = _text(raw, "requirements", subject)
-    usable = not requirements or bool(_RELATIVE.fullmatch(requirements))
-    _require(usable, f"{subject}: requirements", "a file inside the source such as requirements.txt", requirements)
-    writable = _texts(raw, "writable", subject)
+        require(usable, f"{subject}: server_names", "lower-case host names", host)
+    mount = url_path(text(raw, "mount", subject, "/"), f"{subject}: mount")
+    requirements = text(raw, "requirements", subject)
+    if requirements:
+        place = f"{subject}: requirements"
+        relative_path(requirements, place, "a file inside the source such as requirements.txt")
+    writable = texts(raw, "writable", subject)
     for directory in writable:
-        _require(
-            bool(_RELATIVE.fullmatch(directory)), f"{subject}: writable", "names of directories under data/", directory
-        )
+        relative_path(directory, f"{subject}: writable", "names of directories under data/")
+    trusted_proxies, trusted_proxy_headers = check_proxies(raw, subject)
     health_path, health_status, health_timeout = _check_health(raw, mount, subject)
     daemon_options = _check_daemon_options(raw, group, version, subject)
     return App(
@@ -368,8 +350,15 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         requirements=requirements,
         daemon_options=daemon_options,
         writable=tuple(writable),
-        environment=_check_environment(_mapping(raw, "environment", subject), f"{subject}: environment"),
-        handles_authorization=_flag(raw, "handles_authorization", subject),
+        environment=_check_environment(mapping(raw, "environment", subject), f"{subject}: environment"),
+        static=check_static(raw, mount, subject),
+        tls=check_tls(raw, server_names, subject),
+        trusted_proxies=trusted_proxies,
+        trusted_proxy_headers=trusted_proxy_headers,
+        limits=check_limits(raw, subject),
+        acls=check_acls(raw, subject),
+        handles_authorization=flag(raw, "handles_authorization", subject),
+        error_override=flag(raw, "error_override", subject),
         health_path=health_path,
         health_status=health_status,
         health_timeout=health_timeout,
