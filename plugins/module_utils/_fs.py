@@ -17,10 +17,16 @@ import pwd
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import (
+    Acl,
+    NoAclsError,
+    read_acl,
+    write_acl,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,6 +34,16 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNKNOWN_ID = -1
 # Every byte as it is, line ends too.
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
+
+def account_id(name: str, check: bool) -> int:
+    """Return a uid; in a check run an account that is still to be made has the id -1."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        if not check:
+            raise PalisadeError(f"account {name!r} does not exist on this host") from None
+        return _UNKNOWN_ID
 
 
 @dataclass(frozen=True)
@@ -40,12 +56,7 @@ class Attributes:
 
     def ids(self, check: bool) -> tuple[int, int]:
         """Return uid and gid; in a check run an account that is still to be made has the id -1."""
-        try:
-            uid = pwd.getpwnam(self.owner).pw_uid
-        except KeyError:
-            if not check:
-                raise PalisadeError(f"account {self.owner!r} does not exist on this host") from None
-            uid = _UNKNOWN_ID
+        uid = account_id(self.owner, check)
         try:
             gid = grp.getgrnam(self.group).gr_gid
         except KeyError:
@@ -98,10 +109,40 @@ def _apply(descriptor: int, wanted: Attributes, uid: int, gid: int) -> None:
     os.fchmod(descriptor, wanted.mode)
 
 
-def ensure_directory(path: str, wanted: Attributes, check: bool) -> dict[str, object] | None:
-    """Create or correct one directory. Return the difference {path, before, after}, or None without one."""
+def _users_of(accounts: Mapping[str, int], check: bool) -> tuple[dict[int, int], dict[int, str]]:
+    """Return permissions and names by uid."""
+    users: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for number, (name, permissions) in enumerate(accounts.items(), 1):
+        uid = account_id(name, check)
+        # Several accounts that are still to be made are told apart.
+        uid = -number if uid == _UNKNOWN_ID else uid
+        users[uid], names[uid] = permissions, name
+    return users, names
+
+
+def _found_acl(descriptor: int, path: str, wanted: Acl) -> Acl:
+    try:
+        return read_acl(descriptor, path)
+    except NoAclsError:
+        if wanted.mask is not None:
+            raise
+        return Acl.from_mode(os.fstat(descriptor).st_mode)
+
+
+def ensure_directory(
+    path: str, wanted: Attributes, check: bool, accounts: Mapping[str, int] | None = None
+) -> dict[str, object] | None:
+    """Create or correct one directory. Return the difference {path, before, after}, or None without one.
+
+    The accounts become the only ones that its ACL names; None leaves the ACL as it is.
+    """
     uid, gid = wanted.ids(check)
-    after = {"owner": uid, "group": gid, "mode": f"{wanted.mode:04o}"}
+    after: dict[str, object] = {"owner": uid, "group": gid, "mode": f"{wanted.mode:04o}"}
+    users, names = _users_of(accounts or {}, check)
+    wanted_acl = Acl.from_mode(wanted.mode, users)
+    if accounts is not None:
+        after["acl"] = wanted_acl.describe(names)
     parent, name = os.path.split(path.rstrip("/"))
     with opened_directory(parent) as above:
         if above is None:
@@ -122,10 +163,21 @@ def ensure_directory(path: str, wanted: Attributes, check: bool) -> dict[str, ob
         try:
             found = os.fstat(descriptor)
             before = _describe(None if created else found)
+            acl = None if accounts is None else _found_acl(descriptor, path, wanted_acl)
+            if acl and not created:
+                before["mode"] = f"{stat.S_IMODE(found.st_mode) & 0o7000 | acl.own_mode:04o}"
+                before["acl"] = acl.describe(names)
             if before == after:
                 return None
             if not check:
-                _apply(descriptor, wanted, uid, gid)
+                if acl is None:
+                    _apply(descriptor, wanted, uid, gid)
+                else:
+                    os.fchown(descriptor, uid, gid)
+                    # In one step: a mode alone would give effect to the old entries.
+                    if acl != wanted_acl:
+                        write_acl(descriptor, path, wanted_acl)
+                    os.fchmod(descriptor, wanted.mode & 0o7000 | wanted_acl.mode)
             return {"path": path, "before": before, "after": after}
         finally:
             os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import parse_permissions
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     Attributes,
@@ -34,8 +35,17 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
     return Attributes(str(row["owner"]), str(row["group"]), number)
 
 
+def _permissions(row: Mapping[str, Any], text: object) -> int:
+    try:
+        return parse_permissions(str(text))
+    except PalisadeError as error:
+        raise PalisadeError(f"{row['path']}: {error}") from error
+
+
 def _directory(row: Mapping[str, Any], check: bool) -> Difference:
-    return ensure_directory(row["path"], _attributes(row), check)
+    acl = row.get("acl")
+    accounts = None if acl is None else {account: _permissions(row, text) for account, text in acl.items()}
+    return ensure_directory(row["path"], _attributes(row), check, accounts)
 
 
 def _file(row: Mapping[str, Any], check: bool) -> Difference:

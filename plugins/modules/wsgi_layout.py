@@ -35,6 +35,14 @@ options:
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
       mode: {description: Octal mode; never writable for all., type: str, required: true}
+      acl:
+        description:
+          - Permissions of further accounts by their names, such as V(x) or V(rx).
+          - These become the only accounts and groups that the directory's POSIX ACL names; an empty dictionary removes
+            the ACL. Without this option an ACL stays as it is.
+          - O(directories[].mode) stays what owner, group and others may; C(ls) shows the ACL's mask in the place of the
+            group.
+        type: dict
   files:
     description: Files to have.
     type: list
@@ -89,10 +97,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import e
 def main() -> None:
     path = {"app": {"type": "str", "default": ""}, "path": {"type": "str", "required": True}}
     owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
+    directory = {**owned, "acl": {"type": "dict"}}
     file = {**owned, "content": {"type": "str"}}
     module = AnsibleModule(
         {
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": path},
