@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import check_served
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest
 
 
@@ -44,6 +45,10 @@ class ActionModule(ActionBase):
             raise PalisadeError(
                 f"app {row.get('app')}: source: expected a directory on the controller, got {row['source']!r}"
             )
+        served = row.get("served")
+        if isinstance(served, dict) and isinstance(served.get("directories"), list):
+            # Not a part of the name: who may read a release is no part of its content.
+            check_served(row["source"], row)
         digest = tree_digest(row["source"], f"app {row.get('app')}")
         content = repr((digest, row.get("requirements", ""), arguments.get("python_version", "")))
         return {**row, "digest": digest, "release": hashlib.sha256(content.encode()).hexdigest()[:16]}

@@ -186,6 +186,15 @@ def write_acl(descriptor: int, path: str, acl: Acl) -> None:
             raise _refusal(descriptor, path, error) from error
 
 
+def change_user(descriptor: int, path: str, uid: int, permissions: int | None, check: bool) -> tuple[Acl, Acl]:
+    """Give a user this entry, or none, on what is opened. Return the ACL before and after; equal if nothing changed."""
+    before = read_acl(descriptor, path)
+    after = before.with_user(uid, permissions)
+    if before != after and not check:
+        write_acl(descriptor, path, after)
+    return before, after
+
+
 def _refusal(descriptor: int, path: str, error: OSError) -> PalisadeError:
     if error.errno != errno.ENOTSUP:
         return PalisadeError(f"{path}: its ACL: {error.strerror}")

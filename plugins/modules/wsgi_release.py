@@ -13,16 +13,19 @@ description:
   - Builds each release that is missing from what M(palisade.mod_wsgi.wsgi_source) fetched, in a directory that
     nothing serves, and then points the app's C(current) link at it in one step.
   - A release has C(code), a virtual environment C(venv) of its own without pip, from wheels only, and compiled
-    bytecode. All of it is root's and readable for the app's group only.
+    bytecode. All of it is root's and readable for the app's group only, except for what O(releases[].served) lists.
+  - A release that is built already is corrected where O(releases[].served) has changed. Where it has not, only the
+    top of each served directory and the way to it are looked at, so that a run without changes stays fast; an ACL
+    that was removed deeper in the tree comes back when one of those is missing, or with the next release.
   - A build that fails or is killed is never taken for a release.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Says which links would move.
+    description: Says which links would move, and which releases would get other ACLs.
     support: full
   diff_mode:
-    description: Shows the target of each link before and after.
+    description: Shows the target of each link and the served directories before and after.
     support: full
 options:
   releases:
@@ -37,6 +40,12 @@ options:
       current: {description: Link to the release that is served., type: path, required: true}
       group: {description: Group that may read the release., type: str, required: true}
       release: {description: Name of the release., type: str, required: true}
+      served:
+        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
+        type: dict
+        suboptions:
+          account: {description: Account that serves them., type: str, required: true}
+          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
       source: {description: Not used here., type: path}
       digest: {description: Not used here., type: str}
   python:
@@ -71,6 +80,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import 
 
 
 def main() -> None:
+    served = {
+        "account": {"type": "str", "required": True},
+        "directories": {"type": "list", "elements": "str", "required": True},
+    }
     row = {
         "app": {"type": "str", "required": True},
         "requirements": {"type": "str", "default": ""},
@@ -78,6 +91,7 @@ def main() -> None:
         "current": {"type": "path", "required": True},
         "group": {"type": "str", "required": True},
         "release": {"type": "str", "required": True},
+        "served": {"type": "dict", "options": served},
         "source": {"type": "path"},
         "digest": {"type": "str"},
     }

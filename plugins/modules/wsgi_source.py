@@ -34,6 +34,12 @@ options:
       directory: {description: Directory of the app's releases on the host., type: path, required: true}
       current: {description: Link to the release that is served., type: path, required: true}
       group: {description: Group that may read the releases., type: str, required: true}
+      served:
+        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
+        type: dict
+        suboptions:
+          account: {description: Account that serves them., type: str, required: true}
+          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
       digest: {description: SHA-256 of the source; set by the action plugin., type: str, default: ""}
       release: {description: Name of the release; set by the action plugin., type: str, default: ""}
   python:
@@ -87,6 +93,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import 
 
 
 def main() -> None:
+    served = {
+        "account": {"type": "str", "required": True},
+        "directories": {"type": "list", "elements": "str", "required": True},
+    }
     row = {
         "app": {"type": "str", "required": True},
         "source": {"type": "path", "required": True},
@@ -94,6 +104,7 @@ def main() -> None:
         "directory": {"type": "path", "required": True},
         "current": {"type": "path", "required": True},
         "group": {"type": "str", "required": True},
+        "served": {"type": "dict", "options": served},
         "digest": {"type": "str", "default": ""},
         "release": {"type": "str", "default": ""},
     }

@@ -92,3 +92,34 @@ def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) 
         return result.returncode, result.stdout, result.stderr
 
     return runner(run_command)(arguments, environment)
+
+
+_ACCESS = """
+import os, sys
+for path in sys.argv[2:]:
+    if os.access(path, int(sys.argv[1])):
+        print(path)
+"""
+
+
+def allowed(account: str, root: Path, mode: int = os.R_OK) -> set[str]:
+    """Return the paths below a directory that an account without further groups may read, write or search."""
+    paths = [str(path.relative_to(root)) for path in sorted(root.rglob("*"))]
+    # Relative to the directory, since those above it are closed to others, and by an interpreter that is not.
+    command = ["/usr/bin/python3", "-I", "-c", _ACCESS, str(mode), *paths]
+    group = pwd.getpwnam(account).pw_gid
+    found = subprocess.run(
+        command, cwd=root, user=account, group=group, extra_groups=[], capture_output=True, text=True, check=True
+    )
+    return set(found.stdout.splitlines())
+
+
+def acls(root: Path) -> dict[str, bytes]:
+    """Return the ACLs, default ones too, of everything below a directory that has any."""
+    return {
+        f"{path.relative_to(root)} {kind}": os.getxattr(path, name, follow_symlinks=False)
+        for path in sorted([root, *root.rglob("*")])
+        for name in os.listxattr(path, follow_symlinks=False)
+        for kind in [name.rpartition("_")[2]]
+        if name.startswith("system.posix_acl_")
+    }
