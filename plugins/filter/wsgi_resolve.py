@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Accounts, directories, releases, files, sites, pools, and what is to be removed.
+  description: Accounts, directories, releases, files, certificates, sites, pools, what is to be removed, and warnings.
   type: dict
 """
 
@@ -52,6 +52,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 
@@ -61,9 +62,13 @@ def wsgi_resolve(
 ) -> dict[str, Any]:
     """Return the resolved model; AnsibleFilterError names the app, the field, what was expected and what came."""
     try:
-        return resolve(apps, host, owner, base_directory, server_required)
+        model = resolve(apps, host, owner, base_directory, server_required)
     except PalisadeError as error:
         raise AnsibleFilterError(str(error)) from error
+    for text in model["warnings"]:
+        # Each text is shown once, however often the model is evaluated.
+        Display().warning(text)
+    return model
 
 
 class FilterModule:

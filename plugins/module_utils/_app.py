@@ -43,6 +43,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,26}")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_SITE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.conf")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Shared by unrelated services, or more than an application may be.
@@ -124,6 +125,8 @@ _FIELDS = frozenset(
         "acls",
         "handles_authorization",
         "error_override",
+        "adopt",
+        "replaces",
         "health_check",
         "state",
         "purge",
@@ -169,6 +172,9 @@ class App:
     acls: tuple[tuple[str, str], ...] = ()
     handles_authorization: bool = False
     error_override: bool = False
+    # What is on the host already, made by hand: the account and directories, and the live sites that the app replaces.
+    adopt: bool = False
+    replaces: tuple[str, ...] = ()
     health_path: str = "/"
     health_status: tuple[int, ...] = tuple(range(200, 400))
     health_timeout: int = 30
@@ -289,6 +295,14 @@ def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str
     return str(path), tuple(status), int(timeout)
 
 
+def _check_replaces(app: Mapping[str, Any], subject: str) -> tuple[str, ...]:
+    names = texts(app, "replaces", subject)
+    for name in names:
+        usable = bool(_SITE_FILE.fullmatch(name)) and not name.startswith("zz-palisade")
+        require(usable, f"{subject}: replaces", "names of live site files of others such as shop.conf", name)
+    return tuple(names)
+
+
 def check_app(raw: Any, index: int, version: Version | None) -> App:
     """Return the checked app; PalisadeError names the app, the field, what was expected and what came.
 
@@ -359,6 +373,8 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         acls=check_acls(raw, subject),
         handles_authorization=flag(raw, "handles_authorization", subject),
         error_override=flag(raw, "error_override", subject),
+        adopt=flag(raw, "adopt", subject),
+        replaces=_check_replaces(raw, subject),
         health_path=health_path,
         health_status=health_status,
         health_timeout=health_timeout,

@@ -6,28 +6,24 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app, sysusers_path
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
     entry_file,
     environment_file,
-    site_file,
     sysusers,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements import check_requirements
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import error_log, main_app, virtual_host
 
 Facts = Mapping[str, Any]
-
-# Read after the sites of others, so that theirs stay the default of their address.
-_SITE_PREFIX = "zz-palisade-"
 
 
 def _check_host(host: Facts, server_required: bool) -> str | None:
@@ -52,112 +48,12 @@ def _check_host(host: Facts, server_required: bool) -> str | None:
     return str(mod_wsgi["version"])
 
 
-def _check_unique(apps: Sequence[App]) -> None:
-    names: dict[str, App] = {}
-    identities: dict[str, str] = {}
-    for app in apps:
-        if app.name in names:
-            raise PalisadeError(f"app {app.name}: two apps of the list have this name")
-        for kind in ("account", "group"):
-            identity = getattr(app, kind)
-            other = identities.setdefault(identity, app.name)
-            if other != app.name:
-                raise PalisadeError(
-                    f"app {app.name}: {kind} {identity!r} is already taken by app {other} of the same list"
-                )
-        for earlier in names.values():
-            _check_mounts(app, earlier.name, earlier.server_names, earlier.mount, "of the same list")
-        names[app.name] = app
-
-
 def _as_on_host(app: App, raw: Facts, host: Facts) -> App:
     """Return an app that is to be removed with the account that it has, if the list does not name one."""
     if app.present or raw.get("account") or raw.get("group"):
         return app
     found = [other for other in host.get("apps", []) if other["name"] == app.name]
     return replace(app, account=found[0]["account"], group=found[0]["group"]) if found else app
-
-
-def _check_mounts(app: App, name: str, server_names: Sequence[str], mount: str, whose: str) -> None:
-    shared = sorted(set(app.server_names) & set(server_names))
-    if not shared:
-        return
-    if app.mount == mount:
-        raise PalisadeError(f"app {app.name}: mount {mount!r} of {shared[0]} is already taken by app {name} {whose}")
-    raise PalisadeError(
-        f"app {app.name}: server name {shared[0]} is already taken by app {name} {whose}; "
-        "several apps in one virtual host are not supported yet"
-    )
-
-
-def _check_against_host(app: App, host: Facts, owner: str, listed: Mapping[str, App]) -> None:
-    for other in host.get("apps", []):
-        whose = f"of the list '{other['owner']}' on this host"
-        if other["name"] == app.name:
-            if other["owner"] != owner:
-                raise PalisadeError(
-                    f"app {app.name}: name is already taken by an app {whose}; rename the app, or set wsgi_apps_owner "
-                    f"(now '{owner}') to '{other['owner']}' if both are the same list"
-                )
-            if (other["account"], other["group"]) != (app.account, app.group):
-                raise PalisadeError(
-                    f"app {app.name}: account and group are {other['account']} and {other['group']} on this host and "
-                    f"cannot become {app.account} and {app.group}; remove it first, with state: absent and purge: true"
-                )
-            continue
-        if not app.present:
-            continue
-        for kind in ("account", "group"):
-            if getattr(app, kind) in (other["account"], other["group"]):
-                raise PalisadeError(
-                    f"app {app.name}: {kind} {getattr(app, kind)!r} is already taken by app {other['name']} {whose}"
-                )
-        # An app of this list that leaves, or moves, in this same play gives its mount free.
-        if other["name"] not in listed:
-            _check_mounts(app, other["name"], other.get("server_names", []), other.get("mount", ""), whose)
-    if app.present:
-        if not any(other["name"] == app.name for other in host.get("apps", [])):
-            _check_free(app, host)
-        _check_sites_of_others(app, host)
-
-
-def _check_free(app: App, host: Facts) -> None:
-    """Refuse a new app whose account or directories are something else's already."""
-    for kind, value, taken in (("account", app.account, "accounts"), ("group", app.group, "groups")):
-        if value in host.get(taken, []):
-            raise PalisadeError(
-                f"app {app.name}: {kind} {value!r} exists on this host and is not this app's; choose another {kind}"
-            )
-    for path in (app.home, app.entry_directory):
-        if path in host.get("occupied", []):
-            raise PalisadeError(
-                f"app {app.name}: {path} exists on this host and was not made by this collection; "
-                "choose another name or account, or move it away"
-            )
-
-
-def _check_sites_of_others(app: App, host: Facts) -> None:
-    """Refuse an app whose pool or server name a site that is not ours has."""
-
-    def of_others(rows: Sequence[Facts]) -> Iterator[Facts]:
-        return (row for row in rows if not os.path.basename(row["file"]).startswith(_SITE_PREFIX))
-
-    for pool in of_others(host.get("pools_declared", [])):
-        if pool["name"] == app.name:
-            raise PalisadeError(f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app")
-    for site in of_others(host.get("virtual_hosts", [])):
-        # Sites of others are read first, so this app would never be asked.
-        taken = _shared_name(app, site)
-        if taken:
-            raise PalisadeError(f"app {app.name}: server name {taken} is already taken by a site in {site['file']}")
-
-
-def _shared_name(app: App, site: Facts) -> str:
-    """Return a name of the app that a virtual host of port 80 answers already; empty where there is none."""
-    if not any(re.search(r":(80|\*)$|^[^:]*$|\]$", address) for address in site["addresses"]):
-        return ""
-    patterns = [name.rpartition("//")[2].partition(":")[0].lower() for name in site["server_names"]]
-    return next((name for name in app.server_names for pattern in patterns if fnmatch.fnmatchcase(name, pattern)), "")
 
 
 def _check_source(app: App, base_directory: str) -> str:
@@ -167,15 +63,20 @@ def _check_source(app: App, base_directory: str) -> str:
         raise PalisadeError(f"app {app.name}: source: path: expected a directory on the controller, got {path}")
     if app.requirements and not os.path.isfile(os.path.join(path, app.requirements)):
         raise PalisadeError(f"app {app.name}: requirements: expected a file in {path}, got {app.requirements!r}")
+    for directory in app.static.values():
+        if not os.path.isdir(os.path.join(path, directory)):
+            raise PalisadeError(f"app {app.name}: static: expected a directory in {path}, got {directory!r}")
     if app.requirements:
         check_requirements(path, app.requirements, f"app {app.name}: requirements")
     return path
 
 
-def _directories(app: App) -> list[dict[str, str]]:
-    readable = {"owner": "root", "group": app.group, "mode": "0750"}
+def _directories(app: App, apache: str) -> list[dict[str, Any]]:
+    # Apache's own account goes through to the static files of a release, and sees nothing else there.
+    through = {apache: "x"} if app.static else {}
+    readable = {"owner": "root", "group": app.group, "mode": "0750", "acl": through}
     writable = {"owner": app.account, "group": app.group, "mode": "0750"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"path": app.entry_directory, "owner": "root", "group": "root", "mode": "0755"},
         {"path": app.home, **readable},
         {"path": app.releases, **readable},
@@ -203,10 +104,110 @@ def _files(app: App) -> list[dict[str, Any]]:
     return rows
 
 
-def _site(app: App, layout: Mapping[str, str], content: str | None) -> dict[str, Any]:
-    name = f"{_SITE_PREFIX}{app.name}.conf"
-    link = f"{layout['site_links']}/{name}" if layout["site_links"] else ""
-    return {"app": app.name, "path": f"{layout['site_files']}/{name}", "link": link, "content": content}
+def _hosts(apps: Sequence[App]) -> list[list[App]]:
+    """Return the apps of each virtual host, which have the same first server name."""
+    hosts: dict[str, list[App]] = {}
+    for app in apps:
+        hosts.setdefault(app.server_names[0], []).append(app)
+    return list(hosts.values())
+
+
+def _site_row(apps: Sequence[App], path: str, layout: Mapping[str, str], content: str | None) -> dict[str, Any]:
+    link = f"{layout['site_links']}/{os.path.basename(path)}" if layout["site_links"] else ""
+    return {"app": ", ".join(app.name for app in apps), "path": path, "link": link, "content": content}
+
+
+def _sites(present: Sequence[App], listed: Sequence[App], host: Facts, version: str | None) -> list[dict[str, Any]]:
+    """Return the files of the virtual hosts, and the removal of those that the listed apps no longer have."""
+    layout = host["layout"]
+    rows = []
+    for apps in _hosts(present):
+        path = f"{layout['site_files']}/{SITE_PREFIX}{main_app(apps).name}.conf"
+        rows.append(_site_row(apps, path, layout, virtual_host(apps, version, layout)))
+    kept = {row["path"] for row in rows}
+    before = {other["name"]: other.get("site", "") for other in host.get("apps", [])}
+    left: dict[str, list[App]] = {}
+    for app in listed:
+        path = before.get(app.name, "")
+        if path and path not in kept:
+            left.setdefault(path, []).append(app)
+    rows += [_site_row(apps, path, layout, None) for path, apps in left.items()]
+    for app in present:
+        for name in app.replaces:
+            if not layout["site_links"]:
+                raise PalisadeError(f"app {app.name}: replaces: sites have no links here, remove {name} yourself")
+            # The link only: the file stays, to be looked at.
+            rows.append({"app": app.name, "path": f"{layout['site_links']}/{name}", "link": "", "content": None})
+    return rows
+
+
+def _certificates(present: Sequence[App], listed: Sequence[App], host: Facts) -> dict[str, Any]:
+    """Return the arguments of wsgi_certificate: what to make, what to judge, what is no longer used."""
+    made, given, acme = [], [], []
+    for apps in _hosts(present):
+        app = main_app(apps)
+        names = list(app.server_names)
+        if app.tls and app.tls.kind == "self_signed":
+            made.append({"app": app.name, "name": names[0], "server_names": names})
+        elif app.tls and app.tls.kind == "certificate":
+            files = {"certificate": app.tls.certificate, "key": app.tls.key}
+            given.append({"app": app.name, "server_names": names, **files})
+        elif app.tls:
+            acme.append({"app": app.name, "server_names": names})
+    kept = {row["name"] for row in made}
+    ours = {app.name for app in listed}
+    before = [
+        {"app": other["name"], "name": other["server_names"][0]}
+        for other in host.get("apps", [])
+        if other["name"] in ours and other.get("tls") == "self_signed"
+    ]
+    groups = {name for app in present for name in app.daemon_options["supplementary-groups"]}
+    return {
+        "self_signed": made,
+        "given": given,
+        "acme": acme,
+        "absent": list({row["name"]: row for row in before if row["name"] not in kept}.values()),
+        "accounts": sorted({app.account for app in present} | {other["account"] for other in host.get("apps", [])}),
+        "groups": sorted(groups | {app.group for app in present} | {other["group"] for other in host.get("apps", [])}),
+    }
+
+
+def _grants(present: Sequence[App]) -> list[dict[str, str]]:
+    return [
+        {"app": app.name, "path": path, "account": app.account, "permissions": permissions}
+        for app in present
+        for path, permissions in app.acls
+    ]
+
+
+def _revoked(listed: Sequence[App], host: Facts) -> list[dict[str, str]]:
+    """Return the permissions that the apps had on this host and no longer ask for."""
+    wanted = {(app.name, path) for app in listed for path, _permissions in app.acls}
+    ours = {app.name for app in listed}
+    return [
+        {"app": other["name"], "path": path, "account": other["account"]}
+        for other in host.get("apps", [])
+        if other["name"] in ours
+        for path in other.get("acls", [])
+        if (other["name"], path) not in wanted
+    ]
+
+
+def _check_server(apps: Sequence[App], host: Facts) -> None:
+    """Refuse what the host's Apache has no module for."""
+    loaded = host["apache"]["modules"]
+    for app in apps:
+        needed = ["headers", *(["ssl"] if app.tls else []), *(["md"] if app.tls and app.tls.kind == "acme" else [])]
+        missing = [name for name in needed if name not in loaded]
+        if missing:
+            raise PalisadeError(
+                f"app {app.name}: needs the module {missing[0]} in the host's Apache; run the role wsgi_server before "
+                "wsgi_apps, with wsgi_server_tls: true if an app has tls"
+            )
+
+
+def _written(app: App) -> list[str]:
+    return [app.data, *(path for path, permissions in app.acls if "w" in permissions)]
 
 
 def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_required: bool = True) -> dict[str, Any]:
@@ -224,16 +225,17 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
     parsed = None if version is None else parse_version(version)
     checked = [check_app(raw, index, parsed) for index, raw in enumerate(apps)]
     checked = [_as_on_host(app, raw, host) for app, raw in zip(checked, apps)]
-    _check_unique(checked)
-    listed = {app.name: app for app in checked}
-    for app in checked:
-        _check_against_host(app, host, owner, listed)
+    check_clashes(checked, host, owner)
 
     present = [app for app in checked if app.present]
     on_host = {other["name"] for other in host.get("apps", [])}
     absent = [app for app in checked if not app.present and app.name in on_host]
+    if server_required:
+        _check_server(present, host)
     layout = host["layout"]
+    hosts = {app.name: apps for apps in _hosts(present) for app in apps}
     return {
+        "warnings": [text for app in present for text in app.warnings],
         "releases": [
             {
                 "app": app.name,
@@ -242,6 +244,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
                 "directory": app.releases,
                 "current": app.current,
                 "group": app.group,
+                "served": {"account": layout["user"], "directories": sorted(set(app.static.values()))},
             }
             for app in present
         ],
@@ -255,13 +258,15 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
             }
             for app in present
         ],
-        "directories": [{"app": app.name, **row} for app in present for row in _directories(app)],
+        "directories": [{"app": app.name, **row} for app in present for row in _directories(app, layout["user"])],
         "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
         "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
-        "site": [_site(app, layout, site_file(app, version, layout)) for app in present]
-        + [_site(app, layout, None) for app in absent],
+        "grants": _grants(present),
+        "revoked": _revoked(checked, host),
+        "certificates": _certificates(present, checked, host),
+        "site": _sites(present, checked, host, version),
         "pools": [
             {
                 "app": app.name,
@@ -273,11 +278,15 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
                 "path": app.health_path,
                 "status": list(app.health_status),
                 "timeout": app.health_timeout,
-                "error_log": f"{layout['log_directory']}/wsgi-{app.name}-error.log",
+                "tls": bool(app.tls),
+                "error_log": error_log(hosts[app.name], layout),
             }
             for app in present
         ],
         "loaded": [{"name": app.name, "loads": [app.current, app.entry_file, app.environment_file]} for app in present],
+        # What the sandbox of Apache's unit leaves writable; an app that leaves has an empty path.
+        "writable_paths": [{"app": app.name, "path": path} for app in present for path in _written(app)]
+        + [{"app": app.name, "path": ""} for app in absent],
         "removed_paths": [
             {"app": app.name, "path": path}
             for app in absent

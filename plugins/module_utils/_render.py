@@ -7,14 +7,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
 
-_NOTICE = "# Managed by palisade.mod_wsgi: a change made here is lost."
+NOTICE = "# Managed by palisade.mod_wsgi: a change made here is lost."
 # What a later play, perhaps another repository's, reads back of the apps on a host.
 RECORD = "# palisade.mod_wsgi: "
 
@@ -24,8 +21,9 @@ def record(**fields: Any) -> str:
     return RECORD + json.dumps(fields, sort_keys=True)
 
 
-def read_record(text: str) -> dict[str, Any]:
-    """Return the fields that record() put into the text; empty where there are none."""
+def read_records(text: str) -> list[dict[str, Any]]:
+    """Return the fields of every record() in the text."""
+    found = []
     for line in text.splitlines():
         if line.startswith(RECORD):
             try:
@@ -33,13 +31,13 @@ def read_record(text: str) -> dict[str, Any]:
             except ValueError:
                 continue
             if isinstance(fields, dict):
-                return fields
-    return {}
+                found.append(fields)
+    return found
 
 
 def sysusers(app: App, owner: str) -> str:
     """Return the sysusers.d(5) file of an app's service account."""
-    lines = [_NOTICE, record(name=app.name, owner=owner, account=app.account, group=app.group)]
+    lines = [NOTICE, record(name=app.name, owner=owner, account=app.account, group=app.group)]
     identity = "-"
     if app.group != app.account:
         lines.append(f"g {app.group} -")
@@ -50,7 +48,7 @@ def sysusers(app: App, owner: str) -> str:
 
 def entry_file(app: App) -> str:
     """Return the WSGI entry file: the environment if there is one, then only an import."""
-    lines = [_NOTICE]
+    lines = [NOTICE]
     if app.environment:
         lines += [
             "import json",
@@ -82,36 +80,3 @@ def daemon_options(app: App) -> dict[str, Any]:
         "display-name": "%{GROUP}",
         "script-user": "root",
     }
-
-
-def site_file(app: App, mod_wsgi_version: str | None, layout: Mapping[str, str]) -> str:
-    """Return the app's virtual host with its pool in it, so that no other host name reaches the pool."""
-    logs = layout["log_directory"]
-    names = [f"    ServerName {app.server_names[0]}"]
-    names += [f"    ServerAlias {name}" for name in app.server_names[1:]]
-    lines = [
-        _NOTICE,
-        record(name=app.name, server_names=list(app.server_names), mount=app.mount),
-        "<VirtualHost *:80>",
-        *names,
-        f"    ErrorLog {logs}/wsgi-{app.name}-error.log",
-        f"    CustomLog {logs}/wsgi-{app.name}-access.log combined",
-        "",
-        f"    {daemon_process(daemon_options(app), mod_wsgi_version)}",
-        f"    WSGIProcessGroup {app.name}",
-        "    WSGIApplicationGroup %{GLOBAL}",
-        f"    WSGIRestrictProcess {app.name}",
-        f"    WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
-        f"    WSGIScriptAlias {quote(app.mount, f'app {app.name}: mount')} {app.entry_file}",
-        "",
-        f"    <Directory {app.entry_directory}>",
-        "        AllowOverride None",
-        "        Options None",
-        "        Require all denied",
-        "        <Files wsgi.py>",
-        "            Require all granted",
-        "        </Files>",
-        "    </Directory>",
-        "</VirtualHost>",
-    ]
-    return "\n".join(lines) + "\n"

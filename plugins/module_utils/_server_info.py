@@ -16,7 +16,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSU
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_record
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_records
+
+_IDENTITY = ("name", "owner", "account", "group")
+_SERVED: dict[str, Any] = {"server_names": [], "mount": "", "tls": "", "acls": []}
 
 
 def _records(directory: str) -> list[dict[str, Any]]:
@@ -27,20 +30,20 @@ def _records(directory: str) -> list[dict[str, Any]]:
         return found
     for name in names:
         if "palisade-" in name:
-            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
-                fields = read_record(file.read())
-            if fields.get("name"):
-                found.append(fields)
+            path = os.path.join(directory, name)
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found += [{**fields, "file": path} for fields in read_records(file.read()) if fields.get("name")]
     return found
 
 
 def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
-    """Return the apps that plays put on this host: owner, account, group, and names and mount while they are served."""
+    """Return the apps that plays put on this host: owner, account, group, and while they are served, how."""
     sites = {row["name"]: row for row in _records(layout.site_files)}
     apps = []
     for row in _records(SYSUSERS_DIRECTORY):
         site = sites.get(row["name"], {})
-        apps.append({**row, "server_names": site.get("server_names", []), "mount": site.get("mount", "")})
+        served = {key: site.get(key, default) for key, default in _SERVED.items()}
+        apps.append({**{key: row[key] for key in _IDENTITY if key in row}, **served, "site": site.get("file", "")})
     return apps
 
 
@@ -55,6 +58,14 @@ def _occupied() -> list[str]:
         if os.path.isdir(directory):
             paths += [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
     return paths
+
+
+def _openssl(run: Run) -> str:
+    """Return the version of OpenSSL such as 3.5.1, empty where its program is not installed."""
+    try:
+        return run(["openssl", "version"]).split()[1]
+    except (PalisadeError, IndexError):
+        return ""
 
 
 def _default_site(layout: ApacheLayout, run: Run) -> str:
@@ -87,6 +98,7 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "groups": _names("/etc/group"),
         "occupied": _occupied(),
         "default_site": "",
+        "openssl": _openssl(run),
     }
     if not os.path.exists(layout.binary):
         return facts

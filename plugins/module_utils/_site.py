@@ -232,7 +232,7 @@ def apply(
     if not transaction.after and not stale:
         return result
     action = "restart" if transaction.needs_restart else "reload"
-    if transaction.after and not (check and _incomplete(files)):
+    if transaction.after and not (check and _incomplete(layout, files, run)):
         transaction.check_aside(run)
     if check:
         return {**result, "reload": action}
@@ -259,10 +259,23 @@ def apply(
     return {**result, "reload": action if done else "none"}
 
 
-def _incomplete(files: Sequence[ConfigurationFile]) -> bool:
-    """Tell whether a file names an account that this check run has not made, so that Apache could not judge it."""
-    known = {entry.pw_name for entry in pwd.getpwall()} | {entry.gr_name for entry in grp.getgrall()}
-    return any(not set(re.findall(r" (?:user|group)=(\S+)", file.content or "")) <= known for file in files)
+# What an app's site needs of the modules that the role wsgi_server enables.
+_NEEDED = {"RequestHeader": "headers", "SSLEngine": "ssl", "MDomain": "md"}
+
+
+def _incomplete(layout: ApacheLayout, files: Sequence[ConfigurationFile], run: Run) -> bool:
+    """Tell whether a file names what this check run has not made, so that Apache could not judge it."""
+    text = "\n".join(file.content or "" for file in files)
+    accounts = {entry.pw_name for entry in pwd.getpwall()} | {entry.gr_name for entry in grp.getgrall()}
+    if not set(re.findall(r" (?:user|group)=(\S+)", text)) <= accounts:
+        return True
+    ours = {file.path for file in files}
+    named = re.findall(r"^\s*(?:SSLCertificateFile|Include) \"?([^\"\s]+)", text, re.MULTILINE)
+    if any(path not in ours and not os.path.exists(path) for path in (os.path.join(layout.root, name) for name in named)):
+        return True
+    targets = {os.path.basename(file.target).partition(".")[0] for file in files}
+    needed = {module for word, module in _NEEDED.items() if re.search(rf"^\s*{word} ", text, re.MULTILINE)} - targets
+    return bool(needed) and not needed <= set(_apache.read_configuration(layout, run).modules)
 
 
 def _pool_processes(layout: ApacheLayout) -> set[int]:

@@ -108,7 +108,16 @@ apps:
   type: list
   elements: dict
   returned: always
-  sample: [{name: public, owner: shop, account: public-app, group: public-app, server_names: [example.com], mount: /}]
+  sample:
+    - name: public
+      owner: shop
+      account: public-app
+      group: public-app
+      server_names: [www.example.com]
+      mount: /
+      tls: acme
+      acls: []
+      site: /etc/apache2/sites-available/zz-palisade-public.conf
 accounts:
   description: Names of the local accounts.
   type: list
@@ -124,6 +133,11 @@ default_site:
   type: str
   returned: always
   sample: /etc/apache2/sites-enabled/000-default.conf
+openssl:
+  description: Version of OpenSSL's program; empty where it is not installed.
+  type: str
+  returned: always
+  sample: 3.5.1
 occupied:
   description: What stands in C(/var/lib) and C(/var/www).
   type: list

@@ -41,6 +41,7 @@ def host(**facts: Any) -> dict[str, Any]:
         "layout": DEBIAN.as_dict(),
         "mod_wsgi": {"version": "5.0.2", "python": "3.13", "module": "/usr/lib/apache2/modules/mod_wsgi.so"},
         "python": {"path": "/usr/bin/python3", "version": "3.13", "implementation": "cpython"},
+        "apache": {"modules": ["headers", "md", "ssl", "wsgi"]},
         "apps": [],
         "accounts": {},
         "occupied": [],

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
     RECORD,
     entry_file,
     environment_file,
-    read_record,
+    read_records,
     record,
-    site_file,
     sysusers,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
@@ -90,7 +88,8 @@ def test_sysusers(fields: dict[str, Any], lines: list[str]) -> None:
     public = checked(**fields)
     text = sysusers(public, "mine")
     assert [line for line in text.splitlines() if not line.startswith("#")] == lines
-    assert read_record(text) == {"name": "public", "owner": "mine", "account": public.account, "group": public.group}
+    fields = {"name": "public", "owner": "mine", "account": public.account, "group": public.group}
+    assert read_records(text) == [fields]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is not installed")
@@ -111,48 +110,6 @@ def test_sysusers_takes_it(fields: dict[str, Any], tmp_path: Path) -> None:
     assert f"\n{public.account}:!" in "\n" + (tmp_path / "etc/shadow").read_text()
 
 
-def test_site_file() -> None:
-    public = checked(
-        server_names=["www.example.org", "*.example.org"],
-        mount="/shop",
-        daemon_process={"lang": "C.UTF-8"},
-        handles_authorization=True,
-    )
-    text = site_file(public, "5.0.2", DEBIAN.as_dict())
-    lines = [line.strip() for line in text.splitlines()]
-    assert lines[2] == "<VirtualHost *:80>"
-    assert lines[-1] == "</VirtualHost>"
-    for line in (
-        "ServerName www.example.org",
-        "ServerAlias *.example.org",
-        "WSGIDaemonProcess public user=public-app group=public-app supplementary-groups=public-app processes=2 "
-        "threads=15 umask=0027 home=/var/lib/public-app/current/code python-home=/var/lib/public-app/current/venv "
-        "display-name=%{GROUP} script-user=root lang=C.UTF-8 locale=C.UTF-8 startup-timeout=15 connect-timeout=15 "
-        "queue-timeout=45 socket-timeout=60 request-timeout=60 deadlock-timeout=60 graceful-timeout=15 "
-        "shutdown-timeout=5",
-        "WSGIProcessGroup public",
-        "WSGIApplicationGroup %{GLOBAL}",
-        "WSGIRestrictProcess public",
-        "WSGIPassAuthorization On",
-        "WSGIScriptAlias /shop /var/www/public/wsgi.py",
-        "AllowOverride None",
-        "Require all denied",
-    ):
-        assert lines.count(line) == 1, line
-    assert read_record(text) == {
-        "name": "public",
-        "server_names": ["www.example.org", "*.example.org"],
-        "mount": "/shop",
-    }
-
-
-def test_site_file_has_no_secret_and_no_authorization() -> None:
-    text = site_file(checked(environment={"KEY": "hunter2"}), None, DEBIAN.as_dict())
-    assert "hunter2" not in text
-    assert "KEY" not in text
-    assert "WSGIPassAuthorization Off" in text
-
-
 TEXTS = st.text(st.one_of(st.sampled_from('\n\r\x85\u2028"\\#:'), st.characters()), max_size=20)
 
 
@@ -164,9 +121,9 @@ def test_records_come_back(fields: dict[str, Any], after: str) -> None:
     assert line.startswith("# ")
     assert line.isascii()
     assert line.isprintable()
-    assert read_record(f"# Notice\n{line}\n{after}\n") == fields
+    assert read_records(f"# Notice\n{line}\n{after}\n{line}\n") == [fields, fields]
 
 
 @pytest.mark.parametrize("text", ["", "# x", RECORD, RECORD + "{", RECORD + "[1]", RECORD + '"x"', "x" + RECORD + "{}"])
 def test_no_record(text: str) -> None:
-    assert read_record(text) == {}
+    assert read_records(text) == []

@@ -10,8 +10,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _server_i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import site_file, sysusers
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import sysusers
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import managed_apps
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
 
 
@@ -26,7 +27,7 @@ def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: py
     (tmp_path / "sysusers.d" / "palisade-stopped-app.conf").write_text(sysusers(stopped, "shop"))
     (tmp_path / "sysusers.d" / "other.conf").write_text("u other - -\n")
     (tmp_path / "sysusers.d" / "palisade-broken.conf").write_text("# palisade.mod_wsgi: {\n")
-    (tmp_path / "sites" / "zz-palisade-public.conf").write_text(site_file(public, None, DEBIAN.as_dict()))
+    (tmp_path / "sites" / "zz-palisade-public.conf").write_text(virtual_host([public], None, DEBIAN.as_dict()))
     (tmp_path / "sites" / "by-hand.conf").write_bytes(b"\xff")
     assert managed_apps(layout) == [
         managed("public", "shop", mount="/x"),

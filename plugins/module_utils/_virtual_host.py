@@ -1,0 +1,188 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apache's configuration of one virtual host with the apps that are mounted in it, as text."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE, daemon_options, record
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, PROXY_HEADERS, Tls
+
+# Without query strings, referers, cookies and authorization, which carry credentials.
+_ACCESS_FORMAT = r"%h %l %u %t \"%m %U %H\" %>s %O \"%{User-Agent}i\""
+# As Apache's own, without the referer and with the pool.
+_ERROR_FORMAT = r"[%{u}t] [%-m:%l] [pid %P:tid %T] [wsgi\ %{mod_wsgi.process_group}e] %7F: %E: [client\ %a] %M"
+# In the role wsgi_server's hands; Apache reads it where it is included.
+TLS_PROFILE = "zz-palisade-tls.inc"
+
+
+def main_app(apps: Sequence[App]) -> App:
+    """Return the app that names the virtual host: the one with the shortest mount."""
+    return min(apps, key=lambda app: (len(app.mount), app.mount))
+
+
+def error_log(apps: Sequence[App], layout: Mapping[str, str]) -> str:
+    """Return the error log of a virtual host; Apache has one for all apps in it."""
+    return f"{layout['log_directory']}/wsgi-{main_app(apps).name}-error.log"
+
+
+def virtual_host(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapping[str, str]) -> str:
+    """Return the file of a virtual host; the apps have the same server names and TLS.
+
+    The pools are in it, so that no other host name reaches them.
+    """
+    main = main_app(apps)
+    # The longest mount first: mod_wsgi takes the first alias that fits, and of Apache's sections the last one counts.
+    ordered = sorted(apps, key=lambda app: (-len(app.mount), app.mount))
+    lines = [NOTICE]
+    lines += [
+        record(
+            name=app.name,
+            server_names=list(app.server_names),
+            mount=app.mount,
+            tls=app.tls.kind if app.tls else "",
+            acls=[path for path, _permissions in app.acls],
+        )
+        for app in ordered
+    ]
+    head = [f"ServerName {main.server_names[0]}", *(f"ServerAlias {name}" for name in main.server_names[1:])]
+    logs = [f"ErrorLog {error_log(apps, layout)}", f'ErrorLogFormat "{_ERROR_FORMAT}"']
+    body = [*_limits(main), *_pools(ordered, mod_wsgi_version), *_urls(ordered), *_sections(ordered, layout)]
+    if main.tls is None:
+        return _text(lines, _host(80, [*head, *logs, *_access_logs(ordered, layout), *body]))
+    if main.tls.kind == "acme":
+        # Just these names, and none that a ServerAlias adds elsewhere.
+        lines.append(f"MDomain {' '.join(main.server_names)} manual")
+    redirect = _section("Location", "/", ['Redirect permanent "https://%{SERVER_NAME}%{REQUEST_URI}"'])
+    access = [f'CustomLog {layout["log_directory"]}/wsgi-{main.name}-access.log "{_ACCESS_FORMAT}"']
+    lines += _host(80, [*head, *logs, *access, *redirect])
+    tls = _tls(main.tls, f"app {main.name}: tls", layout)
+    return _text(lines, _host(443, [*head, *tls, *logs, *_access_logs(ordered, layout), *body]))
+
+
+def _text(*parts: Iterable[str]) -> str:
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _section(kind: str, argument: str, lines: Iterable[str]) -> list[str]:
+    return [f"<{kind} {argument}>", *(f"    {line}" for line in lines), f"</{kind}>"]
+
+
+def _host(port: int, lines: Iterable[str]) -> list[str]:
+    return _section("VirtualHost", f"*:{port}", lines)
+
+
+def _tls(tls: Tls, subject: str, layout: Mapping[str, str]) -> list[str]:
+    where = os.path.relpath(layout["server_files"], layout["root"])
+    lines = ["SSLEngine On", f"Include {where}/{TLS_PROFILE}"]
+    if tls.certificate:
+        lines.append(f"SSLCertificateFile {quote(tls.certificate, subject)}")
+        lines.append(f"SSLCertificateKeyFile {quote(tls.key, subject)}")
+    if tls.hsts:
+        lines.append(f'Header always set Strict-Transport-Security "max-age={tls.hsts}"')
+    return lines
+
+
+def _limits(app: App) -> list[str]:
+    # Apache counts these before it knows the virtual host, so they hold where this one is the first of its address.
+    whole = (key for key in LIMITS if key in app.limits and key != "request_body")
+    return [f"{LIMITS[key][0]} {app.limits[key]}" for key in whole]
+
+
+def _access_logs(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for app in apps:
+        path = f"{layout['log_directory']}/wsgi-{app.name}-access.log"
+        # mod_wsgi leaves the address of the proxy in the log; the header is the proxy's, others' are taken off.
+        proxied = r" \"%{X-Forwarded-For}i\"" if "X-Forwarded-For" in app.trusted_proxy_headers else ""
+        others = [other for other in apps if len(other.mount) > len(app.mount)]
+        condition = " && ".join(
+            [
+                *(f"!({_is_below(other.mount)})" for other in others),
+                *([_is_below(app.mount)] if app.mount != "/" else []),
+            ]
+        )
+        lines.append(f'CustomLog {path} "{_ACCESS_FORMAT}{proxied}"' + (f' "expr={condition}"' if condition else ""))
+    return lines
+
+
+def _is_below(mount: str) -> str:
+    return f"%{{REQUEST_URI}} =~ m#^{re.escape(mount)}(/|$)#"
+
+
+def _pools(apps: Sequence[App], mod_wsgi_version: str | None) -> list[str]:
+    return [daemon_process(daemon_options(app), mod_wsgi_version) for app in apps]
+
+
+def _urls(apps: Sequence[App]) -> list[str]:
+    lines = [f"Alias {url} {app.current}/code/{directory}" for app in apps for url, directory in app.static.items()]
+    lines += [f"WSGIScriptAlias {app.mount} {app.entry_file}" for app in apps]
+    if all(app.mount != "/" for app in apps):
+        # Otherwise the main server's documents would answer.
+        mounts = "|".join(re.escape(app.mount) for app in apps)
+        lines.append(f'RedirectMatch 404 "^(?!(?:{mounts})(?:/|$))"')
+    return lines
+
+
+def _sections(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for app in reversed(apps):
+        lines += _section("Location", app.mount, _application(app))
+        for url in app.static:
+            lines += _section("Location", url, _STATIC)
+    for app in reversed(apps):
+        entry = _section("Files", os.path.basename(app.entry_file), ["Require all granted"])
+        lines += _section("Directory", app.entry_directory, ["AllowOverride None", "Options None", *_DENIED, *entry])
+        if app.static:
+            lines += _section("Directory", app.home, ["AllowOverride None", "Options SymLinksIfOwnerMatch", *_DENIED])
+        for directory in app.static.values():
+            lines += _section("Directory", f"{app.current}/code/{directory}", ["Require all granted"])
+    return lines
+
+
+_DENIED = ["Require all denied"]
+_STATIC = [
+    # Whatever a server-wide AddHandler makes of a file's name.
+    "SetHandler default-handler",
+    # Apache's redirect to a directory would name the URL and the host.
+    "DirectorySlash Off",
+    "Header always set X-Content-Type-Options nosniff",
+]
+
+
+def _application(app: App) -> list[str]:
+    lines = [
+        f"WSGIProcessGroup {app.name}",
+        "WSGIApplicationGroup %{GLOBAL}",
+        f"WSGIRestrictProcess {app.name}",
+        f"WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
+        "CGIPassAuth Off",
+        f"WSGIErrorOverride {'On' if app.error_override else 'Off'}",
+    ]
+    if "request_body" in app.limits:
+        lines.append(f"LimitRequestBody {app.limits['request_body']}")
+    return lines + _proxies(app)
+
+
+def _proxies(app: App) -> list[str]:
+    """Return what lets in the headers of the trusted proxies, and takes them off every other request.
+
+    mod_wsgi alone lets through all of them without trusted proxies, and some of an untrusted client's before 6.0.
+    """
+    lines: list[str] = []
+    if app.trusted_proxies:
+        lines.append(f"WSGITrustedProxies {' '.join(app.trusted_proxies)}")
+        lines.append(f"WSGITrustedProxyHeaders {' '.join(app.trusted_proxy_headers)}")
+    trusted = " || ".join(f"-R '{proxy}'" for proxy in app.trusted_proxies)
+    for header in ("Forwarded", "X-Forwarded", *PROXY_HEADERS):
+        condition = f' "expr=!({trusted})"' if header in app.trusted_proxy_headers else ""
+        lines.append(f"RequestHeader unset {header}{condition}")
+    return lines
