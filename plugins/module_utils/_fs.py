@@ -14,6 +14,7 @@ import errno
 import grp
 import os
 import pwd
+import re
 import secrets
 import shutil
 import stat
@@ -22,8 +23,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import (
+    WRITE,
     Acl,
     NoAclsError,
+    change_user,
+    permissions_text,
     read_acl,
     write_acl,
 )
@@ -32,6 +36,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNKNOWN_ID = -1
+# Where whoever may change what is root's is root before long: the directories of the system, and those that hold them.
+_SYSTEM = re.compile(r"/((bin|boot|dev|etc|lib[^/]*|root|sbin|usr)(/.*)?|[^/]+)")
 # Every byte as it is, line ends too.
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
@@ -121,11 +127,11 @@ def _users_of(accounts: Mapping[str, int], check: bool) -> tuple[dict[int, int],
     return users, names
 
 
-def _found_acl(descriptor: int, path: str, wanted: Acl) -> Acl:
+def _found_acl(descriptor: int, path: str, needed: bool) -> Acl:
     try:
         return read_acl(descriptor, path)
     except NoAclsError:
-        if wanted.mask is not None:
+        if needed:
             raise
         return Acl.from_mode(os.fstat(descriptor).st_mode)
 
@@ -163,7 +169,7 @@ def ensure_directory(
         try:
             found = os.fstat(descriptor)
             before = _describe(None if created else found)
-            acl = None if accounts is None else _found_acl(descriptor, path, wanted_acl)
+            acl = None if accounts is None else _found_acl(descriptor, path, bool(users))
             if acl and not created:
                 before["mode"] = f"{stat.S_IMODE(found.st_mode) & 0o7000 | acl.own_mode:04o}"
                 before["acl"] = acl.describe(names)
@@ -175,12 +181,98 @@ def ensure_directory(
                 else:
                     os.fchown(descriptor, uid, gid)
                     # In one step: a mode alone would give effect to the old entries.
-                    if acl != wanted_acl:
+                    if acl != wanted_acl and (users or acl.mask is not None):
                         write_acl(descriptor, path, wanted_acl)
                     os.fchmod(descriptor, wanted.mode & 0o7000 | wanted_acl.mode)
             return {"path": path, "before": before, "after": after}
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened_path(path: str) -> Iterator[int | None]:
+    """Give the descriptor of anything, only to ask and change its attributes; None where it does not exist."""
+    parent, name = os.path.split(path)
+    with opened_directory(parent) as above:
+        if above is None:
+            yield None
+            return
+        try:
+            # Not opened, so that a FIFO does not block and a socket works.
+            descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise PalisadeError(f"{path}: {error.strerror}") from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _check_entry(path: str, found: os.stat_result, account: str, uid: int, permissions: int) -> None:
+    if stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode):
+        raise PalisadeError(f"{path}: expected a file or directory, found a device")
+    if found.st_uid == uid:
+        raise PalisadeError(f"{path}: belongs to account {account!r} itself, whose rights are those of the mode")
+    if permissions & WRITE and found.st_uid == 0 and _SYSTEM.fullmatch(path):
+        raise PalisadeError(
+            f"{path}: permissions: expected no w on what is root's in a directory of the system, "
+            f"got {permissions_text(permissions)!r}; let the app write elsewhere"
+        )
+
+
+def _closed_way(path: str, uid: int, entries: Mapping[str, int | None]) -> str | None:
+    """Return the first directory on the way that a user cannot pass, with these entries and whatever its groups."""
+    parts = path.split("/")
+    for length in range(1, len(parts)):
+        way = "/".join(parts[:length]) or "/"
+        with opened_directory(way) as descriptor:
+            if descriptor is not None:
+                acl = _found_acl(descriptor, way, needed=False)
+                acl = acl.with_user(uid, entries[way]) if way in entries else acl
+                if not acl.could_search(uid, os.fstat(descriptor).st_uid):
+                    return way
+    return None
+
+
+def ensure_entry(path: str, account: str, entries: Mapping[str, int | None], check: bool) -> dict[str, object] | None:
+    """Bring an account's ACL entry on a path of somebody else to what the account's entries say; None is no entry.
+
+    Return the difference as ensure_directory does. Owner, mode and what others may stay as they are in effect.
+    """
+    permissions = entries[path]
+    if not re.fullmatch(r"(/[^/]+)+", path) or not path.isprintable() or os.path.normpath(path) != path:
+        raise PalisadeError(f"{path!r}: expected an absolute path without '..', such as /srv/media")
+    uid = account_id(account, check or permissions is None)
+    with _opened_path(path) as descriptor:
+        if permissions is None and (uid == _UNKNOWN_ID or descriptor is None):
+            return None
+        if descriptor is None:
+            raise PalisadeError(f"{path}: expected an existing file or directory, found nothing")
+        found = os.fstat(descriptor)
+        if stat.S_ISLNK(found.st_mode):
+            raise PalisadeError(f"{path}: expected a file or directory, found a symbolic link; nothing was changed")
+        if permissions is not None:
+            _check_entry(path, found, account, uid, permissions)
+            closed = _closed_way(path, uid, entries)
+            if closed:
+                raise PalisadeError(
+                    f"{path}: account {account!r} cannot pass {closed}, so an entry would be of no use; "
+                    f"give it x on {closed} too, or choose another place"
+                )
+        try:
+            before, after = change_user(descriptor, path, uid, permissions, check)
+        except NoAclsError as error:
+            if permissions is None:
+                return None
+            raise PalisadeError(f"{error}; or give the app the file's group in supplementary_groups") from error
+    if before == after:
+        return None
+    texts = (permissions_text(acl.users[uid] & acl.limit) if uid in acl.users else "none" for acl in (before, after))
+    old, new = ({"acl": f"{account}:{text}"} for text in texts)
+    return {"path": path, "before": old, "after": new}
 
 
 def read_file(above: int, name: str, path: str) -> tuple[str | None, os.stat_result | None]:

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import parse_permissions
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     Attributes,
     ensure_directory,
+    ensure_entry,
     ensure_file,
     remove,
 )
@@ -60,19 +62,52 @@ def _absent(row: Mapping[str, Any], check: bool) -> Difference:
     return remove(row["path"], check)
 
 
-def _pass(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
-    changes: list[Difference] = []
-    for rows, change in ((directories, _directory), (files, _file), (absent, _absent)):
-        for row in rows:
-            try:
-                changes.append(change(row, check))
-            except PalisadeError as error:
-                raise PalisadeError(f"app {row['app']}: {error}" if row.get("app") else str(error)) from error
-    return [change for change in changes if change]
+@contextlib.contextmanager
+def _named(row: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except PalisadeError as error:
+        raise PalisadeError(f"app {row['app']}: {error}" if row.get("app") else str(error)) from error
 
 
-def ensure_layout(directories: Rows, files: Rows, absent: Rows, check: bool) -> list[dict[str, object]]:
+def _entries(grants: Rows, revoked: Rows) -> dict[str, dict[str, int | None]]:
+    """Return what each account is to have on which path; None is no entry."""
+    entries: dict[str, dict[str, int | None]] = {}
+    for row in (*revoked, *grants):
+        paths = entries.setdefault(row["account"], {})
+        with _named(row):
+            if row["path"] in paths:
+                raise PalisadeError(f"{row['path']}: listed twice for account {row['account']!r}")
+            permissions = row.get("permissions")
+            paths[row["path"]] = None if permissions is None else _permissions(row, permissions)
+    return entries
+
+
+def ensure_layout(
+    directories: Rows, files: Rows, absent: Rows, check: bool, grants: Rows = (), revoked: Rows = ()
+) -> list[dict[str, object]]:
     """Create, correct, remove; return the differences. PalisadeError, before the first change, where one is refused."""
+    entries = _entries(grants, revoked)
+
+    def entry(row: Mapping[str, Any], check: bool) -> Difference:
+        return ensure_entry(row["path"], row["account"], entries[row["account"]], check)
+
+    steps: list[tuple[Rows, Callable[[Mapping[str, Any], bool], Difference]]] = [
+        (directories, _directory),
+        (files, _file),
+        (revoked, entry),
+        (grants, entry),
+        (absent, _absent),
+    ]
+
+    def all_steps(check: bool) -> list[dict[str, object]]:
+        changes: list[Difference] = []
+        for rows, change in steps:
+            for row in rows:
+                with _named(row):
+                    changes.append(change(row, check))
+        return [change for change in changes if change]
+
     # A look at everything first: a link planted at the last path must not leave the first ones changed.
-    planned = _pass(directories, files, absent, check=True)
-    return _pass(directories, files, absent, check=False) if planned and not check else planned
+    planned = all_steps(check=True)
+    return all_steps(check=False) if planned and not check else planned

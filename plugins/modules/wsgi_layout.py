@@ -7,13 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_layout
-short_description: Directories and files of WSGI applications, with owners and modes
+short_description: Directories and files of WSGI applications, with owners, modes and ACLs
 version_added: 0.1.0
 description:
   - Brings any number of directories and files to their owner, group, mode and content in one call.
   - Opens every directory on the way without following symbolic links and changes it through its descriptor, so that
     a link planted by an application is refused and nothing outside is changed.
   - Looks at everything before it changes anything.
+  - Gives an account an entry in the POSIX ACL of a file or directory that belongs to somebody else, and takes it away.
+    The program setfacl is not needed. Default ACLs are left alone.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -70,6 +72,32 @@ options:
     suboptions:
       app: {description: App that the path belongs to; named in errors., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
+  grants:
+    description:
+      - Entries to have in the POSIX ACLs of existing files, directories, sockets and FIFOs of others.
+      - Owner, default ACL and the entries of others stay. What others may stays the same in effect; entries that the
+        mask cuts are cut to that where the mask has to become wider. C(ls) shows the mask in the place of the group.
+      - An entry is all that the account has there. It no longer has what the group or the mode would give it.
+      - An error names the file system where it keeps no ACLs, and the directory on the way that the account cannot pass
+        whatever its groups are.
+      - Symbolic links, devices, and writing to what belongs to root in the directories of the system are refused.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that the account belongs to; named in errors., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
+      account: {description: Name of the account., type: str, required: true}
+      permissions: {description: Some of r and w and x such as V(rx)., type: str, required: true}
+  revoked:
+    description: Entries to remove; no change where the path or the account is gone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that the account belongs to; named in errors., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
+      account: {description: Name of the account., type: str, required: true}
 """
 
 EXAMPLES = r"""
@@ -78,6 +106,11 @@ EXAMPLES = r"""
     directories:
       - {path: /var/lib/public-app, owner: root, group: public-app, mode: "0750"}
       - {path: /var/lib/public-app/data, owner: public-app, group: public-app, mode: "0750"}
+
+- name: Let an app read the media of another service
+  palisade.mod_wsgi.wsgi_layout:
+    grants:
+      - {app: public, path: /srv/media, account: public-app, permissions: rx}
 """
 
 RETURN = r"""
@@ -98,6 +131,8 @@ def main() -> None:
     path = {"app": {"type": "str", "default": ""}, "path": {"type": "str", "required": True}}
     owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
     directory = {**owned, "acl": {"type": "dict"}}
+    entry = {**path, "account": {"type": "str", "required": True}}
+    grant = {**entry, "permissions": {"type": "str", "required": True}}
     file = {**owned, "content": {"type": "str"}}
     module = AnsibleModule(
         {
@@ -105,13 +140,22 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "default": [], "options": file},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": path},
+            "grants": {"type": "list", "elements": "dict", "default": [], "options": grant},
+            "revoked": {"type": "list", "elements": "dict", "default": [], "options": entry},
         },
         supports_check_mode=True,
     )
     params = module.params
     files = [{**row, "secret_content": params["secrets"].get(row["path"])} for row in params["files"]]
     try:
-        changes = ensure_layout(params["directories"], files, params["absent"], module.check_mode)
+        changes = ensure_layout(
+            params["directories"],
+            files,
+            params["absent"],
+            module.check_mode,
+            params["grants"],
+            params["revoked"],
+        )
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -71,3 +71,44 @@ def test_a_source_that_is_refused(source: Path) -> None:
     (source / "out").symlink_to("/etc")
     with pytest.raises(PalisadeError, match="app public: out: a link to '/etc' leaves the source"):
         named({"app": "public", "source": str(source)})
+
+
+def test_what_is_served_is_no_part_of_the_name(source: Path) -> None:
+    (source / "static").mkdir()
+    row = {"app": "public", "source": str(source)}
+    name = named(row)["release"]
+    for served in (
+        None,
+        {"account": "www-data", "directories": []},
+        {"account": "www-data", "directories": ["static"]},
+    ):
+        result = named({**row, "served": served})
+        assert (result["release"], result["served"]) == (name, served)
+
+
+@pytest.mark.parametrize(
+    ("directory", "words"),
+    [
+        ("assets", "found no assets"),
+        ("app.py", "found a file"),
+        ("link", "found a link at link"),
+        ("link/inner", "found a link at link"),
+        ("../source", "found a path that is not plain"),
+        (".", "found a path that is not plain"),
+    ],
+)
+def test_what_is_served_is_in_the_source(directory: str, words: str, source: Path) -> None:
+    """Before anything is sent."""
+    (source / "static" / "inner").mkdir(parents=True)
+    (source / "link").symlink_to("static")
+    served = {"account": "www-data", "directories": ["static", directory]}
+    with pytest.raises(PalisadeError) as caught:
+        named({"app": "public", "source": str(source), "served": served})
+    assert str(caught.value) == (
+        f"app public: static: expected a directory inside the source, got {directory!r}: {words}"
+    )
+
+
+@pytest.mark.parametrize("served", ["static", ["static"], {"directories": "static"}, {}, {"account": "www-data"}])
+def test_other_shapes_of_served_are_the_modules(served: Any, source: Path) -> None:
+    assert named({"app": "public", "source": str(source), "served": served})["served"] == served

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import pwd
+import socket
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     Attributes,
     diff_of,
     ensure_directory,
+    ensure_entry,
     ensure_file,
     opened_directory,
     remove,
     switch_link,
 )
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, needs_root, snapshot
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, allowed, needs_root, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -373,3 +378,355 @@ def test_diff_of() -> None:
         "after": "/a:\n  mode: 0640\n  content:\n    x\n    y\n/b:\n  mode: 0750\n",
     }
     assert diff_of([]) == {"before": "", "after": ""}
+
+
+DAEMON, MAN = (pwd.getpwnam(name).pw_uid for name in ("daemon", "man"))
+ROOTS = Attributes("root", "games", 0o750)
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+def acl_of(path: Path) -> Acl | None:
+    try:
+        return Acl.decode(os.getxattr(path, ACCESS))
+    except OSError:
+        return None
+
+
+def put_acl(path: Path, acl: Acl, name: str = ACCESS) -> None:
+    os.setxattr(path, name, acl.encode())
+
+
+def with_accounts(path: Path, accounts: dict[str, int] | None, check: bool = False, mode: int = 0o750) -> Any:
+    return ensure_directory(str(path), Attributes("root", "games", mode), check, accounts)
+
+
+@needs_root
+def test_a_directory_names_these_accounts_and_no_other(data: Path) -> None:
+    new = data / "new"
+    for mode, accounts, shown in (
+        (0o750, {"daemon": 1}, 0o750),
+        (0o700, {"daemon": 1}, 0o710),
+        (0o2750, {"daemon": 7, "man": 1}, 0o2770),
+        (0o2751, {"man": 5}, 0o2751),
+        (0o750, {}, 0o750),
+    ):
+        state = snapshot(data), acls(data)
+        planned = with_accounts(new, accounts, check=True, mode=mode)
+        assert (snapshot(data), acls(data)) == state
+        assert with_accounts(new, accounts, mode=mode) == planned
+        assert planned["after"]["mode"] == f"{mode:04o}"
+        assert mode_of(new) == shown
+        users = {pwd.getpwnam(name).pw_uid: permissions for name, permissions in accounts.items()}
+        assert acl_of(new) == (Acl.from_mode(mode, users) if users else None)
+        state = snapshot(data), acls(data)
+        assert with_accounts(new, accounts, mode=mode) is None
+        assert with_accounts(new, accounts, check=True, mode=mode) is None
+        assert (snapshot(data), acls(data)) == state
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("found", "described"),
+    [
+        (Acl(7, 5, 0, {DAEMON: 1, MAN: 7}, {}, 7), {"mode": "0750", "acl": "daemon:x, man:rwx"}),
+        (Acl(7, 5, 0, {DAEMON: 1}, {0: 7}, 7), {"mode": "0750", "acl": "daemon:x, group root:rwx"}),
+        # As a chmod leaves it: the group has less, or the account nothing.
+        (Acl(7, 5, 0, {DAEMON: 1}, {}, 4), {"mode": "0750", "acl": "daemon:x, mask:r"}),
+        (Acl(7, 5, 0, {DAEMON: 1}, {}, 7), {"mode": "0750", "acl": "daemon:x, mask:rwx"}),
+        (Acl(7, 7, 0, {DAEMON: 1}, {}, 7), {"mode": "0770", "acl": "daemon:x"}),
+        (Acl(7, 5, 0, {DAEMON: 5}, {}, 5), {"mode": "0750", "acl": "daemon:rx"}),
+        (Acl(7, 5, 0), {"mode": "0750", "acl": "none"}),
+    ],
+)
+def test_acls_are_repaired(found: Acl, described: dict[str, str], data: Path) -> None:
+    os.chown(data, 0, 60)
+    put_acl(data, found)
+    change = with_accounts(data, {"daemon": 1})
+    assert change["before"] == {"owner": 0, "group": 60, **described}
+    assert change["after"] == {"owner": 0, "group": 60, "mode": "0750", "acl": "daemon:x"}
+    assert acl_of(data) == Acl.from_mode(0o750, {DAEMON: 1})
+    assert with_accounts(data, {"daemon": 1}) is None
+
+
+@needs_root
+def test_another_owner_keeps_the_accounts(data: Path) -> None:
+    with_accounts(data, {"daemon": 1}, mode=0o700)
+    os.chown(data, MAN, 0)
+    assert with_accounts(data, {"daemon": 1}, mode=0o700)
+    assert acl_of(data) == Acl.from_mode(0o700, {DAEMON: 1})
+    assert with_accounts(data, {"daemon": 1}, mode=0o700) is None
+
+
+@needs_root
+def test_without_accounts_an_acl_stays(data: Path) -> None:
+    os.chown(data, 0, 60)
+    found = Acl(7, 5, 0, {MAN: 1}, {}, 5)
+    put_acl(data, found)
+    assert with_accounts(data, None) is None
+    os.chown(data, 0, 0)
+    assert with_accounts(data, None)
+    assert acl_of(data) == found
+
+
+@needs_root
+def test_old_entries_never_have_effect_on_the_way(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that a mask holds back is not let loose by a mode that comes before the new ACL."""
+    put_acl(data, Acl(7, 0, 0, {MAN: 7}, {}, 0))
+    seen: list[set[str]] = []
+    (data / "file").touch()
+
+    def spy(step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> None:
+            step(*arguments)
+            acl = acl_of(data)
+            seen.append(set() if acl is None else {str(uid) for uid, entry in acl.users.items() if entry & acl.limit})
+
+        return call
+
+    for name in ("fchown", "fchmod", "setxattr"):
+        monkeypatch.setattr(os, name, spy(getattr(os, name)))
+    with_accounts(data, {"daemon": 1}, mode=0o770)
+    assert seen
+    assert all(str(MAN) not in entries for entries in seen)
+
+
+@needs_root
+def test_a_new_directory_does_not_keep_what_it_inherits(data: Path) -> None:
+    put_acl(data, Acl.from_mode(0o770, {MAN: 7}), DEFAULT)
+    with_accounts(data / "new", {"daemon": 1})
+    assert acl_of(data / "new") == Acl.from_mode(0o750, {DAEMON: 1})
+    # What files begin with is the administrator's affair.
+    assert os.getxattr(data / "new", DEFAULT) == os.getxattr(data, DEFAULT)
+    with_accounts(data / "plain", {})
+    assert acl_of(data / "plain") is None
+
+
+@needs_root
+def test_accounts_that_are_still_to_be_made(data: Path) -> None:
+    accounts = {"no-such-account": 1, "nor-this-one": 5, "daemon": 1}
+    for path in (data, data / "new"):
+        change = with_accounts(path, accounts, check=True)
+        assert change["after"]["acl"] == "daemon:x, no-such-account:x, nor-this-one:rx"
+    with pytest.raises(PalisadeError, match="account 'no-such-account' does not exist on this host"):
+        with_accounts(data, accounts)
+    assert acls(data) == {}
+
+
+@pytest.fixture
+def without_acls(tmp_path: Path) -> Any:
+    """A file system that keeps none."""
+    place = tmp_path / "ramfs"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "ramfs", "none", place], check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@needs_root
+def test_directories_where_there_are_no_acls(without_acls: Path) -> None:
+    new = without_acls / "new"
+    for _time in range(2):
+        change = with_accounts(new, {})
+    assert change is None
+    assert mode_of(new) == 0o750
+    for check in (True, False):
+        with pytest.raises(PalisadeError, match=rf"^{new}: its file system \(ramfs\) has no POSIX ACLs; mount"):
+            with_accounts(new, {"daemon": 1}, check)
+
+
+@needs_root
+def test_entries_where_there_are_no_acls(without_acls: Path) -> None:
+    (without_acls / "file").touch()
+    without_acls.chmod(0o755)
+    for check in (True, False):
+        with pytest.raises(PalisadeError, match=r"file: its file system \(ramfs\) .*mount it .*supplementary_groups"):
+            grant(without_acls / "file", 4, check=check)
+        assert grant(without_acls / "file", None, check=check) is None
+
+
+def ways(path: Path) -> dict[str, int | None]:
+    return {str(way): 1 for way in path.parents}
+
+
+def grant(path: Path, permissions: int | None, account: str = "daemon", check: bool = False) -> Any:
+    """Give an entry; the directories of tests are closed, and so have to be in the list too."""
+    return ensure_entry(str(path), account, {**ways(path), str(path): permissions}, check)
+
+
+@pytest.fixture
+def theirs(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is somebody else's, of every kind."""
+    (data / "file").write_text("theirs\n")
+    (data / "file").chmod(0o640)
+    (data / "directory").mkdir()
+    (data / "directory").chmod(0o2750)
+    os.mkfifo(data / "fifo", 0o600)
+    # Its address may not be long.
+    monkeypatch.chdir(data)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    (data / "socket").chmod(0o660)
+    for path in data.iterdir():
+        os.chown(path, MAN, 60)
+    return data
+
+
+KINDS = ["file", "directory", "fifo", "socket"]
+
+
+@needs_root
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_comes_and_goes(kind: str, theirs: Path) -> None:
+    path = theirs / kind
+    original = snapshot(theirs)
+    before = "none"
+    for permissions, after in ((4, "r"), (6, "rw"), (1, "x"), (None, "none")):
+        state = snapshot(theirs), acls(theirs)
+        planned = grant(path, permissions, check=True)
+        assert (snapshot(theirs), acls(theirs)) == state
+        assert grant(path, permissions) == planned
+        assert planned == {
+            "path": str(path),
+            "before": {"acl": f"daemon:{before}"},
+            "after": {"acl": f"daemon:{after}"},
+        }
+        assert (path.lstat().st_uid, path.lstat().st_gid) == (MAN, 60)
+        assert grant(path, permissions) is None
+        assert (kind in allowed("daemon", theirs, os.R_OK)) == ("r" in after)
+        assert (kind in allowed("daemon", theirs, os.W_OK)) == ("w" in after)
+        assert set(acls(theirs)) == ({f"{kind} access"} if permissions else set())
+        before = after
+    assert snapshot(theirs) == original
+
+
+@needs_root
+def test_only_the_one_entry_is_touched(theirs: Path) -> None:
+    path = theirs / "directory"
+    put_acl(path, Acl(7, 5, 0, {0: 7}, {0: 4}, 7))
+    put_acl(path, Acl.from_mode(0o770, {0: 7}), DEFAULT)
+    state = snapshot(theirs), acls(theirs)
+    grant(path, 5)
+    assert acl_of(path) == Acl(7, 5, 0, {0: 7, DAEMON: 5}, {0: 4}, 7)
+    grant(path, None)
+    assert (snapshot(theirs), acls(theirs)) == state
+
+
+@needs_root
+def test_an_entry_that_a_chmod_cut_comes_back(theirs: Path) -> None:
+    grant(theirs / "file", 6)
+    (theirs / "file").chmod(0o640)
+    change = grant(theirs / "file", 6)
+    assert (change["before"], change["after"]) == ({"acl": "daemon:r"}, {"acl": "daemon:rw"})
+    assert allowed("daemon", theirs, os.W_OK) == {"file"}
+
+
+@needs_root
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("permissions", [4, None])
+@pytest.mark.parametrize("path", ["planted", "planted/file", "way/planted", "way/planted/file"])
+def test_an_entry_is_not_given_through_a_link(
+    path: str, permissions: int | None, check: bool, outside: Path, data: Path, tmp_path: Path
+) -> None:
+    (data / "way").mkdir()
+    (data / "planted").symlink_to(outside)
+    (data / "way" / "planted").symlink_to(outside)
+    before = snapshot(tmp_path), acls(tmp_path)
+    with pytest.raises(PalisadeError, match=r"planted: expected .*, found a symbolic link; nothing was changed"):
+        grant(data / path, permissions, check=check)
+    assert (snapshot(tmp_path), acls(tmp_path)) == before
+
+
+@needs_root
+def test_a_path_that_is_not_there(data: Path, tmp_path: Path) -> None:
+    before = snapshot(tmp_path)
+    for check in (True, False):
+        for path in (data / "missing", data / "missing" / "too"):
+            with pytest.raises(PalisadeError, match=f"^{path}: expected an existing file or directory, found nothing$"):
+                grant(path, 4, check=check)
+            assert grant(path, None, check=check) is None
+    assert snapshot(tmp_path) == before
+
+
+@needs_root
+def test_entries_of_an_account_that_is_not_there(theirs: Path) -> None:
+    path = theirs / "file"
+    assert grant(path, 4, "no-such-account", check=True)["after"] == {"acl": "no-such-account:r"}
+    with pytest.raises(PalisadeError, match="account 'no-such-account' does not exist on this host"):
+        grant(path, 4, "no-such-account")
+    for check in (True, False):
+        assert grant(path, None, "no-such-account", check=check) is None
+    assert acls(theirs) == {}
+
+
+@pytest.mark.parametrize("permissions", [4, None])
+@pytest.mark.parametrize(
+    "path", ["", "/", "//", "srv", "/srv/../etc/shadow", "/srv/", "//srv", "/srv//a", "/srv/.", "/a\0b", "/a\nb"]
+)
+def test_entries_have_plain_paths(path: str, permissions: int | None) -> None:
+    with pytest.raises(PalisadeError, match=r"expected an absolute path without '\.\.'"):
+        ensure_entry(path, "daemon", {path: permissions}, check=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc", "/etc/passwd", "/usr/bin/env", "/usr/local", "/boot", "/root", "/srv", "/var", "/dev"]
+)
+def test_root_is_not_given_away(path: str) -> None:
+    for permissions in (2, 6, 7):
+        with pytest.raises(PalisadeError, match=rf"^{path}: permissions: expected no w on what is root's .*'r?wx?'"):
+            ensure_entry(path, "daemon", {path: permissions}, check=True)
+
+
+def test_what_is_read_only_or_elsewhere_is_given() -> None:
+    for path, permissions in (("/etc/passwd", 4), ("/usr/bin/env", 5), ("/var/lib/dpkg", 7)):
+        assert ensure_entry(path, "daemon", {path: permissions}, check=True)
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(PalisadeError, match=r"^/dev/null: expected a file or directory, found a device$"):
+        ensure_entry("/dev/null", "daemon", {"/dev/null": 4}, check=True)
+
+
+@needs_root
+def test_what_is_the_accounts_own_is_refused(theirs: Path) -> None:
+    with pytest.raises(PalisadeError, match="file: belongs to account 'man' itself"):
+        grant(theirs / "file", 4, "man")
+
+
+@needs_root
+def test_a_way_that_is_closed(theirs: Path) -> None:
+    """Found before the entry is given; unless the account is given the way as well."""
+    (theirs / "directory" / "deep").mkdir()
+    path, closed = theirs / "directory" / "deep", str(theirs / "directory")
+    for mode, others, refused in (
+        (0o700, {}, True),
+        (0o711, {}, False),
+        # One of its groups may open it.
+        (0o710, {}, False),
+        (0o700, {closed: 1}, False),
+        (0o711, {closed: 4}, True),
+    ):
+        os.chmod(closed, mode)
+        entries = {**ways(Path(closed)), **others, str(path): 4}
+        if refused:
+            with pytest.raises(PalisadeError, match=f"{path}: account 'daemon' cannot pass {closed}, .* give it x on"):
+                ensure_entry(str(path), "daemon", entries, check=True)
+        else:
+            assert ensure_entry(str(path), "daemon", entries, check=True)
+    os.chmod(closed, 0o700)
+    put_acl(Path(closed), Acl.from_mode(0o700, {DAEMON: 1}))
+    assert ensure_entry(str(path), "daemon", {**ways(Path(closed)), str(path): 4}, check=True)
+    # An entry that is about to go opens nothing.
+    with pytest.raises(PalisadeError, match=f"cannot pass {closed}"):
+        ensure_entry(str(path), "daemon", {**ways(Path(closed)), closed: None, str(path): 4}, check=True)
+
+
+@needs_root
+def test_descriptors_are_closed(theirs: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    (theirs / "planted").symlink_to("/etc")
+    grant(theirs / "file", 4)
+    grant(theirs / "missing", None)
+    with pytest.raises(PalisadeError):
+        grant(theirs / "planted", 4)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import ensure_layout
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, snapshot
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, allowed, needs_root, snapshot
 
 
 def row(path: Path, mode: str = "0750", **fields: Any) -> dict[str, Any]:
@@ -68,3 +70,63 @@ def test_modes_refused(mode: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(PalisadeError, match=words):
         ensure_layout([row(tmp_path / "new", mode)], [], [], check=False)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("text", ["", "rwxt", "5", "rr", "r-x", True, None])
+def test_permissions_refused(text: Any, tmp_path: Path) -> None:
+    with pytest.raises(PalisadeError, match=r"^app public: .*/new: permissions: expected some of r, w and x such as"):
+        ensure_layout([row(tmp_path / "new", acl={ME: text}, app="public")], [], [], check=False)
+    assert not (tmp_path / "new").exists()
+
+
+def grant(path: Path, permissions: str | None = None, account: str = "daemon") -> dict[str, str]:
+    whole = {"app": "public", "path": str(path), "account": account, "permissions": permissions}
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+@pytest.fixture
+def media() -> Iterator[Path]:
+    """A directory of somebody else that others can reach, unlike those of tests."""
+    with tempfile.TemporaryDirectory(prefix="palisade-", dir="/var/tmp") as place:
+        media = Path(place) / "media"
+        Path(place).chmod(0o755)
+        media.mkdir(0o700)
+        (media / "file").write_text("theirs")
+        (media / "file").chmod(0o600)
+        yield media
+
+
+@needs_root
+def test_grants_come_and_go(media: Path) -> None:
+    original = snapshot(media)
+    # Not in the order of the way.
+    grants = [grant(media / "file", "r"), grant(media, "x")]
+    planned = ensure_layout([], [], [], True, grants)
+    assert snapshot(media) == original
+    assert ensure_layout([], [], [], False, grants) == planned
+    assert [change["path"] for change in planned] == [f"{media}/file", f"{media}"]
+    assert allowed("daemon", media.parent) == {"media/file"}
+    assert ensure_layout([], [], [], False, grants) == []
+    revoked = [grant(media), grant(media / "file"), grant(media / "gone")]
+    assert len(ensure_layout([], [], [], False, (), revoked)) == 2
+    assert ensure_layout([], [], [], False, (), revoked) == []
+    assert snapshot(media) == original
+    assert acls(media) == {}
+
+
+@needs_root
+def test_a_refused_grant_leaves_everything(media: Path) -> None:
+    before = snapshot(media), acls(media)
+    rows = [grant(media, "x"), grant(media / "missing", "r")]
+    with pytest.raises(PalisadeError, match=f"^app public: {media}/missing: expected an existing file or directory"):
+        ensure_layout([row(media / "new")], [], [], False, rows)
+    with pytest.raises(PalisadeError, match=f"^app public: {media}/file: account 'daemon' cannot pass {media}, so"):
+        ensure_layout([row(media / "new")], [], [], False, [grant(media / "file", "r")])
+    assert (snapshot(media), acls(media)) == before
+
+
+@pytest.mark.parametrize("revoked", [[], [grant(Path("/srv/media"))]])
+def test_a_path_is_listed_once(revoked: list[dict[str, str]]) -> None:
+    rows = [grant(Path("/srv/media"), "r")] * (2 - len(revoked))
+    with pytest.raises(PalisadeError, match=r"^app public: /srv/media: listed twice for account 'daemon'$"):
+        ensure_layout([], [], [], True, rows, revoked)

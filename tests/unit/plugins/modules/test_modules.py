@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, snapshot
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, needs_root, snapshot
 
 COLLECTIONS = Path(__file__).parents[4] / ".collections"
 
@@ -82,3 +82,15 @@ def test_a_release_without_a_name(release: str, tmp_path: Path) -> None:
     answer = call("wsgi_release", releases=[row])
     assert answer["msg"].startswith("app public: release: expected a name")
     assert (tmp_path / "releases" / "older").is_dir()
+
+
+@needs_root
+def test_acls_of_directories_and_of_others(tmp_path: Path) -> None:
+    row = {"path": f"{tmp_path}/a", "owner": "root", "group": "games", "mode": "0750", "acl": {"daemon": "x"}}
+    for changed in (True, False):
+        answer = call("wsgi_layout", directories=[row])
+        assert (answer["changed"], answer["paths"]) == (changed, [f"{tmp_path}/a"] if changed else [])
+    entry = {"app": "public", "path": "/etc/passwd", "account": "daemon"}
+    answer = call("wsgi_layout", grants=[{**entry, "permissions": "rw"}])
+    assert answer["msg"].startswith("app public: /etc/passwd: permissions: expected no w on what is root's")
+    assert call("wsgi_layout", revoked=[entry])["changed"] is False
