@@ -12,6 +12,7 @@ description:
   - Checks every option against the table of options that mod_wsgi has, its type, its range and the given version, and
     quotes the values as Apache reads them.
   - Stricter than Apache, which takes C(threads=5x) and reads C(memory-limit=512M) as 512 bytes.
+  - Warns of a C(umask) looser than V(0027).
 author:
   - palisade.mod_wsgi contributors (@palisade)
 positional: mod_wsgi_version
@@ -44,16 +45,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
+from ansible.utils.display import Display
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
+    daemon_process,
+    warnings_of,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 
 def wsgi_daemon_process(options: Mapping[str, Any], mod_wsgi_version: str | None = None) -> str:
     """Return the directive; AnsibleFilterError names the pool, the option, what was expected and what came."""
     try:
-        return daemon_process(options, mod_wsgi_version)
+        directive = daemon_process(options, mod_wsgi_version)
     except PalisadeError as error:
         raise AnsibleFilterError(str(error)) from error
+    for text in warnings_of(options):
+        Display().warning(f"WSGIDaemonProcess {options['name']}: {text}")
+    return directive
 
 
 class FilterModule:

@@ -13,6 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 # What separates words for Apache; Python's own idea of a space is wider.
 _SPACE = " \t\n\v\f\r"
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,%{}@+-]+")
+_OPTION = re.compile(rf"([^={_SPACE}]+)=")
 
 
 def check_value(value: str, subject: str) -> str:
@@ -61,12 +62,26 @@ def _next_word(text: str) -> tuple[str, str]:
     return value, text[position + len(mark) :].lstrip(_SPACE)
 
 
-def parse_options(text: str) -> tuple[str, dict[str, str]]:
-    """Return the first word of a directive's arguments and its option=value pairs; of repeated ones the last counts."""
+def _parse(text: str) -> tuple[str, dict[str, str], str]:
+    """Return the name, the options and the rest, which Apache would refuse."""
     name, rest = _next_word(text)
     options: dict[str, str] = {}
-    while "=" in rest:
-        key, _equals, rest = rest.partition("=")
-        # A space after the sign is an empty value for Apache.
-        options[key.strip(_SPACE)], rest = ("", rest) if rest[:1] in _SPACE else _next_word(rest)
+    while True:
+        option = _OPTION.match(rest)
+        if option is None:
+            return name, options, rest
+        options[option.group(1)], rest = _next_word(rest[option.end() :])
+
+
+def parse_options(text: str) -> tuple[str, dict[str, str]]:
+    """Return the first word of a directive's arguments and its option=value pairs; of repeated ones the last counts."""
+    name, options, _rest = _parse(text)
+    return name, options
+
+
+def parse_all_options(text: str, subject: str) -> tuple[str, dict[str, str]]:
+    """Return the same of a text that nobody has checked, PalisadeError where Apache would refuse it."""
+    name, options, rest = _parse(text)
+    if rest:
+        raise PalisadeError(f"{subject}: expected option=value, got {rest!r}")
     return name, options

@@ -13,18 +13,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Callable
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import check_value, quote
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import (
+    check_value,
+    parse_all_options,
+    quote,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 
 Version = tuple[int, ...]
 
+_DIRECTIVE = "WSGIDaemonProcess"
 POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}|#[0-9]{1,10}")
 _C_INT_MAX = 2**31 - 1
 # Above it, Apache's atoi() wraps around: #4294967296 is root to it.
 _HIGHEST_ID = _C_INT_MAX
+# Python counts its switch interval in whole microseconds.
+_SHORTEST_INTERVAL = "0.000001"
 
 
 @dataclass(frozen=True)
@@ -266,10 +274,15 @@ def _accounts(option: Option, value: Any, subject: str) -> str:
 
 
 def _float(option: Option, value: Any, subject: str) -> str:
-    text = str(value)
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) or float(text) <= 0:
-        raise PalisadeError(f"{subject}: expected a number of {option.unit} above 0, got {value!r}")
-    return text
+    plain = isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value, re.ASCII)
+    number = float(value) if plain else value
+    usable = isinstance(number, (int, float)) and not isinstance(number, bool)
+    # What is no number is outside the range as well.
+    if not usable or not float(_SHORTEST_INTERVAL) <= number <= option.maximum:
+        expected = f"a number of {option.unit} from {_SHORTEST_INTERVAL} to {option.maximum}"
+        raise PalisadeError(f"{subject}: expected {expected}, got {value!r}")
+    text = format(Decimal(repr(number)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _switch(option: Option, value: Any, subject: str) -> str:
@@ -289,6 +302,15 @@ _ENCODERS: dict[str, Callable[[Option, Any, str], str]] = {
     "accounts": _accounts,
     "float": _float,
     "switch": _switch,
+}
+
+
+# The rest is text.
+_DECODERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "float": float,
+    "accounts": lambda text: text.split(","),
+    "switch": lambda text: text == "On",
 }
 
 
@@ -332,20 +354,41 @@ def warnings_of(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _checked(options: Mapping[str, Any], mod_wsgi_version: str | None) -> dict[str, str]:
+    """Return the values as Apache is to read them, in the table's order."""
+    version = None if mod_wsgi_version is None else parse_version(mod_wsgi_version)
+    name = options.get("name")
+    if not isinstance(name, str) or not POOL_NAME.fullmatch(name):
+        raise PalisadeError(f"{_DIRECTIVE}: name: expected a pool's name such as 'public', got {name!r}")
+    subject = f"{_DIRECTIVE} {name}"
+    checked = {key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"}
+    if "script-user" in checked and "script-group" in checked:
+        raise PalisadeError(f"{subject}: script-user and script-group exclude each other in every mod_wsgi, give one")
+    return {key: checked[key] for key in OPTIONS if key in checked}
+
+
 def daemon_process(options: Mapping[str, Any], mod_wsgi_version: str | None = None) -> str:
     """Return the WSGIDaemonProcess directive for a mapping of options with `name` in it.
 
     Raises PalisadeError naming the pool, the option, what was expected and what came.
     """
     if not isinstance(options, Mapping):
-        raise PalisadeError(f"WSGIDaemonProcess: expected a mapping of options, got {options!r}")
-    version = None if mod_wsgi_version is None else parse_version(mod_wsgi_version)
-    name = options.get("name")
-    if not isinstance(name, str) or not POOL_NAME.fullmatch(name):
-        raise PalisadeError(f"WSGIDaemonProcess: name: expected a pool's name such as 'public', got {name!r}")
-    subject = f"WSGIDaemonProcess {name}"
-    checked = {key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"}
-    if "script-user" in checked and "script-group" in checked:
-        raise PalisadeError(f"{subject}: script-user and script-group exclude each other in every mod_wsgi, give one")
-    words: list[str] = [f"{key}={quote(checked[key], f'{subject}: {key}')}" for key in OPTIONS if key in checked]
-    return " ".join(["WSGIDaemonProcess", name, *words])
+        raise PalisadeError(f"{_DIRECTIVE}: expected a mapping of options, got {options!r}")
+    checked = _checked(options, mod_wsgi_version)
+    words = [f"{key}={quote(text, f'{_DIRECTIVE}: {key}')}" for key, text in checked.items()]
+    return " ".join([_DIRECTIVE, options["name"], *words])
+
+
+def parse_daemon_process(directive: str, mod_wsgi_version: str | None = None) -> dict[str, Any]:
+    """Return the mapping, with values of the table's types, that daemon_process() makes the directive from.
+
+    Raises PalisadeError for what Apache refuses or the table does not know.
+    """
+    word, _space, arguments = directive.partition(" ")
+    if word.lower() != _DIRECTIVE.lower():
+        raise PalisadeError(f"expected {_DIRECTIVE}, got {directive!r}")
+    name, texts = parse_all_options(arguments, _DIRECTIVE)
+    if "name" in texts:
+        raise PalisadeError(f"{_DIRECTIVE} {name}: unknown option 'name'")
+    checked = _checked({"name": name, **texts}, mod_wsgi_version)
+    return {"name": name, **{key: _DECODERS.get(OPTIONS[key].kind, str)(text) for key, text in checked.items()}}

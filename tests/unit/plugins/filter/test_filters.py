@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 from ansible_collections.palisade.mod_wsgi.plugins.filter import wsgi_daemon_process, wsgi_resolve
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
 
@@ -19,6 +20,16 @@ def test_daemon_process() -> None:
         convert({"name": "public", "interrupt-timeout": 5}, mod_wsgi_version="5.0.2")
     with pytest.raises(AnsibleFilterError, match="mod_wsgi_version: expected a version"):
         convert({"name": "public"}, "latest")
+
+
+def test_a_loose_umask_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Display, "warning", lambda _self, text: told.append(text))
+    convert = wsgi_daemon_process.FilterModule().filters()["wsgi_daemon_process"]
+    assert convert({"name": "public", "umask": "0027"}) == "WSGIDaemonProcess public umask=0027"
+    assert told == []
+    assert convert({"name": "public", "umask": "0022"}) == "WSGIDaemonProcess public umask=0022"
+    assert [text.startswith("WSGIDaemonProcess public: umask: 0022 is looser than 0027") for text in told] == [True]
 
 
 def test_resolve(tmp_path: Path) -> None:

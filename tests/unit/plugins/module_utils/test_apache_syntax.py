@@ -5,28 +5,20 @@ from __future__ import annotations
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import (
     check_value,
+    parse_all_options,
     parse_options,
     quote,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.daemon_values import TEXTS, WILD_TEXTS, refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-# Half of the characters are those that mean something to Apache.
-TEXTS = st.text(st.one_of(st.sampled_from("\"'\\${} =#%\t\n\r\0\x7f\x85\xa0\u2028a"), st.characters()), max_size=12)
 TEXT_OPTIONS = ("python-path", "display-name", "lang", "locale")
 
 
-def refused(value: str) -> str:
-    try:
-        check_value(value, "place")
-    except PalisadeError as error:
-        return str(error)
-    return ""
-
-
-@given(st.lists(TEXTS.filter(lambda text: bool(text) and not refused(text)), min_size=4, max_size=4))
+@given(st.lists(TEXTS, min_size=4, max_size=4))
 @example(["\\", '\\"\\"', "' '", "\xa0x\u2028"])
 def test_what_goes_in_comes_out(values: list[str]) -> None:
     options = dict(zip(TEXT_OPTIONS, values, strict=True))
@@ -38,7 +30,7 @@ def test_what_goes_in_comes_out(values: list[str]) -> None:
     assert parse_options(arguments) == ("public", {"threads": "3", **options})
 
 
-@given(TEXTS)
+@given(WILD_TEXTS)
 def test_refusals_have_their_reason(value: str) -> None:
     reasons = {
         "control character": any(ord(character) < 32 or ord(character) == 127 for character in value),
@@ -73,7 +65,12 @@ def test_refusals_have_their_reason(value: str) -> None:
         ('public lang=x"y"', ("public", {"lang": 'x"y"'})),
         ('public lang=x"y z"', ("public", {"lang": 'x"y'})),
         ("public lang=it's", ("public", {"lang": "it's"})),
-        ("public lang= threads=5", ("public", {"lang": "", "threads": "5"})),
+        # The value is the next word, wherever it is.
+        ("public lang= threads=5", ("public", {"lang": "threads=5"})),
+        ("public lang=\t 'a b' threads=5", ("public", {"lang": "a b", "threads": "5"})),
+        ("public threads=5 lang=", ("public", {"threads": "5", "lang": ""})),
+        ('public lang="" threads=5', ("public", {"lang": "", "threads": "5"})),
+        ('public lang="a"threads=5', ("public", {"lang": "a", "threads": "5"})),
         ("public lang=a=b", ("public", {"lang": "a=b"})),
         # Only ASCII's spaces separate.
         ("public lang=a\xa0b locale=\u2003c", ("public", {"lang": "a\xa0b", "locale": "\u2003c"})),
@@ -82,6 +79,26 @@ def test_refusals_have_their_reason(value: str) -> None:
 )
 def test_apaches_rules(text: str, expected: tuple[str, dict[str, str]]) -> None:
     assert parse_options(text) == expected
+    if "y z" not in text:
+        assert parse_all_options(text, "place") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("public threads", "threads"),
+        ("public threads=5 x", "x"),
+        ("public threads =5", "threads =5"),
+        ("public =5", "=5"),
+        ('public lang="a" b', "b"),
+        ('public lang=x"y z"', 'z"'),
+        ("public lang=a # a remark", "# a remark"),
+    ],
+)
+def test_what_apache_refuses(text: str, rest: str) -> None:
+    with pytest.raises(PalisadeError) as caught:
+        parse_all_options(text, "place")
+    assert str(caught.value) == f"place: expected option=value, got {rest!r}"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_words(value: str, word: str) -> None:
     assert quote(value, "place") == word
 
 
-@given(TEXTS)
+@given(WILD_TEXTS)
 def test_a_word_stays_one_word(value: str) -> None:
     if not refused(value):
         assert parse_options(quote(value, "place") + " threads=5") == (value, {"threads": "5"})

@@ -8,10 +8,16 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
     OPTIONS,
     check_option,
+    check_settable,
     daemon_process,
+    parse_daemon_process,
     parse_version,
+    warnings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.daemon_values import mappings
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def refusal(options: dict[str, Any], version: str | None = "5.0.2") -> str:
@@ -140,6 +146,14 @@ def test_integers_have_bounds(name: str) -> None:
         ({"lang": "'"}, ["lang", "unterminated quote"]),
         ({"lang": "\ud800"}, ["lang", "UTF-8"]),
         ({"lang": 5}, ["lang", "expected text", "5"]),
+        ({"lang": ""}, ["lang", "expected text", "''"]),
+        ({"group": "two words"}, ["group", "name of an account or group", "'two words'"]),
+        ({"user": "two words"}, ["user", "name of an account or group", "'two words'"]),
+        ({"supplementary-groups": ["two words"]}, ["supplementary-groups", "name of an account", "'two words'"]),
+        ({"shutdown-timeout": 0}, ["shutdown-timeout", "1 to", "got 0"]),
+        ({"maximum-requests": "99999999999"}, ["maximum-requests", "0 to 2147483647 requests", "got 99999999999"]),
+        ({"request-timeout": "60s"}, ["request-timeout", "plain number of seconds", "'60s'"]),
+        ({"stack-size": "512k"}, ["stack-size", "plain number of bytes", "'512k'"]),
         ({"home": "a/b"}, ["home", "absolute path", "'a/b'"]),
         ({"home": "/a/../b"}, ["home", "without '..'"]),
         ({"umask": 0o027}, ["umask", "in quotes", "got 23"]),
@@ -160,9 +174,49 @@ def test_refused(options: dict[str, Any], parts: list[str]) -> None:
     assert message.isprintable()
 
 
-@pytest.mark.parametrize("value", [0, "0", -1, "nan", "inf", "1e3", True, "0.0", ""])
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.005, "0.005"),
+        ("0.0050", "0.005"),
+        (1e-6, "0.000001"),
+        (2, "2"),
+        ("10.0", "10"),
+        (100, "100"),
+        (2**31 - 1, "2147483647"),
+        (0.1 + 0.2, "0.30000000000000004"),
+    ],
+)
+def test_switch_interval(value: Any, written: str) -> None:
+    directive = f"WSGIDaemonProcess public switch-interval={written}"
+    assert daemon_process({"name": "public", "switch-interval": value}, "6.1.1") == directive
+    assert parse_daemon_process(directive)["switch-interval"] == float(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        "0",
+        -1,
+        9e-7,
+        2**31,
+        10**400,
+        "9" * 5000,
+        "nan",
+        "inf",
+        float("nan"),
+        float("inf"),
+        "1e3",
+        True,
+        "0.0",
+        "",
+        [],
+    ],
+)
 def test_switch_interval_refused(value: Any) -> None:
-    assert "switch-interval: expected a number of seconds above 0" in refusal({"switch-interval": value}, "6.1.1")
+    message = refusal({"switch-interval": value}, "6.1.1")
+    assert "switch-interval: expected a number of seconds from 0.000001 to 2147483647, got" in message
 
 
 @pytest.mark.parametrize(
@@ -202,3 +256,102 @@ def test_versions_have_a_shape(text: Any) -> None:
 def test_versions_compare_as_numbers() -> None:
     assert parse_version("4.10.0") > parse_version("4.9.4")
     assert parse_version("6.0") == parse_version("6.0.0")
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_who_sets_an_option(name: str) -> None:
+    option = OPTIONS[name]
+    assert not (option.set_by and option.refused)
+    if not option.set_by and not option.refused:
+        check_settable(name, "place")
+        return
+    with pytest.raises(PalisadeError) as caught:
+        check_settable(name, "place")
+    reason = f"is not set here: use the app's field {option.set_by}" if option.set_by else option.refused
+    assert str(caught.value) == f"place: {name} {reason}"
+
+
+def test_the_name_is_the_app_s() -> None:
+    with pytest.raises(PalisadeError, match="place: name is not set here: use the app's field name"):
+        check_settable("name", "place")
+
+
+@pytest.mark.parametrize(
+    ("umask", "loose"),
+    [("0022", True), ("0007", True), ("0026", True), ("0000", True), ("0027", False), ("077", False), ("0777", False)],
+)
+def test_a_loose_umask_is_warned_of(umask: str, loose: bool) -> None:
+    expected = [
+        f"umask: {umask} is looser than 0027: more than the app's account may change, or others read, its new files"
+    ]
+    assert warnings_of({"name": "public", "umask": umask}) == expected * loose
+    assert warnings_of({"name": "public"}) == []
+
+
+MAPPINGS = mappings(OPTIONS.values(), ["public-app", "#1001", "_x"], ["public-app", "certs", "#33"])
+
+
+@given(MAPPINGS)
+def test_what_is_encoded_is_decoded(mapping: dict[str, Any]) -> None:
+    directive = daemon_process(mapping)
+    decoded = parse_daemon_process(directive)
+    assert decoded == mapping
+    assert {key: type(value) for key, value in decoded.items()} == {key: type(value) for key, value in mapping.items()}
+    assert daemon_process(decoded) == directive
+
+
+@given(MAPPINGS, st.randoms(use_true_random=False))
+def test_other_spellings_are_decoded_to_the_same(mapping: dict[str, Any], random: Any) -> None:
+    spelt: list[tuple[str, Any]] = []
+    for key, value in mapping.items():
+        kind = OPTIONS[key].kind if key in OPTIONS else "name"
+        if kind == "switch":
+            value = random.choice(["On", "on", "ON"] if value else ["Off", "oFF"])
+        elif kind == "integer":
+            value = random.choice([str(value), value])
+        elif kind == "accounts":
+            value = random.choice([",".join(value), tuple(value)])
+        elif kind == "octal" and value[0] == "0":
+            value = value[1:]
+        spelt.append((key, value))
+    random.shuffle(spelt)
+    assert daemon_process(dict(spelt)) == daemon_process(mapping)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "decoded"),
+    [
+        ("public", {"name": "public"}),
+        ('public threads="05" umask=027 ', {"name": "public", "threads": 5, "umask": "0027"}),
+        ("public umask=027 threads=5 threads=6", {"name": "public", "threads": 6, "umask": "0027"}),
+        ("public lang= threads=5", {"name": "public", "lang": "threads=5"}),
+    ],
+)
+def test_hand_written_directives(arguments: str, decoded: dict[str, Any]) -> None:
+    assert parse_daemon_process(f"WSGIDaemonProcess {arguments}") == decoded
+    assert parse_daemon_process(f"wsgidaemonprocess {arguments}") == decoded
+
+
+@pytest.mark.parametrize(
+    ("directive", "parts"),
+    [
+        ("", ["expected WSGIDaemonProcess", "''"]),
+        ("WSGIScriptAlias / /x", ["expected WSGIDaemonProcess", "'WSGIScriptAlias / /x'"]),
+        ("WSGIDaemonProcess", ["name: expected a pool's name", "''"]),
+        ("WSGIDaemonProcess public name=other", ["WSGIDaemonProcess public", "unknown option 'name'"]),
+        ("WSGIDaemonProcess public thread=5", ["WSGIDaemonProcess public", "'thread'", "did you mean 'threads'?"]),
+        ("WSGIDaemonProcess public THREADS=5", ["'THREADS'", "did you mean 'threads'?"]),
+        ("WSGIDaemonProcess public threads=5x", ["threads", "plain number", "'5x'"]),
+        ("WSGIDaemonProcess public umask=27'", ["umask", '"27\'"']),
+        ('WSGIDaemonProcess public "lang"=x', ["unknown option '\"lang\"'"]),
+        ("WSGIDaemonProcess public threads=5 x", ["expected option=value", "'x'"]),
+        ("WSGIDaemonProcess public server-metrics=true", ["server-metrics", "'true'"]),
+        ("WSGIDaemonProcess public interrupt-timeout=5", ["needs mod_wsgi 6.0.0"]),
+        ("WSGIDaemonProcess public script-user=root script-group=root", ["give one"]),
+        ("WSGIDaemonProcess public supplementary-groups=a,,b", ["supplementary-groups", "expected text"]),
+    ],
+)
+def test_what_the_table_does_not_know_is_refused(directive: str, parts: list[str]) -> None:
+    with pytest.raises(PalisadeError) as caught:
+        parse_daemon_process(directive, "5.0.2")
+    assert [part for part in parts if part not in str(caught.value)] == []
