@@ -278,7 +278,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
                 "path": app.health_path,
                 "status": list(app.health_status),
                 "timeout": app.health_timeout,
-                "tls": bool(app.tls),
+                **({"tls": True} if app.tls else {}),
                 "error_log": error_log(hosts[app.name], layout),
             }
             for app in present

@@ -14,7 +14,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE, daemon_options, record
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, PROXY_HEADERS, Tls
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, PROXY_HEADERS, Tls, below
 
 # Without query strings, referers, cookies and authorization, which carry credentials.
 _ACCESS_FORMAT = r"%h %l %u %t \"%m %U %H\" %>s %O \"%{User-Agent}i\""
@@ -135,7 +135,7 @@ def _urls(apps: Sequence[App]) -> list[str]:
 def _sections(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
     lines: list[str] = []
     for app in reversed(apps):
-        lines += _section("Location", app.mount, _application(app))
+        lines += _section(*_place(app, apps), _application(app))
         for url in app.static:
             lines += _section("Location", url, _STATIC)
     for app in reversed(apps):
@@ -146,6 +146,17 @@ def _sections(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
         for directory in app.static.values():
             lines += _section("Directory", f"{app.current}/code/{directory}", ["Require all granted"])
     return lines
+
+
+def _place(app: App, apps: Sequence[App]) -> tuple[str, str]:
+    """Return the section of an app's URLs, without those of an app below it, which would inherit what it says."""
+    above = app.mount.rstrip("/")
+    inner = [other.mount[len(above) :] for other in apps if other is not app and below(other.mount, app.mount)]
+    if not inner:
+        return "Location", app.mount
+    others = "|".join(re.escape(mount) for mount in inner)
+    end = "(?:/|$)"
+    return "LocationMatch", f'"^{re.escape(above)}(?!(?:{others}){end}){end if above else ""}"'
 
 
 _DENIED = ["Require all denied"]
