@@ -11,6 +11,8 @@ import http.client
 import os
 import pwd
 import re
+import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +21,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import read_pem
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
 
@@ -43,7 +46,7 @@ def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]], run: R
 
     def ask(pool: Mapping[str, Any]) -> None:
         try:
-            answers[pool["app"]] = _answer(pool, offsets)
+            answers[pool["app"]] = _answer(pool, offsets, run)
         except PalisadeError as error:
             failures[pool["app"]] = str(error)
 
@@ -84,32 +87,57 @@ def _problem(pool: Mapping[str, Any], processes: Sequence[Mapping[str, Any]]) ->
     return ""
 
 
-def _answer(pool: Mapping[str, Any], offsets: dict[str, int]) -> int:
+def _answer(pool: Mapping[str, Any], offsets: dict[str, int], run: Run) -> int:
     started = time.monotonic()
     while True:
         elapsed = time.monotonic() - started
         offsets[pool["app"]] = _size(pool["error_log"])
         try:
-            status = _request(pool, max(1.0, pool["timeout"] - elapsed))
+            status, certificate = _request(pool, max(1.0, pool["timeout"] - elapsed))
         except (OSError, http.client.HTTPException) as error:
             problem, passing = f"failed: {error or type(error).__name__}", True
         else:
-            if status in pool["status"]:
+            problem, passing = _foreign(pool, certificate, run), False
+            if status in pool["status"] and not problem:
                 return status
-            problem = f"answered {status}, expected {_ranges(pool['status'])} (health_check)"
-            passing = status in _STARTING or (status == 500 and elapsed < _SECONDS_OF_500)
+            if not problem:
+                problem = f"answered {status}, expected {_ranges(pool['status'])} (health_check)"
+                passing = status in _STARTING or (status == 500 and elapsed < _SECONDS_OF_500)
         if not passing or elapsed > pool["timeout"]:
-            raise PalisadeError(f"GET http://{pool['server_name']}{pool['path']} on this host {problem}")
+            raise PalisadeError(f"GET {_url(pool)} on this host {problem}")
         time.sleep(_INTERVAL)
 
 
-def _request(pool: Mapping[str, Any], timeout: float) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
+def _url(pool: Mapping[str, Any]) -> str:
+    return f"http{'s' if pool['tls'] else ''}://{pool['server_name']}{pool['path']}"
+
+
+def _request(pool: Mapping[str, Any], timeout: float) -> tuple[int, bytes | None]:
+    """Return the status and, where the pool has TLS, the certificate in DER format."""
+    port, certificate = 443 if pool["tls"] else 80, None
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection.sock = socket.create_connection(("127.0.0.1", port), timeout)
     try:
+        if pool["tls"]:
+            # Whether clients would trust it is not asked: it may be self-signed.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            wrapped = context.wrap_socket(connection.sock, server_hostname=pool["server_name"])
+            connection.sock, certificate = wrapped, wrapped.getpeercert(binary_form=True)
         connection.request("GET", pool["path"], headers={"Host": pool["server_name"], "User-Agent": "palisade"})
-        return connection.getresponse().status
+        return connection.getresponse().status, certificate
     finally:
         connection.close()
+
+
+def _foreign(pool: Mapping[str, Any], certificate: bytes | None, run: Run) -> str:
+    """Return what is wrong with the names of the certificate that was served; empty where nothing is."""
+    if certificate is None:
+        return ""
+    found, name = read_pem(ssl.DER_cert_to_PEM_cert(certificate), run), pool["server_name"]
+    if found.covers(name):
+        return ""
+    return f"came with a certificate for {', '.join(found.names) or 'no name'}, expected one for {name} (tls)"
 
 
 def _ranges(statuses: Sequence[int]) -> str:

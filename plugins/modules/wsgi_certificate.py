@@ -15,6 +15,10 @@ description:
     read it, the certificate holds today and for the app's first server name, and root alone can change any step of
     their paths.
   - A self-signed certificate holds for 365 days and is renewed in the last 30 of them, by this module alone.
+  - With O(state=ready) it sees that Apache serves the certificates. What it compares is what Apache answers on port 443
+    of the host, so that a renewed file is found whoever renewed it; Apache is reloaded once where something differs.
+  - A certificate that mod_md orders is served after a reload. With O(state=ready) the first one is waited for; later
+    ones are taken by any reload, such as the daily one of Debian's logrotate.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -25,6 +29,13 @@ attributes:
     description: Shows the names and the end of each certificate, and why it is renewed; never a key.
     support: full
 options:
+  state:
+    description:
+      - V(present) makes, judges and removes files.
+      - V(ready) sees that Apache serves them, and needs neither O(absent) nor accounts and groups.
+    type: str
+    choices: [present, ready]
+    default: present
   self_signed:
     description: Certificates to make, C(NAME.crt) and C(NAME.key) in C(/etc/palisade-mod_wsgi/tls).
     type: list
@@ -52,6 +63,22 @@ options:
         type: list
         elements: str
         required: true
+  acme:
+    description: Virtual hosts whose certificates mod_md orders; for O(state=ready) alone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that it is for; named in errors., type: str, required: true}
+      server_names:
+        description: Host names of the app; the first is the name of its managed domain.
+        type: list
+        elements: str
+        required: true
+  timeout:
+    description: Seconds to wait for the certificates that mod_md orders.
+    type: int
+    default: 90
   absent:
     description: Self-signed certificates to remove.
     type: list
@@ -86,11 +113,18 @@ EXAMPLES = r"""
         server_names: [shop.example.com]
     accounts: [public-app, shop-app]
     groups: [public-app, shop-app]
+
+- name: See that Apache serves a new certificate
+  palisade.mod_wsgi.wsgi_certificate:
+    state: ready
+    acme:
+      - app: news
+        server_names: [news.example.com]
 """
 
 RETURN = r"""
 paths:
-  description: Files and directories that were made, renewed or removed.
+  description: Files and directories that were made, renewed or removed, and addresses that have another certificate.
   type: list
   elements: str
   returned: always
@@ -102,6 +136,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import ensure_live, hosts_of
 
 
 def main() -> None:
@@ -115,25 +150,27 @@ def main() -> None:
     given = {"app": app, "certificate": file, "key": {**file, "no_log": False}, "server_names": names}
     module = AnsibleModule(
         {
+            "state": {"type": "str", "choices": ["present", "ready"], "default": "present"},
             "self_signed": {"type": "list", "elements": "dict", "default": [], "options": self_signed},
             "given": {"type": "list", "elements": "dict", "default": [], "options": given},
+            "acme": {"type": "list", "elements": "dict", "default": [], "options": {"app": app, "server_names": names}},
+            "timeout": {"type": "int", "default": 90},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": {"app": any_app, "name": name}},
             "accounts": {"type": "list", "elements": "str", "default": []},
             "groups": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    params = module.params
+    params, run, check = module.params, runner(module.run_command), module.check_mode
     try:
-        outsiders = Outsiders(frozenset([*params["accounts"], host_layout().user]), frozenset(params["groups"]))
-        changes = ensure_certificates(
-            params["self_signed"],
-            params["given"],
-            params["absent"],
-            outsiders,
-            runner(module.run_command),
-            module.check_mode,
-        )
+        layout = host_layout()
+        if params["state"] == "ready":
+            hosts = hosts_of(params["self_signed"], params["given"], params["acme"])
+            changes = ensure_live(layout, hosts, params["timeout"], run, check)
+        else:
+            outsiders = Outsiders(frozenset([*params["accounts"], layout.user]), frozenset(params["groups"]))
+            files = (params["self_signed"], params["given"], params["absent"])
+            changes = ensure_certificates(*files, outsiders, run, check)
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

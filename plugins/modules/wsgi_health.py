@@ -31,6 +31,12 @@ options:
       group: {description: Group that they are to have., type: str, required: true}
       processes: {description: Number of processes., type: int, required: true}
       server_name: {description: Host name to request., type: str, required: true}
+      tls:
+        description:
+          - Request by TLS on port 443, where the certificate has to name O(pools[].server_name). Whether clients would
+            trust it is not asked.
+        type: bool
+        default: false
       path: {description: URL path to request., type: str, default: /}
       status: {description: HTTP statuses that are well., type: list, elements: int, required: true}
       timeout: {description: Seconds to wait., type: int, default: 30}
@@ -72,6 +78,7 @@ def main() -> None:
     pool = {
         **dict.fromkeys(("app", "name", "account", "group", "server_name"), text),
         "processes": {"type": "int", "required": True},
+        "tls": {"type": "bool", "default": False},
         "path": {"type": "str", "default": "/"},
         "status": {"type": "list", "elements": "int", "required": True},
         "timeout": {"type": "int", "default": 30},

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _health
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _certificate, _health
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, run
 
 
 @pytest.mark.parametrize(
@@ -43,3 +50,94 @@ def test_the_end_of_a_log(tmp_path: Path) -> None:
     told = _health._tail(str(log), size)
     assert "new \ufffd" in told
     assert "old" not in told
+
+
+class Server:
+    """Answers with one status, by TLS where it has a certificate."""
+
+    def __init__(self, certificate: str = "") -> None:
+        self.status = 200
+        self.asked: list[str] = []
+        self.names: list[str | None] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self.context:
+            self.context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key")
+            self.context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client: socket.socket = self.listener.accept()[0]
+                with contextlib.closing(client):
+                    if self.context:
+                        client = self.context.wrap_socket(client, server_side=True)
+                    self.asked.append(client.recv(4096).decode(errors="replace"))
+                    client.sendall(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n\r\n".encode())
+                    client.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with a certificate for the names that a test gives, or without TLS."""
+    names = getattr(request, "param", None)
+    if names:
+        monkeypatch.setattr(_certificate, "DIRECTORY", f"{tmp_path}/palisade/tls")
+        monkeypatch.setattr(_certificate, "_OWNER", (ME, MY_GROUP))
+        rows = [{"app": "shop", "name": "shop", "server_names": names}]
+        nobody = _certificate.Outsiders(frozenset(), frozenset())
+        _certificate.ensure_certificates(rows, [], [], nobody, run, False)
+    server = Server(f"{tmp_path}/palisade/tls/shop" if names else "")
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket,
+        "create_connection",
+        lambda address, timeout: connect(
+            server.listener.getsockname() if address[1] in (80, 443) else address, timeout
+        ),
+    )
+    yield server
+    server.listener.close()
+
+
+def pool(**fields: Any) -> dict[str, Any]:
+    whole = {"app": "shop", "server_name": "shop.test", "path": "/up", "status": [200], "timeout": 0, "tls": False}
+    return {**whole, "error_log": "/nonexistent", **fields}
+
+
+def test_a_request(server: Server) -> None:
+    assert _health._answer(pool(), {}, run) == 200
+    assert server.asked[0].startswith("GET /up HTTP/1.1\r\n")
+    assert "\r\nHost: shop.test\r\n" in server.asked[0]
+    server.status = 404
+    with pytest.raises(PalisadeError, match=r"^GET http://shop\.test/up on this host answered 404, expected 200"):
+        _health._answer(pool(), {}, run)
+
+
+@pytest.mark.parametrize("server", [["shop.test"], ["*.test"]], indirect=True)
+def test_a_request_by_tls(server: Server) -> None:
+    assert _health._answer(pool(tls=True), {}, run) == 200
+    assert server.names == ["shop.test"]
+    assert server.asked[0].startswith("GET /up HTTP/1.1\r\n")
+    assert "\r\nHost: shop.test\r\n" in server.asked[0]
+    server.status = 404
+    with pytest.raises(PalisadeError, match=r"^GET https://shop\.test/up on this host answered 404"):
+        _health._answer(pool(tls=True), {}, run)
+
+
+@pytest.mark.parametrize("server", [["default.invalid", "x.test"]], indirect=True)
+@pytest.mark.parametrize("status", [200, 404])
+def test_the_certificate_of_another_host(status: int, server: Server) -> None:
+    server.status = status
+    with pytest.raises(PalisadeError) as caught:
+        _health._answer(pool(tls=True), {}, run)
+    assert str(caught.value) == (
+        "GET https://shop.test/up on this host came with a certificate for default.invalid, x.test, expected one for "
+        "shop.test (tls)"
+    )
+
+
+def test_no_tls_where_it_is_expected(server: Server) -> None:
+    with pytest.raises(PalisadeError, match=r"^GET https://shop\.test/up on this host failed: .*SSL"):
+        _health._answer(pool(tls=True), {}, run)
