@@ -98,6 +98,8 @@ def drop_in(layout: ApacheLayout, settings: Settings) -> str:
         ]
     lines += [
         "ProtectSystem=strict",
+        "# Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.",
+        "ReadOnlyPaths=/run",
         *(f"ReadWritePaths=-{path}" for path in (*own, _STORE, *settings.writable_paths)),
         f"ProtectHome={settings.protect_home}",
         "PrivateTmp=yes",
@@ -143,7 +145,7 @@ def obstacle(text: str, run: Run) -> str:
     trial = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
     trial += [f"--property={line}" for line in settings]
     try:
-        said = run([*trial, "/bin/sh", "-c", 'test -w "$1" || echo read-only', "sh", UNITS])
+        said = run([*trial, "/bin/sh", "-c", 'test -w "$1" || test -w /run || echo read-only', "sh", UNITS])
     except PalisadeError as error:
         return " ".join(str(error).split())
     return "" if said.strip() == "read-only" else f"{UNITS} stays writable under ProtectSystem=strict"
