@@ -175,15 +175,11 @@ def read_acl(descriptor: int, path: str) -> Acl:
 
 def write_acl(descriptor: int, path: str, acl: Acl) -> None:
     """Give what is opened this ACL, and with it the mode that follows from it."""
-    place = f"/proc/self/fd/{descriptor}"
     try:
-        os.setxattr(place, _ATTRIBUTE, acl.encode())
-        if acl.mask is None:
-            os.removexattr(place, _ATTRIBUTE)
+        # One that says no more than the mode is dropped by the kernel.
+        os.setxattr(f"/proc/self/fd/{descriptor}", _ATTRIBUTE, acl.encode())
     except OSError as error:
-        # Many file systems have dropped by then what says no more than the mode.
-        if acl.mask is not None or error.errno != errno.ENODATA:
-            raise _refusal(descriptor, path, error) from error
+        raise _refusal(descriptor, path, error) from error
 
 
 def change_user(descriptor: int, path: str, uid: int, permissions: int | None, check: bool) -> tuple[Acl, Acl]:
