@@ -32,6 +32,7 @@ _PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
 _HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # A daemon that cannot enter its directory stays for a while before it ends.
 _SETTLED = 1.0
+_PATIENCE = 15.0
 
 Pools = dict[str, set[tuple[str, str]]]
 
@@ -255,9 +256,9 @@ def _lame(layout: ApacheLayout, run: Run, before: Pools, sandboxed: bool) -> str
     return ""
 
 
-def _restart(layout: ApacheLayout, run: Run, before: Pools, sandboxed: bool, seconds: float = 15.0) -> None:
+def _restart(layout: ApacheLayout, run: Run, before: Pools, sandboxed: bool) -> None:
     run(["systemctl", "restart", layout.unit])
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _PATIENCE
     while True:
         lame = _lame(layout, run, before, sandboxed)
         if not lame:
