@@ -278,7 +278,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
                 "path": app.health_path,
                 "status": list(app.health_status),
                 "timeout": app.health_timeout,
-                **({"tls": True} if app.tls else {}),
+                "tls": bool(app.tls),
                 "error_log": error_log(hosts[app.name], layout),
             }
             for app in present

@@ -99,17 +99,15 @@ def _limits(app: App) -> list[str]:
 
 def _access_logs(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
     lines: list[str] = []
+    main = main_app(apps)
     for app in apps:
         path = f"{layout['log_directory']}/wsgi-{app.name}-access.log"
         # mod_wsgi leaves the address of the proxy in the log; the header is the proxy's, others' are taken off.
         proxied = r" \"%{X-Forwarded-For}i\"" if "X-Forwarded-For" in app.trusted_proxy_headers else ""
-        others = [other for other in apps if len(other.mount) > len(app.mount)]
-        condition = " && ".join(
-            [
-                *(f"!({_is_below(other.mount)})" for other in others),
-                *([_is_below(app.mount)] if app.mount != "/" else []),
-            ]
-        )
+        others = [other for other in apps if len(other.mount) > len(app.mount) or app is main]
+        terms = [f"!({_is_below(other.mount)})" for other in others if other is not app]
+        # What is below no mount is for the main app's log.
+        condition = " && ".join(terms if app is main else [*terms, _is_below(app.mount)])
         lines.append(f'CustomLog {path} "{_ACCESS_FORMAT}{proxied}"' + (f' "expr={condition}"' if condition else ""))
     return lines
 

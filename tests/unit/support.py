@@ -58,6 +58,9 @@ def managed(name: str = "shop", owner: str = "theirs", **facts: Any) -> dict[str
         "group": f"{name}-app",
         "server_names": [f"{name}.example.org"],
         "mount": "/",
+        "tls": "",
+        "acls": [],
+        "site": f"/etc/apache2/sites-available/zz-palisade-{name}.conf",
         **facts,
     }
 

@@ -41,6 +41,7 @@ def test_rows_of_one_app(base: str) -> None:
             "directory": "/var/lib/public-app/releases",
             "current": "/var/lib/public-app/current",
             "group": "public-app",
+            "served": {"account": "www-data", "directories": []},
         }
     ]
     assert [(row["name"], row["group"], row["home"]) for row in model["accounts"]] == [
@@ -124,6 +125,7 @@ def test_apps_do_not_depend_on_their_order(base: str) -> None:
 
     def rows(order: Any) -> dict[str, list[str]]:
         model = resolve(list(order), facts, "mine", base)
+        model.update({f"certificates {key}": part for key, part in model.pop("certificates").items()})
         return {key: sorted(json.dumps(row, sort_keys=True) for row in part) for key, part in model.items()}
 
     expected = rows(apps)
@@ -142,9 +144,39 @@ CLASHES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         ["mount '/' of b.org", "of the same list"],
     ),
     (
-        app("public", server_names=["a.org"], mount="/a"),
+        app("public", server_names=["a.org", "b.org"], mount="/a"),
+        app("admin", server_names=["b.org", "a.org"], mount="/b"),
+        ["server name a.org", "apps of one virtual host have the same first server name"],
+    ),
+    (
+        app("public", server_names=["a.org", "b.org"], mount="/a"),
         app("admin", server_names=["a.org"], mount="/b"),
-        ["server name a.org", "not supported yet"],
+        ["server_names: expected", "in the same virtual host a.org"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/a", tls={"self_signed": True}),
+        app("admin", server_names=["a.org"], mount="/b"),
+        ["tls: expected the same", "none", "self_signed"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/a", limits={"request_line": 1000}),
+        app("admin", server_names=["a.org"], mount="/b"),
+        ["limits: request_line: expected", "1000", "None"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/", static={"/shop": "public"}),
+        app("admin", server_names=["a.org"], mount="/shop"),
+        ["app public: static: /shop would take the place of app admin"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/", static={"/shop": "public"}),
+        app("admin", server_names=["a.org"], mount="/shop/x"),
+        ["app public: static: /shop would take the place of app admin"],
+    ),
+    (
+        app("public", server_names=["a.org"], mount="/", static={"/shop/static": "public"}),
+        app("admin", server_names=["a.org"], mount="/shop"),
+        ["app public: static: /shop/static would take the place of app admin"],
     ),
     (app("public"), {"name": "public", "state": "absent"}, ["two apps of the list have this name"]),
     (app("public"), {"name": "admin", "state": "absent", "account": "public-app"}, ["'public-app'"]),
@@ -197,6 +229,8 @@ def test_apps_of_another_list_are_left_alone(base: str) -> None:
         "mine",
         base,
     )
+    # Its account must not read a certificate's key, no more than ours.
+    assert model.pop("certificates")["accounts"] == ["public-app", "shop-app"]
     assert "shop" not in json.dumps(model)
 
 
@@ -276,6 +310,11 @@ def test_an_option_of_another_version_is_refused(base: str) -> None:
     assert "interrupt-timeout=5" in resolve([fields], newer, "mine", base)["site"][0]["content"]
 
 
+def filled(model: dict[str, Any]) -> set[str]:
+    certificates = {key: model["certificates"][key] for key in ("self_signed", "given", "acme", "absent")}
+    return {key for key, rows in {**model, "certificates": any(certificates.values())}.items() if rows}
+
+
 def test_absent(base: str) -> None:
     facts = host(apps=[managed("public", "mine")])
     model = resolve([{"name": "public", "state": "absent"}], facts, "mine", base)
@@ -287,7 +326,7 @@ def test_absent(base: str) -> None:
     ]
     assert model["removed_accounts"] == []
     assert [(row["app"], row["content"]) for row in model["site"]] == [("public", None)]
-    assert [key for key, rows in model.items() if rows] == ["site", "removed_paths"]
+    assert filled(model) == {"site", "removed_paths", "writable_paths"}
 
 
 def test_purge(base: str) -> None:
@@ -307,7 +346,7 @@ def test_what_was_never_there_is_not_removed(purge: bool, base: str) -> None:
     # /var/www/html would be somebody's.
     gone = {"name": "html", "state": "absent", "purge": purge}
     model = resolve([gone], host(occupied=["/var/www/html"]), "mine", base)
-    assert [key for key, rows in model.items() if rows] == []
+    assert filled(model) == set()
 
 
 @pytest.mark.parametrize(
@@ -340,7 +379,7 @@ def test_owners_are_names(owner: Any, base: str) -> None:
 
 
 def test_no_apps(base: str) -> None:
-    assert not any(resolve([], host(), "mine", base).values())
+    assert filled(resolve([], host(), "mine", base)) == set()
 
 
 @pytest.mark.parametrize(
@@ -377,3 +416,127 @@ def test_an_absent_app_is_removed_with_the_account_that_it_has(base: str) -> Non
     assert {"app": "public", "path": "/var/lib/odd"} in model["removed_paths"]
     with pytest.raises(PalisadeError, match="account and group are odd and staffers on this host"):
         resolve([{"name": "public", "account": "other", "state": "absent"}], facts, "mine", base)
+
+
+def shared(name: str, mount: str, **fields: Any) -> dict[str, Any]:
+    return app(name, server_names=["a.org", "b.org"], mount=mount, **fields)
+
+
+def test_apps_of_one_host_share_a_file_named_by_the_shortest_mount(base: str) -> None:
+    apps = [shared("public", "/a/b"), shared("admin", "/"), shared("api", "/a"), app("other")]
+    model = resolve(apps, host(), "mine", base)
+    both = {row["path"].rpartition("/")[2]: row["app"] for row in model["site"]}
+    assert both == {"zz-palisade-admin.conf": "public, admin, api", "zz-palisade-other.conf": "other"}
+    logs = {pool["app"]: pool["error_log"].rpartition("/")[2] for pool in model["pools"]}
+    assert logs["public"] == logs["admin"] == logs["api"] == "wsgi-admin-error.log"
+
+
+def test_a_host_that_is_named_anew_leaves_no_file(base: str) -> None:
+    site = "/etc/apache2/sites-available/zz-palisade-admin.conf"
+    found = [
+        managed(name, "mine", server_names=["a.org"], mount=mount, site=site)
+        for name, mount in (("admin", "/"), ("api", "/a"))
+    ]
+    left = [{"name": "admin", "state": "absent"}, app("api", server_names=["a.org"], mount="/a")]
+    rows = {row["path"]: row["content"] for row in resolve(left, host(apps=found), "mine", base)["site"]}
+    assert rows.pop(site) is None
+    (content,) = rows.values()
+    assert "WSGIScriptAlias /a " in content
+    assert list(rows) == ["/etc/apache2/sites-available/zz-palisade-api.conf"]
+
+
+def test_an_app_in_the_same_file_must_be_listed(base: str) -> None:
+    site = "/etc/apache2/sites-available/zz-palisade-admin.conf"
+    found = [managed(name, "mine", server_names=["a.org"], mount=f"/{name}", site=site) for name in ("admin", "api")]
+    moved = app("admin", server_names=["elsewhere.org"])
+    assert "app admin: shares a virtual host on this host with app api" in refusal([moved], base, host(apps=found))
+
+
+def test_static_directories(base: str, tmp_path: Path) -> None:
+    (tmp_path / "public" / "assets").mkdir()
+    model = resolve([app(static={"/static": "assets"})], host(), "mine", base)
+    assert model["releases"][0]["served"] == {"account": "www-data", "directories": ["assets"]}
+    acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}
+    assert acls == {"/var/lib/public-app": {"www-data": "x"}, "/var/lib/public-app/releases": {"www-data": "x"}}
+    bare = resolve([app()], host(), "mine", base)["directories"]
+    assert [row["acl"] for row in bare if "acl" in row] == [{}, {}]
+    assert "static: expected a directory in" in refusal([app(static={"/static": "missing"})], base)
+
+
+def test_permissions_on_files_of_others(base: str) -> None:
+    acls = [{"path": "/srv/media", "permissions": "xr"}]
+    found = managed("public", "mine", acls=["/srv/media", "/srv/old"])
+    model = resolve([app(acls=acls)], host(apps=[found]), "mine", base)
+    assert model["grants"] == [{"app": "public", "path": "/srv/media", "account": "public-app", "permissions": "rx"}]
+    assert model["revoked"] == [{"app": "public", "path": "/srv/old", "account": "public-app"}]
+    gone = resolve([{"name": "public", "state": "absent"}], host(apps=[found]), "mine", base)
+    assert [row["path"] for row in gone["revoked"]] == ["/srv/media", "/srv/old"]
+    theirs = app(acls=[{"path": "/var/lib/shop-app/data", "permissions": "r"}])
+    assert "/var/lib/shop-app/data belongs to app shop" in refusal([theirs], base, host(apps=[managed()]))
+
+
+def test_certificates(base: str) -> None:
+    given = {"certificate": "/etc/ssl/a.pem", "key": "/etc/ssl/a.key"}
+    apps = [
+        app("public", tls={"self_signed": True}),
+        app("admin", tls=given, supplementary_groups=["ssl-cert"]),
+        app("api", tls={"acme": True}),
+    ]
+    found = [managed("api", "mine", tls="self_signed"), managed("public", "mine", tls="self_signed")]
+    certificates = resolve(apps, host(apps=found), "mine", base)["certificates"]
+    names = ["public.example.org"]
+    assert certificates["self_signed"] == [{"app": "public", "name": names[0], "server_names": names}]
+    assert certificates["given"] == [{"app": "admin", "server_names": ["admin.example.org"], **given}]
+    assert certificates["acme"] == [{"app": "api", "server_names": ["api.example.org"]}]
+    assert certificates["absent"] == [{"app": "api", "name": "api.example.org"}]
+    assert {"ssl-cert", "admin-app"} <= set(certificates["groups"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "modules", "missing"),
+    [
+        ({}, [], "headers"),
+        ({"tls": {"self_signed": True}}, ["headers"], "ssl"),
+        ({"tls": {"acme": True}}, ["headers", "ssl"], "md"),
+    ],
+)
+def test_a_module_that_is_missing(fields: dict[str, Any], modules: list[str], missing: str, base: str) -> None:
+    facts = host(apache={"modules": modules})
+    assert f"app public: needs the module {missing} in the host's Apache" in refusal([app(**fields)], base, facts)
+    # In a check run the server role has only said what it would do.
+    assert resolve([app(**fields)], facts, "mine", base, server_required=False)["site"]
+
+
+def test_adopting(base: str) -> None:
+    site = {"file": "/etc/apache2/sites-enabled/old.conf", "line": 1}
+    facts = host(
+        accounts=["public-app"],
+        groups=["public-app"],
+        occupied=["/var/lib/public-app"],
+        pools_declared=[{"name": "Public", **site}],
+        virtual_hosts=[{"addresses": ["*:80"], "server_names": ["public.example.org"], **site}],
+    )
+    assert "set adopt: true" in refusal([app()], base, facts)
+    assert "name is already taken by a pool" in refusal([app(adopt=True)], base, facts)
+    facts["pools_declared"] = []
+    assert "name the file in the app's field replaces" in refusal([app(adopt=True)], base, facts)
+    model = resolve([app(adopt=True, replaces=["old.conf"])], facts, "mine", base)
+    assert {"app": "public", "path": site["file"], "link": "", "content": None} in model["site"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "tls", "clash"),
+    [(["*:443"], False, False), (["*:443"], True, True), (["192.0.2.1:80"], True, True), (["*:8080"], True, False)],
+)
+def test_a_site_of_others_on_the_ports_of_an_app(addresses: list[str], tls: bool, clash: bool, base: str) -> None:
+    site = {"file": "/x", "line": 1, "addresses": addresses, "server_names": ["public.example.org"]}
+    fields = app(tls={"self_signed": True} if tls else None)
+    if clash:
+        assert "already taken by a site in /x" in refusal([fields], base, host(virtual_hosts=[site]))
+    else:
+        assert resolve([fields], host(virtual_hosts=[site]), "mine", base)["site"]
+
+
+def test_warnings_are_told(base: str) -> None:
+    (text,) = resolve([app(daemon_process={"umask": "0022"})], host(), "mine", base)["warnings"]
+    assert text.startswith("app public: daemon_process: umask")

@@ -30,8 +30,8 @@ def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: py
     (tmp_path / "sites" / "zz-palisade-public.conf").write_text(virtual_host([public], None, DEBIAN.as_dict()))
     (tmp_path / "sites" / "by-hand.conf").write_bytes(b"\xff")
     assert managed_apps(layout) == [
-        managed("public", "shop", mount="/x"),
-        managed("stopped", "shop", mount="", server_names=[]),
+        managed("public", "shop", mount="/x", site=str(tmp_path / "sites" / "zz-palisade-public.conf")),
+        managed("stopped", "shop", mount="", server_names=[], site=""),
     ]
     (tmp_path / "public").mkdir()
     facts = host(apps=managed_apps(layout), occupied=["/var/www/public", "/var/lib/public-app"])
