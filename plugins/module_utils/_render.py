@@ -46,21 +46,36 @@ def sysusers(app: App, owner: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+_ENTRY = """\
+import fcntl
+import os
+import stat
+
+# Apache hands every daemon the access logs of all sites, open for writing.
+with open(os.devnull, "wb") as null:
+    for number in range(3, min(os.sysconf("SC_OPEN_MAX"), 65536)):
+        try:
+            regular = stat.S_ISREG(os.fstat(number).st_mode)
+            if regular and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND:
+                os.dup2(null.fileno(), number, inheritable=False)
+        except OSError:
+            continue
+"""
+
+_ENVIRONMENT = """\
+import json
+
+with open({path!r}, encoding="utf-8") as environment:
+    os.environ.update(json.load(environment))
+"""
+
+
 def entry_file(app: App) -> str:
-    """Return the WSGI entry file: the environment if there is one, then only an import."""
-    lines = [NOTICE]
-    if app.environment:
-        lines += [
-            "import json",
-            "import os",
-            "",
-            f"with open({app.environment_file!r}, encoding='utf-8') as environment:",
-            "    os.environ.update(json.load(environment))",
-            "",
-        ]
+    """Return the WSGI entry file: the logs of others shut, the environment if there is one, and an import."""
+    environment = _ENVIRONMENT.format(path=app.environment_file) if app.environment else ""
     alias = "" if app.callable == "application" else " as application"
-    lines.append(f"from {app.module} import {app.callable}{alias}")
-    return "\n".join(lines) + "\n"
+    parts = [NOTICE + "\n" + _ENTRY, environment, f"from {app.module} import {app.callable}{alias}\n"]
+    return "\n".join(part for part in parts if part)
 
 
 def environment_file(app: App) -> str:

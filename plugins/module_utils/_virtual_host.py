@@ -136,13 +136,16 @@ def _sections(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
         lines += _section(*_place(app, apps), _application(app))
         for url in app.static:
             lines += _section("Location", url, _STATIC)
+            # Such as .git and .env.
+            lines += _section("LocationMatch", f'"^{re.escape(url)}/(?:.*/)?[.]"', _DENIED)
     for app in reversed(apps):
         entry = _section("Files", os.path.basename(app.entry_file), ["Require all granted"])
         lines += _section("Directory", app.entry_directory, ["AllowOverride None", "Options None", *_DENIED, *entry])
         if app.static:
             lines += _section("Directory", app.home, ["AllowOverride None", "Options SymLinksIfOwnerMatch", *_DENIED])
         for directory in app.static.values():
-            lines += _section("Directory", f"{app.current}/code/{directory}", ["Require all granted"])
+            # A link to elsewhere would be root's as the release is, so no link is followed here.
+            lines += _section("Directory", f"{app.current}/code/{directory}", ["Options None", "Require all granted"])
     return lines
 
 
@@ -163,12 +166,15 @@ _STATIC = [
     "SetHandler default-handler",
     # Apache's redirect to a directory would name the URL and the host.
     "DirectorySlash Off",
+    "DirectoryIndex disabled",
     "Header always set X-Content-Type-Options nosniff",
 ]
 
 
 def _application(app: App) -> list[str]:
     lines = [
+        # Also where a server-wide section such as Debian's /server-status has another one.
+        "SetHandler wsgi-script",
         f"WSGIProcessGroup {app.name}",
         "WSGIApplicationGroup %{GLOBAL}",
         f"WSGIRestrictProcess {app.name}",

@@ -44,11 +44,26 @@ def run_entry(text: str, directory: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("function", ["application", "make"])
-def test_entry_file_is_only_an_import(function: str, tmp_path: Path) -> None:
+def test_entry_file_ends_in_its_one_import_of_the_application(function: str, tmp_path: Path) -> None:
     text = entry_file(checked(application=f"shop.wsgi:{function}"))
-    (statement,) = ast.parse(text).body
-    assert isinstance(statement, ast.ImportFrom)
+    imports = [statement for statement in ast.parse(text).body if isinstance(statement, ast.ImportFrom)]
+    assert ast.unparse(ast.parse(text).body[-1]) == ast.unparse(imports[0])
+    assert [statement.module for statement in imports] == ["shop.wsgi"]
     assert run_entry(text, tmp_path)["said"] is None
+
+
+def test_entry_file_shuts_the_logs_of_other_sites(tmp_path: Path) -> None:
+    log, data = tmp_path / "access.log", tmp_path / "data"
+    log.write_text("before\n")
+    program = (tmp_path / "entry.py").write_text(entry_file(checked()).partition("from shop")[0])
+    assert program
+    with log.open("ab") as inherited, data.open("wb") as own:
+        numbers = inherited.fileno(), own.fileno()
+        code = f"import os, entry; [os.write(number, b'forged') for number in {numbers}]; print('said')"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, pass_fds=numbers, capture_output=True, text=True, check=True
+        )
+    assert (log.read_text(), data.read_text(), done.stdout) == ("before\n", "forged", "said\n")
 
 
 def test_entry_file_reads_the_environment_first(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_url_has_one_section_and_one_access_log(mounts: set[str], start: str, 
         kind, _space, argument = head.strip("<>").partition(" ")
         return bool(re.search(argument.strip('"'), url)) if kind == "LocationMatch" else below(url, argument)
 
-    found = [section(lines, line)[0].split()[1] for line in lines if line.startswith("<Location") and fits(line)]
+    found = [section(lines, line)[1].split()[1] for line in lines if line.startswith("<Location") and fits(line)]
     assert found == ([owner.name] if owner else [])
     logged = []
     for line in lines:
@@ -170,7 +170,7 @@ def test_static() -> None:
     lines = lines_of(checked(mount="/shop", static={"/shop/static": "assets/out"}))
     path = "/var/lib/public-app/current/code/assets/out"
     assert f"Alias /shop/static {path}" in lines
-    assert section(lines, f"<Directory {path}>") == ["Require all granted"]
+    assert section(lines, f"<Directory {path}>") == ["Options None", "Require all granted"]
     assert "Require all denied" in section(lines, "<Directory /var/lib/public-app>")
     assert "SetHandler default-handler" in section(lines, "<Location /shop/static>")
     # After the application's own section, which it overrides.
