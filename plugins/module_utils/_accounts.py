@@ -21,6 +21,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import Attri
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _ROOT_FILE = Attributes("root", "root", 0o644)
 _PROCESSES_END_WITHIN = 30
+# What an app has in its home.
+_PARTS = frozenset(["data", "releases", "current", "environment"])
 
 
 def _password_field(name: str) -> str:
@@ -77,13 +79,27 @@ def _group_exists(name: str) -> bool:
         return False
 
 
-def ensure_accounts(rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> list[dict[str, Any]]:
+def left_in_homes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a text for each account that is to be adopted, with what of its home is no part of the app."""
+    texts = []
+    for row in rows:
+        if row.get("adopt") and os.path.isdir(row["home"]) and not os.path.exists(sysusers_path(row["name"])):
+            # The account chose the names.
+            names = [name if name.isprintable() else repr(name) for name in os.listdir(row["home"])]
+            names = sorted(set(names) - _PARTS)
+            if names:
+                told = ", ".join([*names[:20], *(["..."] if len(names) > 20 else [])])
+                texts.append(f"app {row['app']}: what else is in {row['home']} stays as it is: {told}")
+    return texts
+
+
+def ensure_accounts(rows: Sequence[Mapping[str, Any]], run: Run, check: bool) -> list[dict[str, Any]]:
     """Create or repair the accounts. Return the differences {path, before, after}."""
     for row in rows:
-        declared = os.path.exists(sysusers_path(row["name"]))
+        ours = row.get("adopt") or os.path.exists(sysusers_path(row["name"]))
         taken = "account" if _exists(row["name"]) else "group" if _group_exists(row["group"]) else ""
         # A directory service can have accounts that /etc/passwd does not show.
-        if taken and (not declared or (taken == "account" and pwd.getpwnam(row["name"]).pw_uid == 0)):
+        if taken and (not ours or (taken == "account" and pwd.getpwnam(row["name"]).pw_uid == 0)):
             value = row["name"] if taken == "account" else row["group"]
             raise PalisadeError(f"app {row['app']}: {taken} {value!r} exists on this host and is not this app's")
 

@@ -254,6 +254,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
                 "name": app.account,
                 "group": app.group,
                 "home": app.home,
+                "adopt": app.adopt,
                 "sysusers": sysusers(app, owner),
             }
             for app in present

@@ -13,7 +13,8 @@ description:
   - Declares each account in C(/etc/sysusers.d) and lets systemd-sysusers create it, locked and without a shell.
   - Repairs what happened to an account since, and reports it. That is a shell, a usable password, a membership in
     another group, another home, another primary group, or members in the app's group.
-  - Refuses an account that a person or another service uses.
+  - Refuses an account that a person or another service uses, unless it is to be adopted. The superuser's is always
+    refused.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -34,6 +35,10 @@ options:
       name: {description: Name of the account., type: str, required: true}
       group: {description: Name of its primary group., type: str, required: true}
       home: {description: Home directory in passwd; not created here., type: path}
+      adopt:
+        description: Whether an account or group of these names that exists already is taken over and repaired.
+        type: bool
+        default: false
       sysusers: {description: Content of its sysusers.d file., type: str}
   state:
     description:
@@ -65,7 +70,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import ensure_accounts, remove_accounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import (
+    ensure_accounts,
+    left_in_homes,
+    remove_accounts,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
@@ -77,6 +86,7 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "group": {"type": "str", "required": True},
         "home": {"type": "path"},
+        "adopt": {"type": "bool", "default": False},
         "sysusers": {"type": "str"},
     }
     module = AnsibleModule(
@@ -88,6 +98,8 @@ def main() -> None:
     )
     bring = ensure_accounts if module.params["state"] == "present" else remove_accounts
     try:
+        for text in left_in_homes(module.params["accounts"]):
+            module.warn(text)
         changes = bring(module.params["accounts"], runner(module.run_command), module.check_mode)
         module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
     except (PalisadeError, OSError) as error:

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _accounts, _app
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import ensure_accounts, remove_accounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import (
+    ensure_accounts,
+    left_in_homes,
+    remove_accounts,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import Attributes
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, snapshot
@@ -210,6 +214,46 @@ def test_accounts_of_others_are_refused(check: bool, database: Database) -> None
             ensure_accounts([first, ROW], database.run, check=check)
         assert (snapshot(database.sysusers) if database.sysusers.exists() else None) == before
         assert database.told == []
+
+
+def test_an_account_of_before_is_adopted(database: Database) -> None:
+    database.add("public-app", uid=1000, shell="/bin/bash", home="/home/public")
+    database.passwords["public-app"] = "$y$hash"
+    database.group("public-app", members=["www-data"])
+    row = {**ROW, "adopt": True}
+    planned = ensure_accounts([row], database.run, check=True)
+    assert (database.told, database.sysusers.exists()) == ([], False)
+    assert ensure_accounts([row], database.run, check=False) == planned
+    assert [change["before"].get("state") for change in planned] == [
+        "absent",
+        "shell: /bin/bash",
+        "home: /home/public",
+        "password: usable",
+        "member of its group: www-data",
+    ]
+    assert [command[0] for command in database.told] == ["usermod", "usermod", "usermod", "gpasswd"]
+
+
+def test_the_superuser_is_not_adopted(database: Database) -> None:
+    database.add("public-app", uid=0)
+    with pytest.raises(PalisadeError, match="app public: account 'public-app' exists on this host"):
+        ensure_accounts([{**ROW, "adopt": True}], database.run, check=False)
+    assert (database.told, database.sysusers.exists()) == ([], False)
+
+
+def test_what_an_adopted_account_has_beside_the_app_is_told(database: Database, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    row = {**ROW, "home": str(home), "adopt": True}
+    assert left_in_homes([row]) == []
+    for name in ("data", "releases", "venv", "\x1b[2J"):
+        (home / name).mkdir(parents=True)
+    assert left_in_homes([{**row, "adopt": False}]) == []
+    assert left_in_homes([row]) == [f"app public: what else is in {home} stays as it is: '\\x1b[2J', venv"]
+    for number in range(30):
+        (home / f"file{number}").touch()
+    assert left_in_homes([row])[0].endswith(", ...")
+    database.declare("public-app")
+    assert left_in_homes([row]) == []
 
 
 def test_accounts_are_removed(database: Database) -> None:
