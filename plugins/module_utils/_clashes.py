@@ -171,7 +171,10 @@ def _check_sites_of_others(app: App, host: Facts) -> None:
     for pool in of_others(host.get("pools_declared", [])):
         # Apache finds a pool by its exact name, and restricts one by its name in any case.
         if pool["name"].lower() == app.name:
-            raise PalisadeError(f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app")
+            raise PalisadeError(
+                f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app, or name the "
+                "file in its field replaces if it is to take its place"
+            )
     for site in of_others(host.get("virtual_hosts", [])):
         # Sites of others are read first, so this app would never be asked.
         taken = _shared_name(app, site)
