@@ -77,6 +77,7 @@ options:
       - Entries to have in the POSIX ACLs of existing files, directories, sockets and FIFOs of others.
       - Owner, default ACL and the entries of others stay. What others may stays the same in effect; entries that the
         mask cuts are cut to that where the mask has to become wider. C(ls) shows the mask in the place of the group.
+      - The owner's chmod of the group bits changes the mask, and may cut the entry; the next run gives it effect again.
       - An entry is all that the account has there. It no longer has what the group or the mode would give it.
       - An error names the file system where it keeps no ACLs, and the directory on the way that the account cannot pass
         whatever its groups are.
