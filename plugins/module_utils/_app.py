@@ -37,6 +37,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     check_proxies,
     check_static,
     check_tls,
+    limit_warnings,
 )
 
 # systemd-sysusers takes names of 31 characters at most, and the default account is <name>-app.
@@ -350,6 +351,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     for directory in writable:
         relative_path(directory, f"{subject}: writable", "names of directories under data/")
     trusted_proxies, trusted_proxy_headers = check_proxies(raw, subject)
+    limits = check_limits(raw, subject)
     health_path, health_status, health_timeout = _check_health(raw, mount, subject)
     daemon_options = _check_daemon_options(raw, group, version, subject)
     return App(
@@ -369,7 +371,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         tls=check_tls(raw, server_names, subject),
         trusted_proxies=trusted_proxies,
         trusted_proxy_headers=trusted_proxy_headers,
-        limits=check_limits(raw, subject),
+        limits=limits,
         acls=check_acls(raw, subject),
         handles_authorization=flag(raw, "handles_authorization", subject),
         error_override=flag(raw, "error_override", subject),
@@ -378,5 +380,8 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         health_path=health_path,
         health_status=health_status,
         health_timeout=health_timeout,
-        warnings=tuple(f"{subject}: daemon_process: {text}" for text in warnings_of(daemon_options)),
+        warnings=(
+            *(f"{subject}: daemon_process: {text}" for text in warnings_of(daemon_options)),
+            *(f"{subject}: limits: {text}" for text in limit_warnings(limits)),
+        ),
     )

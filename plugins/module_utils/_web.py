@@ -149,6 +149,15 @@ def check_limits(app: Mapping[str, Any], subject: str) -> dict[str, int]:
     return dict(given)
 
 
+def limit_warnings(limits: Mapping[str, int]) -> list[str]:
+    """Return a warning for each limit that Apache applies before it knows the virtual host."""
+    return [
+        f"{key}: Apache takes it from the first virtual host of the address, so wsgi_server_limit_{key} is what holds"
+        for key in limits
+        if key != "request_body"
+    ]
+
+
 def below(path: str, above: str) -> bool:
     """Tell whether a URL path is another one or inside it."""
     return path == above or path.startswith(above.rstrip("/") + "/")

@@ -130,7 +130,10 @@ def test_every_address_and_header(address: Any, header: str) -> None:
 def test_limits(key: str, value: int) -> None:
     _directive, low, high = LIMITS[key]
     if low <= value <= high:
-        assert checked(limits={key: value}).limits == {key: value}
+        public = checked(limits={key: value})
+        assert public.limits == {key: value}
+        # Apache applies only this one where it knows the virtual host.
+        assert [f"limits: {key}" in text for text in public.warnings] == ([] if key == "request_body" else [True])
     else:
         assert f"limits: {key}: expected {low} to {high}" in refusal(limits={key: value})
 
