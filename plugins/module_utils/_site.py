@@ -271,7 +271,9 @@ def _incomplete(layout: ApacheLayout, files: Sequence[ConfigurationFile], run: R
         return True
     ours = {file.path for file in files}
     named = re.findall(r"^\s*(?:SSLCertificateFile|Include) \"?([^\"\s]+)", text, re.MULTILINE)
-    if any(path not in ours and not os.path.exists(path) for path in (os.path.join(layout.root, name) for name in named)):
+    if any(
+        path not in ours and not os.path.exists(path) for path in (os.path.join(layout.root, name) for name in named)
+    ):
         return True
     targets = {os.path.basename(file.target).partition(".")[0] for file in files}
     needed = {module for word, module in _NEEDED.items() if re.search(rf"^\s*{word} ", text, re.MULTILINE)} - targets

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _site
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache import Configuration
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, Transaction, apply
@@ -179,6 +180,24 @@ def test_an_account_that_is_missing_names_the_app(server: Server) -> None:
     shorter = server.site("public", "WSGIDaemonProcess public user=missing\n")
     with pytest.raises(PalisadeError, match=rf"^app public: {shorter.path}: .*bad user name missing"):
         server.apply(longer, shorter)
+
+
+@pytest.mark.parametrize(
+    "line", ["RequestHeader unset X", "SSLEngine On", "Include extra.inc", "SSLCertificateFile /nowhere/a.crt"]
+)
+def test_a_check_before_the_server_role_has_been(line: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules: list[str] = []
+    monkeypatch.setattr(_site._apache, "read_configuration", lambda layout, run: Configuration(modules=modules))
+    fields = server.site("public", f"    {line}\nBAD\n")
+    # Apache could not judge it, and the run that is no check asks.
+    assert server.apply(fields, check=True)["reload"] == "reload"
+    with pytest.raises(PalisadeError, match="nothing was changed"):
+        server.apply(fields)
+    modules += ["headers", "ssl"]
+    there = server.site("public", f"    {line.replace('/nowhere/a.crt', str(server.root / 'apache2.conf'))}\nBAD\n")
+    extra = ConfigurationFile(path=f"{server.root}/extra.inc", content="")
+    with pytest.raises(PalisadeError, match="nothing was changed"):
+        server.apply(there, extra, check=True)
 
 
 def test_a_check_before_the_accounts_are_made(server: Server) -> None:
