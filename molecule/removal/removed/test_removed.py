@@ -15,8 +15,10 @@ def test_site_entry_and_processes_are_gone(host: Host, app: str) -> None:
     assert listed(host, f"/etc/apache2/*/*{app}*", f"/var/www/{app}") == []
     assert host.run("ps -eo args | grep '[(]wsgi:%s'", app).stdout == ""
     assert f"of {app}-app" not in host.check_output("python3 /root/fingerprint.py --pools /nothing")
-    # The one site that is left answers every name.
-    assert "from staying-app" in host.check_output("python3 /root/fingerprint.py --answer %s.test /nothing", app)
+    # No other app answers its name: the closed virtual host does.
+    assert f"answer of {app}.test: 403" in host.check_output(
+        "python3 /root/fingerprint.py --answer %s.test /nothing", app
+    )
 
 
 def test_removed_app_keeps_only_data_and_account(host: Host) -> None:
