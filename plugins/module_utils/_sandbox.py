@@ -305,6 +305,7 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
     except Exception as error:
         told = [*_journal(layout, run, began), *log.lines()]
         transaction.put_back()
+        _tidy(layout)
         # The first error is the one to tell.
         with contextlib.suppress(PalisadeError):
             _reload_systemd(run)
@@ -312,10 +313,13 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
                 run(["systemctl", "restart", layout.unit])
         advice = "; variables wsgi_server_sandbox_* relax the sandbox" if sandboxed else ""
         raise PalisadeError("\n".join([f"{error}; the unit is as it was before{advice}", *told])) from error
-    if not after:
-        with contextlib.suppress(OSError):
-            os.rmdir(_directory(layout))
+    _tidy(layout)
     return outcome
+
+
+def _tidy(layout: ApacheLayout) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(_directory(layout))
 
 
 def _reload_systemd(run: Run) -> None:

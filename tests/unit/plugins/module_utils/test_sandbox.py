@@ -413,6 +413,7 @@ def test_a_start_that_fails_is_undone(breaks: str, earlier: bool, host: Host) ->
     assert last == "Failed to start."
     assert host.actions()[-2:] == ["daemon-reload", "restart"]
     assert texts_of(snapshot(host.units)) == texts_of(before)
+    assert host.directory.exists() == earlier
     assert (host.running, host.mounts) == (True, mounts)
 
 
