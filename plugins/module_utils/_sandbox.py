@@ -194,7 +194,9 @@ def _mounts(pid: int | str) -> list[tuple[str, bool]]:
 def _may_write(path: str, mounts: Sequence[tuple[str, bool]]) -> bool:
     # Of two mounts in one place the later one counts.
     above = [
-        (len(point), place) for place, (point, _) in enumerate(mounts) if f"{path}/".startswith(f"{point.rstrip('/')}/")
+        (len(point), place)
+        for place, (point, _writable) in enumerate(mounts)
+        if f"{path}/".startswith(f"{point.rstrip('/')}/")
     ]
     return mounts[max(above)[1]][1]
 
