@@ -76,9 +76,11 @@ def _directories(app: App, apache: str) -> list[dict[str, Any]]:
     through = {apache: "x"} if app.static else {}
     readable = {"owner": "root", "group": app.group, "mode": "0750", "acl": through}
     writable = {"owner": app.account, "group": app.group, "mode": "0750"}
+    # The daemons of a site that is to be replaced may run with another group, and serve on while the release is built.
+    by_name = {app.account: "rx"} if app.adopt else {}
     rows: list[dict[str, Any]] = [
         {"path": app.entry_directory, "owner": "root", "group": "root", "mode": "0755"},
-        {"path": app.home, **readable},
+        {"path": app.home, **readable, "acl": {**through, **by_name}},
         {"path": app.releases, **readable},
         {"path": app.data, **writable},
     ]

@@ -522,6 +522,10 @@ def test_adopting(base: str) -> None:
     assert "name the file in the app's field replaces" in refusal([app(adopt=True)], base, facts)
     model = resolve([app(adopt=True, replaces=["old.conf"])], facts, "mine", base)
     assert {"app": "public", "path": site["file"], "link": "", "content": None} in model["site"]
+    assert [row["adopt"] for row in model["accounts"]] == [True]
+    # What runs already as this account, whatever its group, goes on.
+    acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}
+    assert acls == {"/var/lib/public-app": {"public-app": "rx"}, "/var/lib/public-app/releases": {}}
 
 
 @pytest.mark.parametrize(
