@@ -155,7 +155,7 @@ def test_the_host_serves_by_this_version(host: Host, apache: Apache) -> None:
 def test_the_table_has_the_options_of_this_version(host: Host, apache: Apache) -> None:
     """Every word of the module's data is tried, so an option that the table lacks is found."""
     module = server_info(host)["mod_wsgi"]["module"]
-    words = host.check_output("grep -aoP '(?<=\\x00)[a-z][a-z-]+(?=\\x00)' %s", module).split()
+    words = host.check_output("grep -aoP '(?<=\\x00)[a-z][a-z-]{3,}(?=\\x00)' %s", module).split()
     # The end of a longer word may serve as a word of its own.
     words += [word[position + 1 :] for word in words for position in range(len(word)) if word[position] == "-"]
     names = sorted({*OPTIONS, *words, "THREADS", "python_path", "name"})

@@ -258,6 +258,24 @@ def test_versions_compare_as_numbers() -> None:
     assert parse_version("6.0") == parse_version("6.0.0")
 
 
+def test_units() -> None:
+    """Apache knows no units, so nothing but this says that one is wrong."""
+    for name, option in OPTIONS.items():
+        if option.unit:
+            last = name.rpartition("-")[2]
+            by_last = {"timeout": "seconds", "interval": "seconds", "size": "bytes", "limit": "bytes"}
+            others = {
+                "processes": "processes",
+                "threads": "threads",
+                "maximum-requests": "requests",
+                "listen-backlog": "connections",
+                "cpu-priority": "nice",
+                "cpu-time-limit": "seconds",
+                "response-flush-delay": "milliseconds",
+            }
+            assert option.unit == others.get(name, by_last.get(last)), name
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_who_sets_an_option(name: str) -> None:
     option = OPTIONS[name]
