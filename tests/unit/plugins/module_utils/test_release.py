@@ -286,6 +286,21 @@ def test_one_that_fails_leaves_the_others_as_they_were(target: Host) -> None:
     assert missing(rows) == []
 
 
+@needs_root
+def test_what_an_account_put_in_the_place_of_a_release_is_built_anew(target: Host) -> None:
+    row = target.source("public")
+    planted = target.release() / "code" / "app.py"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("application = 'planted'\n")
+    (target.release() / "release.json").write_text("{}")
+    assert missing([row]) == []
+    os.chown(target.release(), 61990, 61990)
+    assert missing([row]) == ["public"]
+    target.fetch()
+    ensure_releases([row], PYTHON, run, 1, check=False)
+    assert planted.read_text() == "application = 1\n"
+
+
 def test_the_directory_must_be_there(target: Host) -> None:
     row = target.source("public")
     target.fetch()
