@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,7 @@ def test_identity(pool: Pool) -> None:
     assert found["path"][0] in (f"{pool.release}/code", f"{pool.home}/current/code")
     assert found["prefix"] in (f"{pool.release}/venv", f"{pool.home}/current/venv")
     assert found["pid"] in pool.pids
+    assert found["application_group"] == ""
 
 
 def test_identities_differ(host: Host, pools: dict[str, Pool]) -> None:
@@ -372,6 +376,131 @@ def test_secret_is_in_its_file_only(host: Host, pools: dict[str, Pool], dump: st
     assert SECRET not in host.check_output("journalctl --quiet --output cat")
     found = host.run("grep -rlIF -e %s /etc /home /opt /root /run /srv /tmp /usr/local /var", SECRET).stdout.split()
     assert found == [pools["admin"].environment]
+
+
+# What happens when somebody changes Apache's configuration or an entry file, or restarts a pool
+
+
+def wait_for(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@contextmanager
+def reconfigured(host: Host, *commands: str) -> Iterator[None]:
+    """Run Apache with what these commands make of its configuration."""
+    restart = "systemctl reset-failed apache2 && systemctl restart apache2"
+    host.check_output("cp -a /etc/apache2 /root/apache2")
+    try:
+        host.check_output(" && ".join([*commands, restart]))
+        yield
+    finally:
+        host.check_output(f"rm -r /etc/apache2 && mv /root/apache2 /etc/apache2 && {restart}")
+        server_info.cache_clear()
+
+
+def test_pool_has_its_name_in_ps(host: Host, pool: Pool) -> None:
+    found = host.check_output("pgrep -f '^[(]wsgi:%s[)] '", pool.name).split()
+    assert sorted(map(int, found)) == sorted(pool.pids)
+
+
+def test_a_signal_restarts_one_pool_only(host: Host, pool: Pool, others: list[Pool]) -> None:
+    def daemons() -> set[str]:
+        return set(host.run("pgrep -u %s", pool.account).stdout.split())
+
+    old, untouched, apache = daemons(), [other.pids for other in others], server_info(host)["apache"]["pid"]
+    host.check_output(f"kill -USR1 {' '.join(old)}")
+    wait_for(lambda: len(daemons() - old) == APPS[pool.name]["processes"] and not daemons() & old)
+    server_info.cache_clear()
+    assert request(host, f"{pool.name}.localhost")[0] == 200
+    assert ([other.pids for other in others], server_info(host)["apache"]["pid"]) == (untouched, apache)
+
+
+def test_a_restart_waits_for_requests_but_not_for_ever(host: Host, pools: dict[str, Pool]) -> None:
+    def sleep(seconds: int) -> int:
+        return request(host, f"{pool.name}.localhost", "POST", "/__probe__", json.dumps([("sleep", seconds)]))[0]
+
+    pool = pools["public"]
+    with ThreadPoolExecutor() as clients:
+        short, long, pids = clients.submit(sleep, 8), clients.submit(sleep, 60), pool.pids
+        # Both requests have arrived by now.
+        time.sleep(3)
+        host.check_output(f"kill -USR1 {' '.join(map(str, pids))}")
+        assert short.result() == 200
+        # The client's own patience is 30 seconds.
+        assert long.result() >= 500
+    server_info.cache_clear()
+
+
+def test_entry_file_of_another_owner_is_refused(host: Host, pool: Pool) -> None:
+    directory = os.path.dirname(pool.entry)
+    for change, undo in (
+        (f"chown {pool.account} {pool.entry}", f"chown root {pool.entry}"),
+        (f"chmod g+w {pool.entry}", f"chmod g-w {pool.entry}"),
+        (f"chown {pool.account} {directory}", f"chown root {directory}"),
+        (f"chmod g+w {directory}", f"chmod g-w {directory}"),
+    ):
+        host.check_output(change)
+        try:
+            assert request(host, f"{pool.name}.localhost")[0] == 403
+        finally:
+            host.check_output(undo)
+        assert request(host, f"{pool.name}.localhost")[0] == 200
+
+
+STRAY = r"""
+<VirtualHost *:80>
+    ServerName stray.localhost
+    DocumentRoot /srv/stray
+    <Directory /srv/stray>
+        Require all granted
+    </Directory>
+    {}
+</VirtualHost>
+"""
+WHO = """\
+import os
+
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"%d" % os.getuid()]
+"""
+
+
+@contextmanager
+def stray(host: Host, lines: str, *commands: str) -> Iterator[None]:
+    """Somebody's virtual host, made as tutorials say, on the same Apache."""
+    host.check_output("mkdir -m 0755 /srv/stray && printf %%s %s >/srv/stray/who.py", WHO)
+    site = host.check_output("mktemp")
+    host.check_output("printf %%s %s >%s", STRAY.format(lines), site)
+    try:
+        with reconfigured(host, f"install -m 0644 {site} /etc/apache2/sites-enabled/zzz.conf", *commands):
+            yield
+    finally:
+        host.check_output("rm -r /srv/stray %s", site)
+
+
+def test_embedded_mode_is_refused(host: Host) -> None:
+    alias = "WSGIScriptAlias / /srv/stray/who.py"
+    with stray(host, alias):
+        assert request(host, "stray.localhost")[0] == 500
+    # Without the directive the same site runs in Apache's own processes.
+    with stray(host, alias, "sed -i /WSGIRestrictEmbedded/d /etc/apache2/conf-available/zz-palisade.conf"):
+        assert request(host, "stray.localhost")[::2] == (200, str(Accounts(host).ids("www-data")[0]))
+
+
+def test_no_source_without_the_alias(host: Host, pools: dict[str, Pool]) -> None:
+    with stray(host, "", "sed -i '/WSGIScriptAlias/d' /etc/apache2/sites-available/zz-palisade-*.conf"):
+        # What the loss of an alias does to a site whose code is in its document root.
+        assert request(host, "stray.localhost", path="/who.py")[::2] == (200, WHO)
+        for pool in pools.values():
+            for path in ("/", "/probe.py", "/wsgi.py", f"/{pool.name}/wsgi.py", "/current/code/probe.py", pool.entry):
+                status, _headers, body = request(host, f"{pool.name}.localhost", path=path)
+                assert status >= 400, path
+                assert "import" not in body
 
 
 # Accounts, and what happens when somebody changes one
