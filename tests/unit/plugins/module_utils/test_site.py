@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _site
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, _site
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache import Configuration
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -187,7 +187,7 @@ def test_an_account_that_is_missing_names_the_app(server: Server) -> None:
 )
 def test_a_check_before_the_server_role_has_been(line: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     modules: list[str] = []
-    monkeypatch.setattr(_site._apache, "read_configuration", lambda layout, run: Configuration(modules=modules))
+    monkeypatch.setattr(_apache, "read_configuration", lambda layout, run: Configuration(modules=modules))
     fields = server.site("public", f"    {line}\nBAD\n")
     # Apache could not judge it, and the run that is no check asks.
     assert server.apply(fields, check=True)["reload"] == "reload"
