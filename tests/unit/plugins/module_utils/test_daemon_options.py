@@ -276,6 +276,28 @@ def test_units() -> None:
             assert option.unit == others.get(name, by_last.get(last)), name
 
 
+def test_what_a_hardened_site_does_not_set() -> None:
+    assert {option.name: option.set_by for option in OPTIONS.values() if option.set_by} == {
+        "user": "account",
+        "group": "group",
+        "supplementary-groups": "supplementary_groups",
+        "processes": "processes",
+        "threads": "threads",
+        "home": "source",
+        "python-home": "requirements",
+        "display-name": "name",
+    }
+    assert {option.name for option in OPTIONS.values() if option.refused} == {
+        "python-path",
+        "python-eggs",
+        "script-user",
+        "script-group",
+        "socket-user",
+        "chroot",
+        "server-metrics",
+    }
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_who_sets_an_option(name: str) -> None:
     option = OPTIONS[name]
