@@ -4,7 +4,8 @@
 
 """The table of WSGIDaemonProcess options, and the directive made from it.
 
-Source of the ranges and versions: mod_wsgi's own parser (wsgi_add_daemon_process) in 4.9.4, 5.0.2 and 6.1.1.
+Source of the ranges and versions: mod_wsgi's own parser (wsgi_add_daemon_process). The scenario `versions` compares the
+table with those of 4.7.1, 4.9.4, 5.0.2 and 6.1.1.
 Apache's parser takes `threads=5x` and reads `memory-limit=512M` as 512 bytes, so every value is checked here.
 """
 
