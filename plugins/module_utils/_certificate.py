@@ -155,8 +155,11 @@ def _check_step(path: str, found: os.stat_result) -> None:
         raise PalisadeError(f"{path}: expected that root alone can write, got mode {mode:04o}; chmod go-w {path}")
 
 
-def trusted_file(path: str) -> str:
-    """Return where a path to a file ends, after links; PalisadeError unless root alone can change every step of it."""
+def trusted_file(path: str, apache_root: str = "") -> str:
+    """Return where a path to a file ends, after links; PalisadeError unless root alone can change every step of it.
+
+    Where Apache runs, apache_root is the root directory of its processes: a sandbox may hide a step from them.
+    """
     if not path.startswith("/"):
         raise PalisadeError(f"{path}: expected an absolute path of a file on the host")
     here, rest, links = "/", path.split("/")[::-1], 0
@@ -173,6 +176,11 @@ def trusted_file(path: str) -> str:
             reached = "" if step == path else f" (for {path})"
             raise PalisadeError(f"{step}: expected a file on the host, got: {error.strerror}{reached}") from error
         _check_step(step, found)
+        if apache_root and not os.path.lexists(apache_root + step):
+            raise PalisadeError(
+                f"{path}: expected a file that Apache sees, got one that the sandbox of its unit hides; move it to a "
+                "directory such as /etc/ssl/private, or set wsgi_server_sandbox_protect_home to read-only"
+            )
         if not stat.S_ISLNK(found.st_mode):
             here = step
             continue
@@ -203,15 +211,15 @@ def _check_closed(path: str, outsiders: Outsiders) -> None:
             raise PalisadeError(f"{path}: expected a key that only root reads, got one with an ACL; setfacl -b {path}")
 
 
-def _check_given(row: Row, outsiders: Outsiders, run: Run, check: bool) -> None:
+def _check_given(row: Row, outsiders: Outsiders, apache_root: str, run: Run, check: bool) -> None:
     option = "certificate"
     try:
-        certificate = trusted_file(row["certificate"])
+        certificate = trusted_file(row["certificate"], apache_root)
         with open(certificate, encoding="ascii", errors="replace") as file:
             if "PRIVATE KEY" in file.read():
                 _check_closed(certificate, outsiders)
         option = "key"
-        key = trusted_file(row["key"])
+        key = trusted_file(row["key"], apache_root)
         _check_closed(key, outsiders)
         option = "certificate"
         # A bare host has no openssl in a check run: the play would install it.
@@ -238,12 +246,12 @@ def _check_certificate(row: Row, found: Certificate) -> None:
         raise PalisadeError(f"{path}: expected a certificate for {first}, got one for the names {got}")
 
 
-def check_given(rows: Sequence[Row], outsiders: Outsiders, run: Run, check: bool) -> None:
+def check_given(rows: Sequence[Row], outsiders: Outsiders, apache_root: str, run: Run, check: bool) -> None:
     """Judge the files that users give; PalisadeError with one line for each app whose files are not good."""
     problems = []
     for row in rows:
         try:
-            _check_given(row, outsiders, run, check)
+            _check_given(row, outsiders, apache_root, run, check)
         except PalisadeError as error:
             problems.append(str(error))
     if problems:
@@ -331,11 +339,12 @@ def ensure_certificates(
     given: Sequence[Row],
     absent: Sequence[Row],
     outsiders: Outsiders,
+    apache_root: str,
     run: Run,
     check: bool,
 ) -> list[Difference]:
     """Judge what is given, make and renew what is self-signed, remove what is absent. Return the differences."""
-    check_given(given, outsiders, run, check)
+    check_given(given, outsiders, apache_root, run, check)
     changes = _ensure_directories(check) if self_signed else []
     for row in self_signed:
         try:

@@ -13,7 +13,7 @@ description:
   - Makes and renews self-signed certificates on the host, whose keys never leave it.
   - Judges the files that a user gives before anything changes. The key belongs to the certificate and only root can
     read it, the certificate holds today and for the app's first server name, and root alone can change any step of
-    their paths.
+    their paths, and a running Apache sees them from inside its unit's sandbox.
   - A self-signed certificate holds for 365 days and is renewed in the last 30 of them, by this module alone.
   - With O(state=ready) it sees that Apache serves the certificates. What it compares is what Apache answers on port 443
     of the host, so that a renewed file is found whoever renewed it; Apache is reloaded once where something differs.
@@ -137,6 +137,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import ensure_live, hosts_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent
 
 
 def main() -> None:
@@ -170,7 +171,9 @@ def main() -> None:
         else:
             outsiders = Outsiders(frozenset([*params["accounts"], layout.user]), frozenset(params["groups"]))
             files = (params["self_signed"], params["given"], params["absent"])
-            changes = ensure_certificates(*files, outsiders, run, check)
+            parent = apache_parent(layout.binary)
+            apache_root = "" if parent is None else f"/proc/{parent}/root"
+            changes = ensure_certificates(*files, outsiders, apache_root, run, check)
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -42,7 +42,7 @@ def row(name: str = "shop", names: Sequence[str] = ("shop.test", "*.shop.test"))
 
 
 def ensure(*rows: dict[str, Any], absent: Sequence[dict[str, Any]] = (), check: bool = False) -> list[dict[str, Any]]:
-    return ensure_certificates(rows, [], absent, NOBODY, run, check)
+    return ensure_certificates(rows, [], absent, NOBODY, "", run, check)
 
 
 def reasons(changes: Sequence[dict[str, Any]]) -> list[str]:
@@ -191,12 +191,12 @@ def files(tmp_path: Path, store: Path) -> dict[str, Any]:
 
 
 def judge(*rows: dict[str, Any], outsiders: Outsiders = NOBODY, check: bool = False) -> None:
-    check_given(rows, outsiders, run, check)
+    check_given(rows, outsiders, "", run, check)
 
 
 def test_good_files(files: dict[str, Any], tmp_path: Path) -> None:
     before = snapshot(tmp_path)
-    assert ensure_certificates([], [files], [], NOBODY, run, False) == []
+    assert ensure_certificates([], [files], [], NOBODY, "", run, False) == []
     assert snapshot(tmp_path) == before
 
 
@@ -352,3 +352,19 @@ def test_steps_of_others(step: str, tmp_path: Path) -> None:
     os.chown(tmp_path / step, 65534, 0, follow_symlinks=False)
     with pytest.raises(PalisadeError, match=f"{tmp_path}/{step}: expected an owner root, got uid 65534"):
         trusted_file(f"{tmp_path}/link/key")
+
+
+@pytest.mark.parametrize("hidden", ["home/key", "home", "live"])
+def test_steps_that_a_sandbox_hides(hidden: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/key").write_text("")
+    (tmp_path / "live").symlink_to("home/key")
+    root = tmp_path / "proc/1/root"
+    shutil.copytree(tmp_path / "home", f"{root}{tmp_path}/home")
+    Path(f"{root}{tmp_path}/live").symlink_to("nowhere")
+    assert trusted_file(f"{tmp_path}/live", str(root)) == f"{tmp_path}/home/key"
+    gone = Path(f"{root}{tmp_path}/{hidden}")
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    with pytest.raises(PalisadeError, match=f"{tmp_path}/live: expected a file that Apache sees, got one"):
+        trusted_file(f"{tmp_path}/live", str(root))
+    assert trusted_file(f"{tmp_path}/live") == f"{tmp_path}/home/key"

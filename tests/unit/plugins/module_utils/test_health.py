@@ -87,7 +87,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
         monkeypatch.setattr(_certificate, "_OWNER", (ME, MY_GROUP))
         rows = [{"app": "shop", "name": "shop", "server_names": names}]
         nobody = _certificate.Outsiders(frozenset(), frozenset())
-        _certificate.ensure_certificates(rows, [], [], nobody, run, False)
+        _certificate.ensure_certificates(rows, [], [], nobody, "", run, False)
     server = Server(f"{tmp_path}/palisade/tls/shop" if names else "")
     connect = socket.create_connection
     monkeypatch.setattr(

@@ -43,7 +43,7 @@ class Apache:
 
     def make(self, name: str, *names: str) -> dict[str, Any]:
         row = {"app": name, "name": name, "server_names": list(names or [f"{name}.test"])}
-        ensure_certificates([row], [], [], Outsiders(frozenset(), frozenset()), run, False)
+        ensure_certificates([row], [], [], Outsiders(frozenset(), frozenset()), "", run, False)
         self.files[row["server_names"][0]] = self.tls / f"{name}.crt"
         return row
 
