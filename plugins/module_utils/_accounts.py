@@ -102,6 +102,10 @@ def ensure_accounts(rows: Sequence[Mapping[str, Any]], run: Run, check: bool) ->
         if taken and (not ours or (taken == "account" and pwd.getpwnam(row["name"]).pw_uid == 0)):
             value = row["name"] if taken == "account" else row["group"]
             raise PalisadeError(f"app {row['app']}: {taken} {value!r} exists on this host and is not this app's")
+        environment = f"{row['home']}/environment"
+        # An app without variables has none, so it would be removed.
+        if row.get("adopt") and os.path.isdir(environment):
+            raise PalisadeError(f"app {row['app']}: {environment}: expected a file with variables; move it away")
 
     differences: list[dict[str, Any]] = []
     missing: list[str] = []

@@ -138,8 +138,14 @@ def _sites(present: Sequence[App], listed: Sequence[App], host: Facts, version: 
         for name in app.replaces:
             if not layout["site_links"]:
                 raise PalisadeError(f"app {app.name}: replaces: sites have no links here, remove {name} yourself")
+            path = f"{layout['site_links']}/{name}"
+            if path in host.get("unlinked_sites", []):
+                raise PalisadeError(
+                    f"app {app.name}: replaces: expected a link, {path} is the file itself; move it to "
+                    f"{layout['site_files']} and link it"
+                )
             # The link only: the file stays, to be looked at.
-            rows.append({"app": app.name, "path": f"{layout['site_links']}/{name}", "link": "", "content": None})
+            rows.append({"app": app.name, "path": path, "link": "", "content": None})
     return rows
 
 

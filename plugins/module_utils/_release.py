@@ -84,6 +84,11 @@ def _fetched(row: Mapping[str, Any]) -> bool:
 
 def missing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the apps whose release is neither built nor fetched on this host."""
+    for row in rows:
+        current = row["current"]
+        # Before anything changes; switch_link would say so later.
+        if os.path.lexists(current) and not os.path.islink(current):
+            raise PalisadeError(f"app {row['app']}: {current}: expected a link to a release; move it away")
     return [row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not _fetched(row)]
 
 

@@ -60,6 +60,15 @@ def _occupied() -> list[str]:
     return paths
 
 
+def _unlinked_sites(layout: ApacheLayout) -> list[str]:
+    """Return the live sites that are files where links belong: the file is the only one."""
+    directory = layout.site_links
+    if not directory or not os.path.isdir(directory):
+        return []
+    paths = (os.path.join(directory, name) for name in sorted(os.listdir(directory)))
+    return [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
+
+
 def _openssl(run: Run) -> str:
     """Return the version of OpenSSL such as 3.5.1, empty where its program is not installed."""
     try:
@@ -97,6 +106,7 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "accounts": _names("/etc/passwd"),
         "groups": _names("/etc/group"),
         "occupied": _occupied(),
+        "unlinked_sites": _unlinked_sites(layout),
         "default_site": "",
         "openssl": _openssl(run),
     }

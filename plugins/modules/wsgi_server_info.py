@@ -133,6 +133,11 @@ default_site:
   type: str
   returned: always
   sample: /etc/apache2/sites-enabled/000-default.conf
+unlinked_sites:
+  description: Live sites that are files and no links.
+  type: list
+  elements: str
+  returned: always
 openssl:
   description: Version of OpenSSL's program; empty where it is not installed.
   type: str

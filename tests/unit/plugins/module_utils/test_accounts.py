@@ -241,6 +241,13 @@ def test_the_superuser_is_not_adopted(database: Database) -> None:
     assert (database.told, database.sysusers.exists()) == ([], False)
 
 
+def test_a_directory_is_no_environment(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "environment").mkdir()
+    with pytest.raises(PalisadeError, match="/environment: expected a file with variables; move it away"):
+        ensure_accounts([{**ROW, "home": str(tmp_path), "adopt": True}], database.run, check=True)
+    assert (database.told, database.sysusers.exists()) == ([], False)
+
+
 def test_what_an_adopted_account_has_beside_the_app_is_told(database: Database, tmp_path: Path) -> None:
     home = tmp_path / "home"
     row = {**ROW, "home": str(home), "adopt": True}

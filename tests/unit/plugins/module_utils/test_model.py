@@ -523,6 +523,9 @@ def test_adopting(base: str) -> None:
     model = resolve([app(adopt=True, replaces=["old.conf"])], facts, "mine", base)
     assert {"app": "public", "path": site["file"], "link": "", "content": None} in model["site"]
     assert [row["adopt"] for row in model["accounts"]] == [True]
+    facts["unlinked_sites"] = [site["file"]]
+    words = "replaces: expected a link, /etc/apache2/sites-enabled/old.conf is the file itself; move it to"
+    assert words in refusal([app(adopt=True, replaces=["old.conf"])], base, facts)
     # What runs already as this account, whatever its group, goes on.
     acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}
     assert acls == {"/var/lib/public-app": {"public-app": "rx"}, "/var/lib/public-app/releases": {}}

@@ -301,6 +301,13 @@ def test_what_an_account_put_in_the_place_of_a_release_is_built_anew(target: Hos
     assert planted.read_text() == "application = 1\n"
 
 
+def test_a_directory_is_no_current_release(target: Host) -> None:
+    row = target.source("public")
+    Path(row["current"]).mkdir()
+    with pytest.raises(PalisadeError, match=r"app public: .*/public/current: expected a link to a release"):
+        missing([row])
+
+
 def test_the_directory_must_be_there(target: Host) -> None:
     row = target.source("public")
     target.fetch()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _server_info
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import sysusers
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import managed_apps
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import _unlinked_sites, managed_apps
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
 
@@ -36,3 +36,13 @@ def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: py
     (tmp_path / "public").mkdir()
     facts = host(apps=managed_apps(layout), occupied=["/var/www/public", "/var/lib/public-app"])
     assert resolve([app()], facts, "shop", str(tmp_path))["site"]
+
+
+def test_a_site_that_is_no_link(tmp_path: Path) -> None:
+    layout = dataclasses.replace(DEBIAN, site_links=str(tmp_path / "sites-enabled"))
+    assert _unlinked_sites(layout) == []
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-enabled" / "linked.conf").symlink_to("../sites-available/linked.conf")
+    (tmp_path / "sites-enabled" / "plain.conf").touch()
+    assert _unlinked_sites(layout) == [str(tmp_path / "sites-enabled" / "plain.conf")]
+    assert _unlinked_sites(REDHAT) == []
