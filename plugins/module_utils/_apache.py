@@ -79,20 +79,22 @@ def _read_dump(dump: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for text in dump.split("\n"):
         plain = text.strip()
         directive, _space, arguments = plain.partition(" ")
+        # Apache knows a directive in any case, and shows it as it was written.
+        directive = directive.lower()
         if plain.startswith("# In file: "):
             file = plain[len("# In file: ") :]
         elif re.fullmatch(r"#\s+[0-9]+:", plain):
             line = int(plain.strip("# :"))
-        elif directive.lower() == "<virtualhost":
+        elif directive == "<virtualhost":
             host = {"addresses": arguments.rstrip(">").split(), "server_names": [], "file": file, "line": line}
             hosts.append(host)
         elif plain.lower().startswith("</virtualhost"):
             host = None
-        elif host is not None and directive == "ServerName":
+        elif host is not None and directive == "servername":
             host["server_names"].insert(0, parse_options(arguments)[0])
-        elif host is not None and directive == "ServerAlias":
+        elif host is not None and directive == "serveralias":
             host["server_names"] += [name.strip("\"'") for name in arguments.split()]
-        elif directive == "WSGIDaemonProcess":
+        elif directive == "wsgidaemonprocess":
             name, options = parse_options(arguments)
             pools.append({"name": name, "options": options, "file": file, "line": line, "host": host})
     for pool in pools:

@@ -22,7 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools, started_at
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import managed_apps
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, Transaction, _Log
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, ServerLog, Transaction
 
 UNITS = "/etc/systemd/system"
 _RUNNING_SYSTEMD = "/run/systemd/system"
@@ -287,7 +287,7 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
     if complaint:
         raise PalisadeError(f"Apache could not start again with its configuration: {complaint}; nothing was changed")
     before = _pools(layout, run) if parent is not None else {}
-    log, began = _Log(layout), time.time()
+    log, began = ServerLog(layout), time.time()
     try:
         transaction.swap_in()
         if transaction.after:

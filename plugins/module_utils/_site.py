@@ -244,7 +244,7 @@ def apply(
         if complaint:
             raise PalisadeError(transaction._explain(complaint))
         before, children = _pool_processes(layout), apache_children(layout.binary)
-        log = _Log(layout)
+        log = ServerLog(layout)
         done = reload_server(layout, run, transaction.needs_restart)
         if done:
             _wait_for_processes_after(layout, before, children, transaction, log)
@@ -284,7 +284,7 @@ def _pool_processes(layout: ApacheLayout) -> set[int]:
     return {int(process["pid"]) for pool in live_pools(layout.binary, []) for process in pool["processes"]}
 
 
-class _Log:
+class ServerLog:
     """What Apache writes to its own log from now on."""
 
     def __init__(self, layout: ApacheLayout) -> None:
@@ -306,7 +306,7 @@ def _wait_for_processes_after(
     before: set[int],
     children: set[int],
     transaction: Transaction,
-    log: _Log,
+    log: ServerLog,
     seconds: float = 15.0,
 ) -> None:
     """Wait until Apache runs and none of its newest daemons is from before: a reload returns when it has begun."""

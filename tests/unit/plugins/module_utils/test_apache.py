@@ -85,6 +85,21 @@ def test_a_value_declares_no_pool(layout: ApacheLayout, tmp_path: Path) -> None:
     assert (pool["name"], pool["options"]["threads"]) == ("public", "3")
 
 
+def test_directives_in_any_case(layout: ApacheLayout, tmp_path: Path) -> None:
+    lines = [
+        "<virtualhost *:80>",
+        "servername a.org",
+        "SERVERALIAS b.org",
+        "wsgidaemonprocess public",
+        "</virtualhost>",
+    ]
+    (tmp_path / "dump").write_text("\n".join(["# In file: /x", "#   1:", *lines, ""]))
+    stub(layout, f'cat "{tmp_path}/dump"')
+    configuration = read_configuration(layout, run)
+    assert [(pool["name"], pool["server_name"]) for pool in configuration.pools] == [("public", "a.org")]
+    assert [site["server_names"] for site in configuration.virtual_hosts] == [["a.org", "b.org"]]
+
+
 def test_a_refused_configuration(layout: ApacheLayout) -> None:
     stub(layout, "echo 'AH00526: Syntax error on line 1' >&2; exit 1")
     assert read_configuration(layout, run).error == "AH00526: Syntax error on line 1"
