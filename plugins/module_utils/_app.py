@@ -21,6 +21,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
     require,
     text,
     texts,
+    type_name,
     url_path,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
@@ -242,7 +243,7 @@ def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
         require(usable, subject, "names such as SECRET_KEY", key.split("=")[0] if isinstance(key, str) else key)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not _is_carried(str(value)):
             raise PalisadeError(
-                f"{subject}: {key}: expected text without NUL, got {type(value).__name__}; put the value in quotes"
+                f"{subject}: {key}: expected text without NUL, got {type_name(value)}; put the value in quotes"
             )
         result[str(key)] = str(value)
     return result
@@ -253,7 +254,7 @@ def _check_source(raw: Mapping[str, Any], subject: str) -> str:
     value = raw.get("source")
     if not isinstance(value, Mapping) or len(value) != 1:
         # The keys only: an address may hold a token.
-        got = ", ".join(str(key) for key in value) if isinstance(value, Mapping) else type(value).__name__
+        got = ", ".join(str(key) for key in value) if isinstance(value, Mapping) else type_name(value)
         raise PalisadeError(f"{subject}: expected one of {', '.join(known)}, got {got or 'nothing'}")
     kind, place = next(iter(value.items()))
     require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
@@ -311,7 +312,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     """
     # Not printed either: an environment may be in it.
     if not isinstance(raw, Mapping):
-        raise PalisadeError(f"wsgi_apps[{index}]: expected a mapping, got {type(raw).__name__}")
+        raise PalisadeError(f"wsgi_apps[{index}]: expected a mapping, got {type_name(raw)}")
     name = raw.get("name")
     subject = f"wsgi_apps[{index}]: name"
     usable = isinstance(name, str) and bool(_NAME.fullmatch(name))

@@ -23,6 +23,12 @@ def require(condition: bool, subject: str, expected: str, got: Any) -> None:
         raise PalisadeError(f"{subject}: expected {expected}, got {got!r}")
 
 
+def type_name(value: object) -> str:
+    """Return the name of a value's type, for a value that may be a secret; Ansible has subclasses of most."""
+    plain = (bool, str, int, float, list, tuple, dict)
+    return next((known for known in plain if isinstance(value, known)), type(value)).__name__
+
+
 def text(raw: Mapping[str, Any], key: str, subject: str, default: str = "") -> str:
     """Return a text of a mapping."""
     value = raw.get(key)
@@ -58,7 +64,7 @@ def mapping(raw: Mapping[str, Any], key: str, subject: str) -> Mapping[str, Any]
         return {}
     # The value may be a secret that was put in the wrong shape, so it is not printed.
     if not isinstance(value, Mapping):
-        raise PalisadeError(f"{subject}: {key}: expected a mapping, got {type(value).__name__}")
+        raise PalisadeError(f"{subject}: {key}: expected a mapping, got {type_name(value)}")
     return value
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app, sysusers_path
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import type_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -226,7 +227,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
     mode, where the server role has only said what it would install.
     """
     if not isinstance(apps, (list, tuple)):
-        raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type(apps).__name__}")
+        raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type_name(apps)}")
     if not isinstance(owner, str) or not owner.strip() or not owner.isprintable():
         raise PalisadeError(f"wsgi_apps_owner: expected a name for this list of apps, got {owner!r}")
     version = _check_host(host, server_required)

@@ -237,6 +237,13 @@ def test_an_app_is_a_mapping(raw: Any) -> None:
     assert refusal(raw, 1) == f"wsgi_apps[1]: expected a mapping, got {type(raw).__name__}"
 
 
+def test_classes_of_ansible_are_told_by_their_plain_names() -> None:
+    class TaggedText(str):
+        pass
+
+    assert refusal(TaggedText("public"), 1) == "wsgi_apps[1]: expected a mapping, got str"
+
+
 def test_an_app_that_leaves_needs_its_name_only() -> None:
     result = check_app({"name": "public", "state": "absent", "purge": True}, 0, VERSION)
     assert (result.present, result.purge, result.account) == (False, True, "public-app")
