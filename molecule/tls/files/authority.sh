@@ -28,8 +28,11 @@ leaf given2 90 given.test www.given.test
 leaf expired 0 given.test www.given.test
 leaf other 90 other.test
 leaf readable 90 readable.test
+leaf hidden 90 hidden.test
 leaf pebble 90 localhost
 chmod 0644 readable.key
+mkdir /root/tls
+mv hidden.crt hidden.key /root/tls/
 
 ln -s ../archive/given1.crt ../live/given.crt
 ln -s ../archive/given1.key ../live/given.key
