@@ -182,6 +182,9 @@ def _application(app: App) -> list[str]:
         "CGIPassAuth Off",
         f"WSGIErrorOverride {'On' if app.error_override else 'Off'}",
     ]
+    if app.tls:
+        # Compressed, an answer over TLS tells by its length what it repeats of a request (BREACH).
+        lines.append("SetEnv no-gzip 1")
     if "request_body" in app.limits:
         lines.append(f"LimitRequestBody {app.limits['request_body']}")
     return lines + _proxies(app)

@@ -104,7 +104,6 @@ def verdicts(host: Host) -> dict[str, dict[str, str]]:
 EXCLUDED = {
     "cert_revocation": "the test's authority has no CRL and no OCSP, as Let's Encrypt has no OCSP",
     "security_headers": "what a page may load or be framed by is the application's own to say",
-    "BREACH": "Debian's mod_deflate compresses; secrets in compressed pages are the application's",
     "cipher_order": "Mozilla leaves the choice among good suites to the client; later testssl.sh no longer objects",
     "engine_problem": "of testssl.sh itself",
     "sessionresumption_ticket": "testssl.sh fails to ask now and then; the test below says that there is none",

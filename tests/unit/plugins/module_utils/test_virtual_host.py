@@ -26,8 +26,8 @@ def lines_of(*apps: App) -> list[str]:
     return [line.strip() for line in virtual_host(apps, "5.0.2", LAYOUT).splitlines()]
 
 
-def section(lines: list[str], head: str) -> list[str]:
-    start = lines.index(head)
+def section(lines: list[str], head: str, after: int = 0) -> list[str]:
+    start = lines.index(head, after)
     return lines[start + 1 : lines.index(f"</{head[1:].split()[0]}>", start)]
 
 
@@ -152,6 +152,8 @@ def test_tls() -> None:
     ):
         assert plain.count(line) == 1, line
     assert plain.count("ServerAlias b.org") == 1
+    assert "SetEnv no-gzip 1" in section(lines, "<Location />", lines.index("SSLEngine On"))
+    assert "SetEnv no-gzip 1" not in lines_of(checked())
 
 
 def test_tls_from_an_authority() -> None:
