@@ -310,6 +310,13 @@ def replace_file(above: int, name: str, content: str, wanted: Attributes, uid: i
         raise
 
 
+def _unfinished(above: int, name: str) -> list[str]:
+    """Return what replace_file left beside a file where it was killed: it may hold a secret that is one no longer."""
+    named = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}")
+    left = sorted(other for other in os.listdir(above) if named.fullmatch(other))
+    return [other for other in left if not stat.S_ISDIR(os.stat(other, dir_fd=above, follow_symlinks=False).st_mode)]
+
+
 def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check: bool) -> dict[str, object] | None:
     """Create or correct one file. Return the difference as ensure_directory does; a secret's text is left out."""
     uid, gid = wanted.ids(check)
@@ -318,12 +325,17 @@ def ensure_file(path: str, content: str, wanted: Attributes, secret: bool, check
     with opened_directory(parent) as above:
         text, found = (None, None) if above is None else read_file(above, name, path)
         before = _describe(found)
-        if text == content and before == after:
+        left = [] if above is None else _unfinished(above, name)
+        if text == content and before == after and not left:
             return None
         if not check:
             if above is None:
                 raise PalisadeError(f"{path}: the directory {parent} does not exist")
             replace_file(above, name, content, wanted, uid, gid)
+            for other in left:
+                os.unlink(other, dir_fd=above)
+    if left:
+        before["unfinished"] = ", ".join(left)
     if secret:
         before["content"], after["content"] = "(secret)", "(secret, changed)" if text != content else "(secret)"
     else:
@@ -337,16 +349,18 @@ def remove(path: str, check: bool) -> dict[str, object] | None:
     with opened_directory(parent) as above:
         if above is None:
             return None
-        try:
-            found = os.stat(name, dir_fd=above, follow_symlinks=False)
-        except FileNotFoundError:
+        names = _unfinished(above, name)
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(name, dir_fd=above, follow_symlinks=False)
+            names.append(name)
+        if not names:
             return None
-        if not check:
-            if stat.S_ISDIR(found.st_mode):
+        for each in names if not check else []:
+            if stat.S_ISDIR(os.stat(each, dir_fd=above, follow_symlinks=False).st_mode):
                 # rmtree refuses a link as its top and walks by descriptor below it.
-                shutil.rmtree(f"/proc/self/fd/{above}/{name}")
+                shutil.rmtree(f"/proc/self/fd/{above}/{each}")
             else:
-                os.unlink(name, dir_fd=above)
+                os.unlink(each, dir_fd=above)
     return {"path": path, "before": {"state": "present"}, "after": {"state": "absent"}}
 
 

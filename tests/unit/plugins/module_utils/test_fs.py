@@ -288,6 +288,26 @@ def test_a_new_file_is_never_wider_than_wanted(data: Path, monkeypatch: pytest.M
     assert seen == [0o600]
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_a_killed_run_left_goes(gone: bool, data: Path) -> None:
+    left, other = data / ".secret.0123456789abcdef", data / ".secrets.0123456789abcdef"
+    (data / ".secret.fedcba9876543210").mkdir()
+
+    def bring(check: bool) -> dict[str, object] | None:
+        if gone:
+            return remove(str(data / "secret"), check)
+        return ensure_file(str(data / "secret"), "new", Attributes(ME, MY_GROUP, 0o600), secret=True, check=check)
+
+    bring(False)
+    left.write_text("old")
+    other.write_text("of others")
+    planned = bring(True)
+    assert left.exists()
+    assert planned == bring(False)
+    assert planned is not None
+    assert (left.exists(), other.exists(), bring(False)) == (False, True, None)
+
+
 def test_a_secret_is_not_in_the_difference(data: Path) -> None:
     for text in ("hunter2\n", "hunter3\n"):
         change = ensure_file(str(data / "file"), text, FILE, secret=True, check=False)
