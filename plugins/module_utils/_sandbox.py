@@ -350,17 +350,6 @@ def _sites_of_others(layout: ApacheLayout, run: Run) -> list[str]:
     return sorted(path for path in files if not os.path.basename(path).startswith(ours))
 
 
-def _check_pools(layout: ApacheLayout, run: Run) -> None:
-    """Refuse to hide what a pool of a site of others runs in or loads: after the restart it would fail."""
-    for pool in _apache.read_configuration(layout, run).pools:
-        for key in ("home", "python-home", "python-path"):
-            for path in str(pool["options"].get(key, "")).split(":"):
-                _check_sight(os.path.realpath(path or "/"), f"pool {pool['name']} in {pool['file']}: {key}")
-    for name, identities in _pools(layout, run).items():
-        for _user, directory in sorted(identities):
-            _check_sight(directory, f"pool {name}: working directory")
-
-
 def ensure_sandbox(layout: ApacheLayout, state: str, settings: Settings, run: Run, check: bool) -> Outcome:
     """Give Apache's unit its sandbox or take it away; state is present, required or absent."""
     text = drop_in(layout, settings)
@@ -386,8 +375,6 @@ def ensure_sandbox(layout: ApacheLayout, state: str, settings: Settings, run: Ru
         if app["server_names"] and path not in present:
             files[path] = app_drop_in([App(app["name"], app["account"], app["group"]).data])
     fresh = present.get(server) != text
-    if fresh and settings.protect_home in ("yes", "tmpfs") and apache_parent(layout.binary) is not None:
-        _check_pools(layout, run)
     others = _sites_of_others(layout, run) if server not in present and apache_parent(layout.binary) is not None else []
     outcome = _carry_out(layout, files, fresh or _is_stale(layout), run, check)
     if others:

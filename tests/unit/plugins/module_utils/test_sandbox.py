@@ -377,9 +377,7 @@ def test_apps_of_before_may_write_from_the_first_start(host: Host) -> None:
 
 def test_sites_of_others_are_told_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [f"/etc/apache2/sites-enabled/{name}.conf" for name in ("wiki", "zz-palisade-public", "000-default")]
-    found = _apache.Configuration(
-        pools=[{"name": "wiki", "options": {}, "file": files[0]}], virtual_hosts=[{"file": file} for file in files]
-    )
+    found = _apache.Configuration(pools=[{"file": files[0]}], virtual_hosts=[{"file": file} for file in files])
     monkeypatch.setattr(_apache, "read_configuration", lambda layout, run: found)
     (warning,) = host.ensure().warnings
     assert warning.endswith("has to be in wsgi_server_sandbox_writable_paths: /etc/apache2/sites-enabled/wiki.conf")
@@ -433,26 +431,6 @@ def test_a_pool_that_was_lame_before_is_no_reason(host: Host) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sandbox, "live_pools", lambda binary, declared: [*good(binary, declared), lame])
         assert host.ensure().restarted
-
-
-@pytest.mark.parametrize("check", [True, False])
-@pytest.mark.parametrize("key", ["home", "python-home", "python-path", "working directory"])
-def test_what_a_pool_of_others_needs_is_not_hidden(
-    key: str, check: bool, host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, good = snapshot(host.units), host.live_pools
-    if key == "working directory":
-        wiki = {"name": "wiki", "processes": [{"pid": 7, "user": "wiki", "cwd": "/home/wiki", "started": 1.0}]}
-        monkeypatch.setattr(_sandbox, "live_pools", lambda binary, declared: [*good(binary, declared), wiki])
-    else:
-        options = {key: "/srv:/home/wiki" if key == "python-path" else "/home/wiki"}
-        pools = [{"name": "wiki", "options": options, "file": "/etc/apache2/sites-enabled/wiki.conf", "line": 1}]
-        found = _apache.Configuration(pools=pools)
-        monkeypatch.setattr(_apache, "read_configuration", lambda layout, run: found)
-    with pytest.raises(PalisadeError, match=f"pool wiki.*: {key}: /home/wiki is out of Apache's sight; set "):
-        host.ensure(check=check)
-    assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
-    host.ensure(protect_home="read-only", check=check)
 
 
 # The apps'
