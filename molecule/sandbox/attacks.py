@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import request
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import Action
 from testinfra.host import Host
 
 APPS = ("one", "two", "three")
-Action = tuple[Any, ...]
-
-
-def attempt(host: Host, app: str, *actions: Action) -> dict[Action, dict[str, Any]]:
-    """Let a daemon of the app try the actions."""
-    status, _headers, body = request(host, f"{app}.test", "POST", "/__probe__", json.dumps(actions))
-    assert status == 200, body
-    return dict(zip(actions, json.loads(body), strict=True))
 
 
 def daemons(host: Host, app: str) -> list[int]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS, attempt
+from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt
 from testinfra.host import Host
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_every_app_writes_to_its_data(host: Host, app: str) -> None:
     action = ("write", f"/var/lib/{app}-app/data/written")
-    assert attempt(host, app, action)[action]["ok"]
+    assert attempt(host, f"{app}.test", action)[action]["ok"]
 
 
 def test_apache_is_the_same(host: Host) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS, attacks, attempt
+from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS, attacks
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt
 from testinfra.host import Host
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_attacks_succeed(host: Host, app: str) -> None:
-    answers = attempt(host, app, *attacks(host, app))
+    answers = attempt(host, f"{app}.test", *attacks(host, app))
     assert {action: answer for action, answer in answers.items() if not answer["ok"]} == {}
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS, attacks, attempt, daemons
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import request
+from ansible_collections.palisade.mod_wsgi.molecule.sandbox.attacks import APPS, attacks, daemons
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt, request
 from testinfra.host import Host
 
 REFUSALS = ("EACCES", "EPERM", "EROFS", "ENOENT")
@@ -63,7 +63,7 @@ def test_every_pool_is_inside_and_answers(host: Host) -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_attacks_fail(host: Host, app: str) -> None:
-    answers = attempt(host, app, *attacks(host, app))
+    answers = attempt(host, f"{app}.test", *attacks(host, app))
     assert {action: answer for action, answer in answers.items() if answer.get("errno") not in REFUSALS} == {}
 
 
@@ -73,13 +73,13 @@ def test_what_an_app_needs_works(host: Host, app: str) -> None:
     actions = [("write", f"{path}/written") for path in (data, "/tmp", "/var/tmp", "/dev/shm")]
     actions += [("resolve", "localhost"), ("interfaces",)]
     actions += [("write", f"{data}/uploads/written")] if app == "two" else []
-    answers = attempt(host, app, *actions)
+    answers = attempt(host, f"{app}.test", *actions)
     assert {action: answer for action, answer in answers.items() if not answer["ok"]} == {}
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_it_sees_its_own_processes_only(host: Host, app: str) -> None:
-    names = attempt(host, app, ("list", "/proc"))[("list", "/proc")]["result"]
+    names = attempt(host, f"{app}.test", ("list", "/proc"))[("list", "/proc")]["result"]
     seen = {int(name) for name in names if name.isdigit()}
     # The other daemons of its own pool may be out of sight as well.
     assert seen

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, request, server_info, stat
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt, inventory_name, request, server_info, stat
 from testinfra.host import Host
 
 APPS = ("staff", "book", "plain")
@@ -202,13 +202,6 @@ def test_the_controller_told_and_kept_nothing(host: Host) -> None:
 # Who can reach them
 
 
-def attempt(host: Host, app: str, *actions: tuple[Any, ...]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Let a daemon of the app try the actions."""
-    status, _headers, body = request(host, f"{app}.test", "POST", "/__probe__", json.dumps(actions))
-    assert status == 200, body
-    return dict(zip(actions, json.loads(body), strict=True))
-
-
 @pytest.mark.parametrize("app", APPS)
 def test_other_apps_and_apache_cannot_reach_them(host: Host, app: str) -> None:
     live = {pool["name"]: pool["processes"] for pool in server_info(host)["pools_live"]}
@@ -216,12 +209,15 @@ def test_other_apps_and_apache_cannot_reach_them(host: Host, app: str) -> None:
     memory = [("read", f"/proc/{pid}/{name}") for name in ("mem", "maps", "environ")] + [("ptrace", pid)]
     actions = [("read", f"/var/lib/{app}-app/environment"), *memory]
     for other in set(APPS) - {app}:
-        assert {str(answer.get("errno")) for answer in attempt(host, other, *actions).values()} <= {"EACCES", "EPERM"}
+        assert {str(answer.get("errno")) for answer in attempt(host, f"{other}.test", *actions).values()} <= {
+            "EACCES",
+            "EPERM",
+        }
     program = f"/var/lib/{app}-app/current/code/probe.py"
     for account in ("www-data", "nobody"):
         command = f"runuser -u {account} -- python3 - %s <{program}"
         answers = json.loads(host.check_output(command, json.dumps(actions)))
         assert {str(answer.get("errno")) for answer in answers} <= {"EACCES", "EPERM"}
     # The app itself reads the file, and root the memory: the paths are right.
-    assert attempt(host, app, actions[0])[actions[0]]["ok"]
+    assert attempt(host, f"{app}.test", actions[0])[actions[0]]["ok"]
     assert int(host.check_output("wc -c <%s", f"/proc/{pid}/maps")) > 0

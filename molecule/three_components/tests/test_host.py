@@ -17,7 +17,9 @@ import pytest
 import yaml
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import (
     ROOT,
+    Action,
     ansible,
+    attempt,
     inventory_name,
     request,
     server_info,
@@ -33,7 +35,6 @@ TERM = 15
 WSGI_SO = "/usr/lib/apache2/modules/mod_wsgi.so"
 DUMP = "apache2ctl -C 'LoadModule info_module /usr/lib/apache2/modules/mod_info.so' -t -D DUMP_CONFIG"
 
-Action = tuple[Any, ...]
 Answers = dict[Action, dict[str, Any]]
 
 
@@ -86,9 +87,7 @@ class Pool:
 
     def attempt(self, *actions: Action) -> Answers:
         """Let a daemon of the pool try the actions."""
-        status, _headers, body = request(self.host, f"{self.name}.localhost", "POST", "/__probe__", json.dumps(actions))
-        assert status == 200, body
-        return dict(zip(actions, json.loads(body), strict=True))
+        return attempt(self.host, f"{self.name}.localhost", *actions)
 
     def secrets(self) -> list[Action]:
         """What nobody but this pool may look into."""
