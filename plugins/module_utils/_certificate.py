@@ -28,8 +28,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     opened_directory,
     remove,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import TLS_DIRECTORY
 
-DIRECTORY = "/etc/palisade-mod_wsgi/tls"
 _OWNER = ("root", "root")
 _DAYS = 365
 _RENEW_WITHIN = 30 * 86400
@@ -102,7 +102,7 @@ def paths_of(name: str) -> tuple[str, str]:
     """Return certificate and key that are made for a name."""
     if not _NAME.fullmatch(name):
         raise PalisadeError(f"tls: self_signed: expected a name of letters, digits, '.', '_' and '-', got {name!r}")
-    return os.path.join(DIRECTORY, f"{name}.crt"), os.path.join(DIRECTORY, f"{name}.key")
+    return os.path.join(TLS_DIRECTORY, f"{name}.crt"), os.path.join(TLS_DIRECTORY, f"{name}.key")
 
 
 def _has_openssl() -> bool:
@@ -264,7 +264,7 @@ def check_given(rows: Sequence[Row], outsiders: Outsiders, apache_root: str, run
 def _made(row: Row, run: Run) -> tuple[Certificate | None, str]:
     """Return the certificate that a row has by now, and why it needs another one; empty where it does not."""
     certificate, key = paths_of(row["name"])
-    with opened_directory(DIRECTORY) as directory:
+    with opened_directory(TLS_DIRECTORY) as directory:
         states = []
         for path in (certificate, key) if directory is not None else ():
             with contextlib.suppress(FileNotFoundError):
@@ -296,7 +296,7 @@ def _make(row: Row, run: Run) -> None:
     certificate, key = paths_of(row["name"])
     names = row["server_names"]
     # A directory of root's own inside root's own: nothing is ever half there, nor for others to read.
-    with tempfile.TemporaryDirectory(dir=DIRECTORY, prefix=".new-") as aside:
+    with tempfile.TemporaryDirectory(dir=TLS_DIRECTORY, prefix=".new-") as aside:
         request, new_key, new_certificate = (os.path.join(aside, name) for name in ("request", "key", "crt"))
         with open(request, "w", encoding="utf-8") as file:
             alternatives = ", ".join(f"DNS:{name}" for name in names)
@@ -329,7 +329,7 @@ def _ensure_made(row: Row, run: Run, check: bool) -> list[Difference]:
 
 
 def _ensure_directories(check: bool) -> list[Difference]:
-    modes = {os.path.dirname(DIRECTORY): 0o755, DIRECTORY: 0o700}
+    modes = {os.path.dirname(TLS_DIRECTORY): 0o755, TLS_DIRECTORY: 0o700}
     changes = (ensure_directory(path, Attributes(*_OWNER, mode), check) for path, mode in modes.items())
     return [change for change in changes if change]
 

@@ -28,8 +28,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opene
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import reload_server
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import ACME_STORE
 
-ACME_STORE = "/var/lib/palisade-mod_wsgi/md"
 _INTERVAL = 0.5
 _SERVED_WITHIN = 15.0
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")

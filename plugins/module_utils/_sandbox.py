@@ -23,11 +23,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes impor
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import managed_apps
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile, ServerLog, Transaction
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import ACME_STORE
 
 UNITS = "/etc/systemd/system"
 _RUNNING_SYSTEMD = "/run/systemd/system"
-# mod_md's certificates.
-_STORE = "/var/lib/palisade-mod_wsgi"
 _PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
 _HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # A daemon that cannot enter its directory stays for a while before it ends.
@@ -101,7 +100,7 @@ def drop_in(layout: ApacheLayout, settings: Settings) -> str:
         "ProtectSystem=strict",
         "# Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.",
         "ReadOnlyPaths=/run",
-        *(f"ReadWritePaths=-{path}" for path in (*own, _STORE, *settings.writable_paths)),
+        *(f"ReadWritePaths=-{path}" for path in (*own, os.path.dirname(ACME_STORE), *settings.writable_paths)),
         f"ProtectHome={settings.protect_home}",
         "PrivateTmp=yes",
         "PrivateDevices=yes",

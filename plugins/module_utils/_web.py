@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import parse_permissions, permissions_text
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
     absolute_path,
     flag,
@@ -26,6 +27,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 
 # Where the collection keeps the certificates that it makes, and mod_md those that it gets.
 TLS_DIRECTORY = "/etc/palisade-mod_wsgi/tls"
+ACME_STORE = "/var/lib/palisade-mod_wsgi/md"
 
 # Two years, as Mozilla's guidelines have it.
 _HSTS = 63072000
@@ -193,9 +195,11 @@ def check_acls(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, str], .
         known_keys(row, ("path", "permissions"), subject)
         path = absolute_path(row.get("path"), f"{subject}: path")
         permissions = row.get("permissions")
-        letters = isinstance(permissions, str) and permissions != "" and set(permissions) <= set("rwx")
-        require(letters, f"{subject}: {path}: permissions", "some of r, w and x such as rx", permissions)
+        require(isinstance(permissions, str), f"{subject}: {path}: permissions", "text such as 'rx'", permissions)
         if path in result:
             raise PalisadeError(f"{subject}: {path}: named twice")
-        result[path] = "".join(letter for letter in "rwx" if letter in str(permissions))
+        try:
+            result[path] = permissions_text(parse_permissions(str(permissions)))
+        except PalisadeError as error:
+            raise PalisadeError(f"{subject}: {path}: {error}") from error
     return tuple(result.items())

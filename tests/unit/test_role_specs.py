@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _virtual_host, _web
 
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").glob("*") if path.is_dir())
 
@@ -34,3 +35,13 @@ def test_names_carry_the_role(role: Path) -> None:
     names = [*options_of(role), *load(role / "defaults/main.yml")]
     # wsgi_apps is an argument and a role.
     assert [name for name in names if name != role.name and not name.startswith(f"{role.name}_")] == []
+
+
+def test_what_the_role_repeats_is_what_the_code_has() -> None:
+    server = next(role for role in ROLES if role.name == "wsgi_server")
+    variables = (server / "vars" / "main.yml").read_text(encoding="utf-8")
+    assert f"__wsgi_server_default_certificate: {_web.TLS_DIRECTORY}/default\n" in variables
+    assert f"__wsgi_server_acme_store: {_web.ACME_STORE}\n" in variables
+    assert _virtual_host.TLS_PROFILE in variables
+    closed = (server / "templates" / "default_site.conf.j2").read_text(encoding="utf-8")
+    assert f'"{_virtual_host._ACCESS_FORMAT}"' in closed

@@ -32,7 +32,7 @@ DAY = 86400
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of certificates made here."""
-    monkeypatch.setattr(_certificate, "DIRECTORY", f"{tmp_path}/palisade/tls")
+    monkeypatch.setattr(_certificate, "TLS_DIRECTORY", f"{tmp_path}/palisade/tls")
     monkeypatch.setattr(_certificate, "_OWNER", (ME, MY_GROUP))
     return tmp_path / "palisade/tls"
 

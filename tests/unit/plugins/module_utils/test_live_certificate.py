@@ -86,7 +86,7 @@ class Apache:
 
 @pytest.fixture
 def apache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Apache:
-    monkeypatch.setattr(_certificate, "DIRECTORY", f"{tmp_path}/palisade/tls")
+    monkeypatch.setattr(_certificate, "TLS_DIRECTORY", f"{tmp_path}/palisade/tls")
     monkeypatch.setattr(_certificate, "_OWNER", (ME, MY_GROUP))
     monkeypatch.setattr(_live_certificate, "ACME_STORE", f"{tmp_path}/md")
     apache = Apache(tmp_path)

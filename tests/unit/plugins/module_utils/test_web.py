@@ -83,6 +83,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"acls": [{"path": "/srv/..", "permissions": "r"}]}, "acls: path: expected an absolute path"),
     ({"acls": [{"path": "/srv", "permissions": ""}]}, "acls: /srv: permissions: expected some of r, w and x"),
     ({"acls": [{"path": "/srv", "permissions": "rs"}]}, "acls: /srv: permissions: expected some of r, w and x"),
+    ({"acls": [{"path": "/srv", "permissions": 5}]}, "acls: /srv: permissions: expected text such as 'rx', got 5"),
+    ({"acls": [{"path": "/srv", "permissions": "rr"}]}, "acls: /srv: permissions: expected some of r, w and x"),
     ({"acls": [{"path": "/srv", "permission": "r"}]}, "did you mean 'permissions'?"),
     ({"acls": [{"path": "/a", "permissions": "r"}, {"path": "/a", "permissions": "w"}]}, "acls: /a: named twice"),
     ({"replaces": ["../shop.conf"]}, "replaces: expected names of live site files of others such as shop.conf"),
