@@ -83,7 +83,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     """A server with a certificate for the names that a test gives, or without TLS."""
     names = getattr(request, "param", None)
     if names:
-        monkeypatch.setattr(_certificate, "DIRECTORY", f"{tmp_path}/palisade/tls")
+        monkeypatch.setattr(_certificate, "TLS_DIRECTORY", f"{tmp_path}/palisade/tls")
         monkeypatch.setattr(_certificate, "_OWNER", (ME, MY_GROUP))
         rows = [{"app": "shop", "name": "shop", "server_names": names}]
         nobody = _certificate.Outsiders(frozenset(), frozenset())
