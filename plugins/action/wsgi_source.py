@@ -14,7 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import check_served
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest
 
 

@@ -28,19 +28,27 @@ class CommandError(PalisadeError):
 class Run(Protocol):
     """A function that runs programs."""
 
-    def __call__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-        """Run a program without a shell and return what it printed; CommandError if it fails."""
+    def __call__(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
+        """Run a program without a shell and return what it printed; CommandError if it fails. data is its input."""
 
 
 def runner(run_command: Callable[..., Any]) -> Run:
     """Return a Run that uses AnsibleModule.run_command."""
 
-    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         variables = {"LC_ALL": "C.UTF-8", "PATH": _PATH, **(environment or {})}
         try:
             # Words as they are; and an error as an error, since exit_json would only end this thread.
             status, output, complaint = run_command(
-                list(arguments), environ_update=variables, cwd="/", expand_user_and_vars=False, handle_exceptions=False
+                list(arguments),
+                environ_update=variables,
+                cwd="/",
+                data=data,
+                binary_data=True,
+                expand_user_and_vars=False,
+                handle_exceptions=False,
             )
         except OSError as error:
             raise CommandError(arguments[0], 127, str(error)) from error

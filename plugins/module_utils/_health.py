@@ -22,8 +22,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import read_pem
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
 
 _INTERVAL = 0.2
 _LOG_LINES = 20

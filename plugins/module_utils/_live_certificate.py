@@ -25,8 +25,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, read_file
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import reload_server
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import ACME_STORE
 

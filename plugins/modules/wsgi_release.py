@@ -73,10 +73,10 @@ releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_releases
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import ensure_releases
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ missing:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import fetch, missing
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import fetch, missing
 
 
 def main() -> None:

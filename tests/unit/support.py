@@ -86,16 +86,24 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
     return result
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
     """Run a program as the modules do, without a module."""
 
-    def run_command(arguments: list[str], environ_update: dict[str, str], cwd: str, **_: Any) -> tuple[int, str, str]:
+    def run_command(
+        arguments: list[str], environ_update: dict[str, str], cwd: str, data: str | None, **_: Any
+    ) -> tuple[int, str, str]:
         result = subprocess.run(
-            arguments, env={**os.environ, **environ_update}, cwd=cwd, capture_output=True, text=True, check=False
+            arguments,
+            env={**os.environ, **environ_update},
+            cwd=cwd,
+            input=data,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return result.returncode, result.stdout, result.stderr
 
-    return runner(run_command)(arguments, environment)
+    return runner(run_command)(arguments, environment, data)
 
 
 _ACCESS = """

@@ -60,7 +60,9 @@ class Database:
         self.group("public-app")
         self.declare("public-app")
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
         self.told.append(list(arguments))
         if arguments[0] == "systemd-sysusers":
             for path in arguments[1:]:

@@ -49,3 +49,7 @@ def test_path_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_nearest(word: str, expected: str) -> None:
     assert nearest(word, ["threads", "processes"]) == expected
+
+
+def test_input_arrives_as_it_is() -> None:
+    assert run(["cat"], data="a secret\n\nwithout a last line end") == "a secret\n\nwithout a last line end"

@@ -278,11 +278,11 @@ def test_served_chain(apache: Apache, monkeypatch: pytest.MonkeyPatch) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nMIIB\nAA==\n-----END CERTIFICATE-----"
     told: list[Sequence[str]] = []
 
-    def answers(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def answers(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         told.append(arguments)
         return f"CONNECTED(00000003)\n 0 s:CN = x\n{pem}\n 1 s:CN = y\n{pem}\n---\nServer certificate\nsubject=\n"
 
-    def refuses(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def refuses(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         raise CommandError("openssl", 1, "connect:errno=111")
 
     assert served_chain("shop.test; id", answers) == [pem, pem]

@@ -86,7 +86,9 @@ class Host:
             self.running = False
             raise CommandError("systemctl", 1, "Job for apache2.service failed.")
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
         words = list(arguments)
         self.told.append([os.path.basename(words[0]), *words[1:]])
         if words[0] == "systemd-run":
@@ -279,7 +281,7 @@ def test_a_trial_that_could_write(host: Host) -> None:
 
 
 def test_a_trial_that_did_not_run(host: Host) -> None:
-    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         raise CommandError("systemd-run", 1, "Failed to connect\nto bus")
 
     assert obstacle("", run) == "systemd-run failed with 1: Failed to connect to bus"

@@ -62,7 +62,9 @@ class Server:
         self.fails = ""
         self.told: list[str] = []
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
         if arguments[0] == self.layout.binary:
             return run(arguments, environment)
         action = next(word for word in arguments[1:] if word in ("reload", "restart", "graceful"))

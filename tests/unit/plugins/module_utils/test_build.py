@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _release
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import build, ensure_releases
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import (
-    build,
-    ensure_releases,
-    fetch,
-    in_parallel,
-    is_complete,
-    missing,
-)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import is_complete
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import fetch, missing
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import MY_GROUP, acls, allowed, needs_root, run, snapshot
 
@@ -73,14 +69,14 @@ class Host:
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(_release, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_source, "CACHE", str(tmp_path / "cache"))
     return Host(tmp_path)
 
 
 def failing(part: str) -> Any:
     """Return a Run that fails where an argument has this part, and else does nothing."""
 
-    def fails(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def fails(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         if any(part in argument for argument in arguments):
             raise PalisadeError("program failed with 1:\nno matching distribution")
         return ""
@@ -100,7 +96,7 @@ def test_wheels_only(target: Host) -> None:
     target.source("public", requirements="demo==1\n")
     asked: list[list[str]] = []
 
-    def record(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def record(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         asked.append(list(arguments))
         return ""
 
@@ -169,7 +165,7 @@ def test_a_failing_build_leaves_nothing(step: str, target: Host) -> None:
     (target.root / "public" / "current").symlink_to("releases/older")
     before = snapshot(target.root / "public")
 
-    def fails(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def fails(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
         if step in arguments:
             raise KeyboardInterrupt
         return run(arguments, environment)
@@ -247,7 +243,9 @@ def test_wheels_are_installed_from_the_cache(target: Host) -> None:
     """The fetch stands for pip's download; the installation is pip's own, without an index."""
     row = target.source("public", requirements="demo==1.0\n")
 
-    def download(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def download(
+        arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
         wheels = Path(arguments[list(arguments).index("--dest") + 1])
         wheels.mkdir()
         with zipfile.ZipFile(wheels / "demo-1.0-py3-none-any.whl", "w") as wheel:
@@ -357,7 +355,7 @@ def site(target: Host) -> dict[str, Any]:
     return row
 
 
-def quick(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def quick(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
     """Stand for the virtual environment, which takes seconds."""
     if "venv" in arguments:
         os.makedirs(os.path.join(arguments[-1], "bin"))
@@ -498,7 +496,7 @@ def test_a_correction_that_was_killed_is_finished(
     with pytest.raises(KeyboardInterrupt):
         ensure(site)
     monkeypatch.undo()
-    monkeypatch.setattr(_release, "CACHE", str(target.cache))
+    monkeypatch.setattr(_source, "CACHE", str(target.cache))
     assert "code/static access" in acls(target.release())
     site["served"] = served(*then)
     assert ensure(site)
