@@ -34,6 +34,12 @@ options:
     description: Whether a host without mod_wsgi is an error. False in check mode.
     type: bool
     default: true
+  deployed:
+    description:
+      - Names of apps that the host serves already; the result is then narrowed to what a deployment of their releases
+        takes. All apps where it is an empty list.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
@@ -48,7 +54,7 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -58,11 +64,16 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import re
 
 
 def wsgi_resolve(
-    apps: Any, host: Mapping[str, Any], owner: str, base_directory: str, server_required: bool = True
+    apps: Any,
+    host: Mapping[str, Any],
+    owner: str,
+    base_directory: str,
+    server_required: bool = True,
+    deployed: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the resolved model; AnsibleFilterError names the app, the field, what was expected and what came."""
     try:
-        model = resolve(apps, host, owner, base_directory, server_required)
+        model = resolve(apps, host, owner, base_directory, server_required, deployed)
     except PalisadeError as error:
         raise AnsibleFilterError(str(error)) from error
     for text in model["warnings"]:

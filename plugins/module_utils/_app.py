@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,8 @@ _FIELDS = frozenset(
         "mount",
         "source",
         "requirements",
+        "allow_source_builds",
+        "before_switch",
         "processes",
         "threads",
         "daemon_process",
@@ -134,7 +137,6 @@ _FIELDS = frozenset(
         "purge",
     ]
 )
-_LATER_FIELDS = frozenset(["allow_source_builds"])
 
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
@@ -160,6 +162,9 @@ class App:
     mount: str = "/"
     source: str = ""
     requirements: str = ""
+    allow_source_builds: bool = False
+    # Commands of a new release, as lists of words, before it serves.
+    before_switch: tuple[tuple[str, ...], ...] = ()
     daemon_options: Mapping[str, Any] = field(default_factory=dict)
     writable: tuple[str, ...] = ()
     # Secrets: kept out of what errors and tracebacks would print.
@@ -305,6 +310,24 @@ def _check_replaces(app: Mapping[str, Any], subject: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _check_commands(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands as lists of words: a string is split as a shell would, but no shell runs it."""
+    place = f"{subject}: before_switch"
+    given = app.get("before_switch") or []
+    require(isinstance(given, (list, tuple)), place, "a list of commands", given)
+    commands = []
+    for command in given:
+        try:
+            words = shlex.split(command) if isinstance(command, str) else command
+        except ValueError as error:
+            raise PalisadeError(f"{place}: {command!r}: {error}") from error
+        usable = isinstance(words, (list, tuple)) and bool(words)
+        usable = usable and all(isinstance(word, str) and word and word.isprintable() for word in words)
+        require(usable, place, "commands such as 'python manage.py migrate'", command)
+        commands.append(tuple(str(word) for word in words))
+    return tuple(commands)
+
+
 def check_app(raw: Any, index: int, version: Version | None) -> App:
     """Return the checked app; PalisadeError names the app, the field, what was expected and what came.
 
@@ -319,8 +342,6 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
     subject = f"app {name}"
     for key in raw:
-        if key in _LATER_FIELDS:
-            raise PalisadeError(f"{subject}: {key} is not supported yet")
         if key not in _FIELDS:
             raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), _FIELDS)}")
 
@@ -365,6 +386,8 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         mount=mount,
         source=_check_source(raw, f"{subject}: source"),
         requirements=requirements,
+        allow_source_builds=flag(raw, "allow_source_builds", subject),
+        before_switch=_check_commands(raw, subject),
         daemon_options=daemon_options,
         writable=tuple(writable),
         environment=_check_environment(mapping(raw, "environment", subject), f"{subject}: environment"),

@@ -23,6 +23,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
 Rows = Sequence[Mapping[str, Any]]
 Difference = Optional[dict[str, object]]
 
+# Argument specifications that modules share.
+_TEXT = {"type": "str", "required": True}
+PATH: dict[str, Any] = {"app": {"type": "str", "default": ""}, "path": _TEXT}
+OWNED: dict[str, Any] = {**PATH, **dict.fromkeys(("owner", "group", "mode"), _TEXT)}
+FILE: dict[str, Any] = {**OWNED, "content": {"type": "str"}}
+
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
     mode = str(row["mode"])

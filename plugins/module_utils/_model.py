@@ -15,7 +15,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App,
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import type_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
     entry_file,
     environment_file,
@@ -219,12 +219,20 @@ def _written(app: App) -> list[str]:
     return [app.data, *(path for path, permissions in app.acls if "w" in permissions)]
 
 
-def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_required: bool = True) -> dict[str, Any]:
+def resolve(
+    apps: Any,
+    host: Facts,
+    owner: str,
+    base_directory: str,
+    server_required: bool = True,
+    deployed: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Return what every later step is to make of the apps, or raise PalisadeError before anything changed.
 
     apps is the user's list; host is what wsgi_server_info returned; owner names the list among the lists of a
     host; base_directory (on the controller) is where relative sources start; server_required is false in check
-    mode, where the server role has only said what it would install.
+    mode, where the server role has only said what it would install. deployed narrows the result to the releases of
+    the apps of these names, which the host serves already; of all where it is empty.
     """
     if not isinstance(apps, (list, tuple)):
         raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type_name(apps)}")
@@ -242,17 +250,25 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
     if server_required:
         _check_server(present, host)
     layout = host["layout"]
+    sites = _sites(present, checked, host, version)
     hosts = {app.name: apps for apps in _hosts(present) for app in apps}
-    return {
+    model = {
         "warnings": [text for app in present for text in app.warnings],
         "releases": [
             {
                 "app": app.name,
-                "source": _check_source(app, base_directory),
+                "source": {"path": _check_source(app, base_directory)},
                 "requirements": app.requirements,
+                "allow_source_builds": app.allow_source_builds,
                 "directory": app.releases,
                 "current": app.current,
+                "account": app.account,
                 "group": app.group,
+                "groups": list(app.daemon_options["supplementary-groups"]),
+                "umask": str(app.daemon_options["umask"]),
+                "application": f"{app.module}:{app.callable}",
+                "hooks": [list(command) for command in app.before_switch],
+                "writable": _written(app),
                 "served": {"account": layout["user"], "directories": sorted(set(app.static.values()))},
             }
             for app in present
@@ -276,7 +292,7 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
         "grants": _grants(present),
         "revoked": _revoked(checked, host),
         "certificates": _certificates(present, checked, host),
-        "site": _sites(present, checked, host, version),
+        "site": sites,
         "pools": [
             {
                 "app": app.name,
@@ -293,7 +309,10 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
             }
             for app in present
         ],
-        "loaded": [{"name": app.name, "loads": [app.current, app.entry_file, app.environment_file]} for app in present],
+        # A change of configuration that no reload followed.
+        "loaded": [
+            {"name": name, "loads": [row["path"]]} for row in sites if row["content"] for name in row["app"].split(", ")
+        ],
         # What the sandbox of Apache's unit leaves writable; an app that leaves has an empty path.
         "writable_paths": [{"app": app.name, "path": path} for app in present for path in _written(app)]
         + [{"app": app.name, "path": ""} for app in absent],
@@ -308,3 +327,22 @@ def resolve(apps: Any, host: Facts, owner: str, base_directory: str, server_requ
         ],
         "removed_accounts": [{"app": app.name, "name": app.account, "group": app.group} for app in absent if app.purge],
     }
+    return model if deployed is None else _narrow(model, present, host, deployed)
+
+
+def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return what a deployment of these apps takes of the model."""
+    names = [app.name for app in present]
+    for name in wanted:
+        if name not in names:
+            raise PalisadeError(f"wsgi_apps_only: expected names of apps, got {name!r}{nearest(name, names)}")
+    served = {other["name"] for other in host.get("apps", []) if other.get("site")}
+    chosen = list(wanted) or names
+    for name in chosen:
+        if name not in served:
+            raise PalisadeError(f"app {name}: is not served on this host yet; run site.yml first")
+    rows = ("releases", "files", "unused_files", "pools")
+    narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
+    paths = {row["path"] for row in narrowed["files"]}
+    secrets = {path: text for path, text in model["secrets"].items() if path in paths}
+    return {"warnings": model["warnings"], "secrets": secrets, **narrowed}

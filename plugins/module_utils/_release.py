@@ -45,3 +45,35 @@ def description(place: str) -> dict[str, Any]:
     with open(os.path.join(place, COMPLETE), encoding="utf-8") as file:
         found: dict[str, Any] = json.load(file)
     return found
+
+
+def place_of(directory: str, release: str) -> str:
+    """Return the directory of a release."""
+    return os.path.join(directory, release)
+
+
+def releases_of(directory: str) -> list[str]:
+    """Return the complete releases of an app, the one that served or was built last first."""
+    if not os.path.isdir(directory):
+        return []
+    names = [name for name in os.listdir(directory) if is_complete(directory, name)]
+
+    def age(name: str) -> float:
+        told = description(place_of(directory, name))
+        return float(told.get("activated") or told.get("built") or 0.0)
+
+    return sorted(names, key=age, reverse=True)
+
+
+def previous_release(directory: str, current: str) -> str:
+    """Return the release that served before the current one; empty where there is none."""
+    for name in releases_of(directory):
+        told = description(place_of(directory, name))
+        if name != current and told.get("activated") and not told.get("failed"):
+            return name
+    return ""
+
+
+def note(place: str, **fields: Any) -> None:
+    """Add to what a complete release says of itself."""
+    describe(place, {**description(place), **fields})

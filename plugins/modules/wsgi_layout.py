@@ -125,22 +125,19 @@ paths:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import ensure_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE, OWNED, PATH, ensure_layout
 
 
 def main() -> None:
-    path = {"app": {"type": "str", "default": ""}, "path": {"type": "str", "required": True}}
-    owned = {**path, **{name: {"type": "str", "required": True} for name in ("owner", "group", "mode")}}
-    directory = {**owned, "acl": {"type": "dict"}}
-    entry = {**path, "account": {"type": "str", "required": True}}
+    directory = {**OWNED, "acl": {"type": "dict"}}
+    entry = {**PATH, "account": {"type": "str", "required": True}}
     grant = {**entry, "permissions": {"type": "str", "required": True}}
-    file = {**owned, "content": {"type": "str"}}
     module = AnsibleModule(
         {
             "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": file},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "absent": {"type": "list", "elements": "dict", "default": [], "options": path},
+            "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
             "grants": {"type": "list", "elements": "dict", "default": [], "options": grant},
             "revoked": {"type": "list", "elements": "dict", "default": [], "options": entry},
         },

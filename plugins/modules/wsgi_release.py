@@ -7,112 +7,207 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_release
-short_description: Build releases of WSGI applications and make them current
+short_description: Build releases of WSGI applications, switch to them, go back, and remove old ones
 version_added: 0.1.0
 description:
-  - Builds each release that is missing from what M(palisade.mod_wsgi.wsgi_source) fetched, in a directory that
-    nothing serves, and then points the app's C(current) link at it in one step.
-  - A release has C(code), a virtual environment C(venv) of its own without pip, from wheels only, and compiled
-    bytecode. All of it is root's and readable for the app's group only, except for what O(releases[].served) lists.
-  - A release that is built already is corrected where O(releases[].served) has changed. Where it has not, only the
-    top of each served directory and the way to it are looked at, so that a run without changes stays fast; an ACL
-    that was removed deeper in the tree comes back when one of those is missing, or with the next release.
-  - A build that fails or is killed is never taken for a release.
+  - With O(state=built), builds each release that is missing from what M(palisade.mod_wsgi.wsgi_source) fetched, in a
+    directory that nothing serves, and tries it there; an app that has no current release yet gets this one at once.
+  - A release has C(code), a virtual environment C(venv) of its own without pip, and compiled bytecode. All of it is
+    root's and readable for the app's group only, except for what O(releases[].served) lists. C(pip check) has to pass,
+    and the application is imported as the service account, with its environment and without a listener.
+  - With O(state=active), points C(current) at the release, writes the files in O(files), restarts the pool one process
+    at a time, and asks its health check. Where that fails, release and files of before come back, and the pool is
+    restarted with them.
+  - With O(state=rolled_back), does the same with a release of before.
+  - Each app is on its own; what fails for one is told at the end, after the others are done.
+  - A build that fails or is killed is never taken for a release. A release that is built already is corrected where
+    O(releases[].served) has changed.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Says which links would move, and which releases would get other ACLs.
+    description: Says which releases are missing, which links would move and which files would change.
     support: full
   diff_mode:
-    description: Shows the target of each link and the served directories before and after.
+    description: Shows the target of each link, the files and the served directories before and after, without secrets.
     support: full
+extends_documentation_fragment: [palisade.mod_wsgi.releases]
 options:
   releases:
     description: What M(palisade.mod_wsgi.wsgi_source) returned as RV(palisade.mod_wsgi.wsgi_source#module:releases).
     type: list
     elements: dict
     required: true
+  state:
+    description: How far to go.
+    type: str
+    choices: [built, active, rolled_back]
+    required: true
+  release:
+    description:
+      - Release to go back to with O(state=rolled_back). Where it is empty, each app goes back to the one that served
+        before its current one and was not taken back.
+    type: str
+    default: ""
+  files:
+    description: Files that belong to an app's code and are switched with it.
+    type: list
+    elements: dict
+    default: []
     suboptions:
-      app: {description: Name of the app., type: str, required: true}
-      requirements: {description: Requirements file inside the source., type: str, default: ""}
-      directory: {description: Directory of the app's releases., type: path, required: true}
-      current: {description: Link to the release that is served., type: path, required: true}
-      group: {description: Group that may read the release., type: str, required: true}
-      release: {description: Name of the release., type: str, required: true}
-      served:
-        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
-        type: dict
-        suboptions:
-          account: {description: Account that serves them., type: str, required: true}
-          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
-      source: {description: Not used here., type: path}
-      digest: {description: Not used here., type: str}
+      app: {description: Name of the app., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
+      owner: {description: Owner., type: str, required: true}
+      group: {description: Group., type: str, required: true}
+      mode: {description: Octal mode., type: str, required: true}
+      content: {description: Text; in O(secrets) if it is missing here., type: str}
+  secrets:
+    description: Texts of O(files) by path that must not be shown; the app's variables, as JSON.
+    type: dict
+    default: {}
+  absent:
+    description: Files that the app no longer has.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: Name of the app., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
+  pools:
+    description: The pools and their health checks, as O(palisade.mod_wsgi.wsgi_health#module:pools).
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description: Number of releases of an app that stay after O(state=active), the current one included.
+    type: int
+    default: 5
+  failures:
+    description: What failed in an earlier step, by the app's name; told with the failures of O(state=active).
+    type: dict
+    default: {}
+  installer:
+    description: Program that installs packages.
+    type: str
+    choices: [pip, uv]
+    default: pip
   python:
     description: Interpreter that the virtual environments are made with.
     type: path
     default: /usr/bin/python3
   parallel:
-    description: Number of builds at a time.
+    description: Number of apps at a time.
     type: int
     default: 4
 """
 
 EXAMPLES = r"""
-- name: Build and activate what was fetched
+- name: Build what was fetched
   palisade.mod_wsgi.wsgi_release:
+    state: built
     releases: "{{ source.releases }}"
+  register: built
+
+- name: Switch to it
+  palisade.mod_wsgi.wsgi_release:
+    state: active
+    releases: "{{ built.releases }}"
+    failures: "{{ built.failures }}"
 """
 
 RETURN = r"""
 releases:
+  description: The rows that came in, without those of apps that failed.
+  type: list
+  elements: dict
+  returned: always
+current:
   description: Name of the current release of each app.
   type: dict
   returned: always
   sample: {public: 0f3b6c1a9d2e4f57}
+failures:
+  description: What failed, by the app's name.
+  type: dict
+  returned: always
+hooks:
+  description: What the commands before the switch printed.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{app: public, command: python manage.py migrate, output: "No migrations to apply."}]
+processes:
+  description: Processes that took the place of others, as in RV(palisade.mod_wsgi.wsgi_pool#module:processes).
+  type: list
+  elements: dict
+  returned: always
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_releases
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Activation, Files, Outcome, prune
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE, PATH
+
+
+def _change(module: AnsibleModule) -> Outcome:
+    params, check, run = module.params, module.check_mode, runner(module.run_command)
+    layout = host_layout()
+    rows, bound = params["releases"], params["parallel"]
+    files = Files(params["files"], params["absent"], params["secrets"])
+    activation = Activation(layout, files, params["pools"], run, check)
+    if params["state"] == "built":
+        return activation.begin(rows, ensure_built(rows, params["python"], run, bound, check, files.environment))
+    if params["state"] == "rolled_back":
+        return activation.roll_back(rows, params["release"], bound)
+    outcome = activation.activate(rows, bound)
+    outcome.differences += prune(rows, params["keep"], layout, check)
+    outcome.failures = {**params["failures"], **outcome.failures}
+    return outcome
 
 
 def main() -> None:
-    served = {
-        "account": {"type": "str", "required": True},
-        "directories": {"type": "list", "elements": "str", "required": True},
-    }
-    row = {
-        "app": {"type": "str", "required": True},
-        "requirements": {"type": "str", "default": ""},
-        "directory": {"type": "path", "required": True},
-        "current": {"type": "path", "required": True},
-        "group": {"type": "str", "required": True},
-        "release": {"type": "str", "required": True},
-        "served": {"type": "dict", "options": served},
-        "source": {"type": "path"},
-        "digest": {"type": "str"},
-    }
     module = AnsibleModule(
         {
-            "releases": {"type": "list", "elements": "dict", "required": True, "options": row},
+            "releases": {"type": "list", "elements": "dict", "required": True, "options": ROW},
+            "state": {"type": "str", "choices": ["built", "active", "rolled_back"], "required": True},
+            "release": {"type": "str", "default": ""},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
+            "pools": {"type": "list", "elements": "dict", "default": []},
+            "keep": {"type": "int", "default": 5},
+            "failures": {"type": "dict", "default": {}},
+            "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "parallel": {"type": "int", "default": 4},
         },
         supports_check_mode=True,
     )
-    rows = module.params["releases"]
     try:
-        changes = ensure_releases(
-            rows, module.params["python"], runner(module.run_command), module.params["parallel"], module.check_mode
-        )
-        module.exit_json(
-            changed=bool(changes), diff=diff_of(changes), releases={row["app"]: row["release"] for row in rows}
-        )
+        outcome = _change(module)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
+    rows = [row for row in module.params["releases"] if row["app"] not in outcome.failures]
+    links = {row["app"]: row["current"] for row in rows if os.path.islink(row["current"])}
+    result = {
+        "changed": bool(outcome.differences or outcome.processes),
+        "diff": diff_of(outcome.differences),
+        "releases": rows,
+        "current": {app: os.path.basename(os.readlink(link)) for app, link in links.items()},
+        "failures": outcome.failures,
+        "hooks": outcome.hooks,
+        "processes": outcome.processes,
+    }
+    # What is built goes on; after the last step there is nothing to wait for.
+    if outcome.failures and module.params["state"] != "built":
+        module.fail_json(msg="\n".join(outcome.failures.values()), **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,13 @@ options:
         type: bool
         default: false
   pools:
-    description: Pools that must not be older than what they load.
+    description: Pools that must not be older than the configuration that declares them.
     type: list
     elements: dict
     default: []
     suboptions:
       name: {description: Name of the pool., type: str, required: true}
-      loads: {description: Paths that the pool reads when it starts., type: list, elements: str, required: true}
+      loads: {description: Files of the configuration that declare it., type: list, elements: str, required: true}
 """
 
 EXAMPLES = r"""
@@ -79,7 +79,7 @@ reload:
   type: str
   returned: always
 stale:
-  description: Pools that were older than what they load.
+  description: Pools that did not run, or were older than the configuration that declares them.
   type: list
   elements: str
   returned: always

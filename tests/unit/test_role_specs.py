@@ -18,7 +18,11 @@ def load(path: Path) -> dict[str, Any]:
 
 def options_of(role: Path) -> dict[str, Any]:
     specs: dict[str, Any] = load(role / "meta/argument_specs.yml")["argument_specs"]
-    options: dict[str, Any] = specs["main"].get("options", {})
+    # Another entry point may have more options, and says the same of those that it shares.
+    options: dict[str, Any] = {}
+    for entry in specs.values():
+        for name, option in entry.get("options", {}).items():
+            assert options.setdefault(name, option) == option
     return options
 
 

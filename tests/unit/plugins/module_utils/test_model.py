@@ -67,16 +67,7 @@ def test_rows_of_one_app(base: str) -> None:
     ]
     assert model["pools"][0]["processes"] == 2
     assert model["pools"][0]["error_log"] == "/var/log/apache2/wsgi-public-error.log"
-    assert model["loaded"] == [
-        {
-            "name": "public",
-            "loads": [
-                "/var/lib/public-app/current",
-                "/var/www/public/wsgi.py",
-                "/var/lib/public-app/environment",
-            ],
-        }
-    ]
+    assert model["loaded"] == [{"name": "public", "loads": ["/etc/apache2/sites-available/zz-palisade-public.conf"]}]
     assert (model["removed_paths"], model["removed_accounts"]) == ([], [])
 
 
