@@ -31,12 +31,6 @@ def test_the_table_of_fields_is_the_model_s() -> None:
     assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} == _app._FIELDS
 
 
-def test_the_fields_to_come_are_the_ones_that_are_refused() -> None:
-    refused = re.search(r"^`allow_source_builds`.*?are refused for now", section("An app"), re.MULTILINE | re.DOTALL)
-    assert refused
-    assert set(re.findall(r"`([a-z_]+)`", refused.group(0))) - {"archive", "git", "package"} == _app._LATER_FIELDS
-
-
 @pytest.mark.parametrize(
     "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *ROOT.glob("roles/*/*.md")]
 )
