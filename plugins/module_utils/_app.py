@@ -32,6 +32,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options 
     warnings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import Source, check_source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     Tls,
     check_acls,
@@ -160,7 +161,7 @@ class App:
     callable: str = ""
     server_names: tuple[str, ...] = ()
     mount: str = "/"
-    source: str = ""
+    source: Source = Source("path")
     requirements: str = ""
     allow_source_builds: bool = False
     # Commands of a new release, as lists of words, before it serves.
@@ -252,21 +253,6 @@ def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
             )
         result[str(key)] = str(value)
     return result
-
-
-def _check_source(raw: Mapping[str, Any], subject: str) -> str:
-    known = ("path", "archive", "git", "package")
-    value = raw.get("source")
-    if not isinstance(value, Mapping) or len(value) != 1:
-        # The keys only: an address may hold a token.
-        got = ", ".join(str(key) for key in value) if isinstance(value, Mapping) else type_name(value)
-        raise PalisadeError(f"{subject}: expected one of {', '.join(known)}, got {got or 'nothing'}")
-    kind, place = next(iter(value.items()))
-    require(kind in known, subject, f"one of {', '.join(known)}{nearest(str(kind), known)}", kind)
-    if kind != "path":
-        raise PalisadeError(f"{subject}: {kind} is not supported yet, use path")
-    require(isinstance(place, str) and bool(place) and "\0" not in place, f"{subject}: path", "a directory", place)
-    return str(place)
 
 
 def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version | None, subject: str) -> dict[str, Any]:
@@ -369,6 +355,10 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     if requirements:
         place = f"{subject}: requirements"
         relative_path(requirements, place, "a file inside the source such as requirements.txt")
+    source = check_source(raw.get("source"), f"{subject}: source")
+    for key in ("requirements", "static"):
+        beside_package = source.kind == "package" and bool(raw.get(key))
+        require(not beside_package, f"{subject}: {key}", "none beside a package, which brings its own", raw.get(key))
     writable = texts(raw, "writable", subject)
     for directory in writable:
         relative_path(directory, f"{subject}: writable", "names of directories under data/")
@@ -384,7 +374,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         callable=function,
         server_names=tuple(server_names),
         mount=mount,
-        source=_check_source(raw, f"{subject}: source"),
+        source=source,
         requirements=requirements,
         allow_source_builds=flag(raw, "allow_source_builds", subject),
         before_switch=_check_commands(raw, subject),

@@ -57,9 +57,20 @@ def _as_on_host(app: App, raw: Facts, host: Facts) -> App:
     return replace(app, account=found[0]["account"], group=found[0]["group"]) if found else app
 
 
-def _check_source(app: App, base_directory: str) -> str:
-    """Return the absolute path of the app's source on the controller."""
-    path = os.path.normpath(os.path.join(base_directory, os.path.expanduser(app.source)))
+def _source(app: App, base_directory: str) -> dict[str, Any]:
+    """Return the app's source as modules read it, after a look at what lies on the controller."""
+    row = app.source.as_row(base_directory)
+    if "path" in row:
+        _check_directory(app, row["path"])
+    elif app.source.is_local and not os.path.isfile(row["archive"]):
+        raise PalisadeError(
+            f"app {app.name}: source: archive: expected a file on the controller or an https:// address, "
+            f"got {row['archive']}"
+        )
+    return row
+
+
+def _check_directory(app: App, path: str) -> None:
     if not os.path.isdir(path):
         raise PalisadeError(f"app {app.name}: source: path: expected a directory on the controller, got {path}")
     if app.requirements and not os.path.isfile(os.path.join(path, app.requirements)):
@@ -69,7 +80,6 @@ def _check_source(app: App, base_directory: str) -> str:
             raise PalisadeError(f"app {app.name}: static: expected a directory in {path}, got {directory!r}")
     if app.requirements:
         check_requirements(path, app.requirements, f"app {app.name}: requirements")
-    return path
 
 
 def _directories(app: App, apache: str) -> list[dict[str, Any]]:
@@ -257,7 +267,7 @@ def resolve(
         "releases": [
             {
                 "app": app.name,
-                "source": {"path": _check_source(app, base_directory)},
+                "source": _source(app, base_directory),
                 "requirements": app.requirements,
                 "allow_source_builds": app.allow_source_builds,
                 "directory": app.releases,
@@ -288,6 +298,7 @@ def resolve(
         "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
+        "git_keys": {app.name: app.source.key for app in present if app.source.key},
         "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
         "grants": _grants(present),
         "revoked": _revoked(checked, host),
@@ -345,4 +356,5 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
     paths = {row["path"] for row in narrowed["files"]}
     secrets = {path: text for path, text in model["secrets"].items() if path in paths}
-    return {"warnings": model["warnings"], "secrets": secrets, **narrowed}
+    keys = {name: key for name, key in model["git_keys"].items() if name in chosen}
+    return {"warnings": model["warnings"], "secrets": secrets, "git_keys": keys, **narrowed}
