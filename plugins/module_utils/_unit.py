@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import json
 import os
 import pwd
 import re
@@ -52,6 +53,26 @@ _PROGRAM = 'umask 0027 && cd "$1" && shift && trap : HUP INT TERM && "$@"; exit 
 _WITHOUT_INPUT = f"exec </dev/null; {_PROGRAM}"
 
 
+# Sets what came by its input, which nobody else can read, and becomes a program with one stream of output.
+_BECOME = """
+import json, os, sys
+order = json.load(sys.stdin)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.dup2(1, 2)
+os.umask(order["umask"])
+os.environ.update(order["environment"])
+os.environ["PATH"] = os.pathsep.join([*order["programs"], os.environ["PATH"]])
+try:
+    os.execvp(sys.argv[1], sys.argv[1:])
+except OSError as error:
+    sys.exit(f"{sys.argv[1]}: {error.strerror}")
+"""
+
+
+class OutOfTime(PalisadeError):
+    """A program that was ended since it took too long."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """Who runs something, and what it may reach."""
@@ -66,6 +87,7 @@ class Unit:
     # Path inside -> directory of the host, writable: for places below a directory that the account cannot pass. Where
     # the host cannot bind, both have to be the same, and the account is let through by ACL.
     binds: Mapping[str, str] = field(default_factory=dict)
+    reads: Mapping[str, str] = field(default_factory=dict)  # The same, not writable.
     seconds: int = 600
     listens: bool = False  # Without, listen(2) is refused.
     environment: Mapping[str, str] = field(default_factory=dict)  # Never secrets: anybody may read it.
@@ -75,7 +97,7 @@ class Unit:
 def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None = None) -> str:
     """Run a program as the unit's account and return what it printed. data is its input; the rest is public."""
     _check(unit)
-    obstacle = _obstacle(run) if unit.strict or unit.binds else ""
+    obstacle = _obstacle(run) if unit.strict or unit.binds or unit.reads else ""
     if unit.strict and obstacle:
         raise PalisadeError(f"{unit.name}: this host cannot keep it in a sandbox: {obstacle}")
     if obstacle:
@@ -94,7 +116,7 @@ def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None =
         return run([*words, *program], data=data)
     except CommandError as error:
         if time.monotonic() - began >= unit.seconds:
-            raise PalisadeError(
+            raise OutOfTime(
                 f"{unit.name}: {os.path.basename(command[0])} was ended after {unit.seconds} seconds"
             ) from error
         complaint = error.complaint
@@ -103,8 +125,29 @@ def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None =
         raise CommandError(command[0], error.status, complaint) from error
 
 
+def run_with_secrets(
+    unit: Unit,
+    python: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    run: Run,
+    umask: int = 0o027,
+    programs: Sequence[str] = (),
+) -> str:
+    """Run a program with variables that nobody else may read, and further directories of programs.
+
+    What it says of errors is part of what it printed. The interpreter runs nothing of packages.
+    """
+    order = {"environment": dict(environment), "umask": umask, "programs": list(programs)}
+    try:
+        return run_in_unit(unit, [python, "-I", "-S", "-c", _BECOME, *command], run, json.dumps(order))
+    except CommandError as error:
+        raise CommandError(command[0], error.status, error.complaint) from error
+
+
 def _check(unit: Unit) -> None:
-    for path in (unit.directory, *unit.writable, *unit.hidden, *unit.binds, *unit.binds.values()):
+    places = {**unit.binds, **unit.reads}
+    for path in (unit.directory, *unit.writable, *unit.hidden, *places, *places.values()):
         if path != "/":
             check_path(path, unit.name)
     _account(unit)
@@ -141,9 +184,10 @@ def _transient(unit: Unit, sees_places: bool) -> list[str]:
         settings += ["SystemCallFilter=~listen", "SystemCallErrorNumber=EPERM"]
     if unit.strict:
         settings.append("TemporaryFileSystem=/dev/shm:mode=1777")
-    if unit.binds and sees_places:
+    if sees_places:
         settings += [f"TemporaryFileSystem={path}" for path in _closed_ways(unit)]
         settings += [f"BindPaths={path}:{inside}" for inside, path in unit.binds.items()]
+        settings += [f"BindReadOnlyPaths={path}:{inside}" for inside, path in unit.reads.items()]
     words = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec", f"--unit={_name(unit)}"]
     words.append(f"--description=palisade.mod_wsgi: {unit.name}")
     words += [f"--property={setting}" for setting in settings]
@@ -158,7 +202,7 @@ def _environment(unit: Unit) -> dict[str, str]:
 def _closed_ways(unit: Unit) -> list[str]:
     """Return the topmost directory above each place inside that is not open to everybody."""
     found = set()
-    for inside in unit.binds:
+    for inside in (*unit.binds, *unit.reads):
         above = _above(inside)
         closed = [path for path in above if os.path.isdir(path) and not os.stat(path).st_mode & stat.S_IXOTH]
         found.update(closed[:1])
@@ -173,7 +217,7 @@ def _above(path: str) -> list[str]:
 def _let_pass(unit: Unit) -> None:
     """Let the account pass the directories above its places. For good: another unit of it may be on its way."""
     uid = _account(unit).pw_uid
-    for inside, place in unit.binds.items():
+    for inside, place in {**unit.binds, **unit.reads}.items():
         if inside != place:
             raise PalisadeError(f"{unit.name}: this host cannot show {place} as {inside}")
         for path in _above(place):
