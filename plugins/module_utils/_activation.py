@@ -28,7 +28,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._health import check_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import ensure_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._pool import roll
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._pool import newest_change, roll
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import (
     is_complete,
@@ -161,8 +161,7 @@ class Activation:
         )
 
     def _changed_at(self, row: Row) -> float:
-        paths = [row["current"], *self.files.of(row["app"]).paths()]
-        return max((os.lstat(path).st_ctime for path in paths if os.path.lexists(path)), default=0.0)
+        return newest_change([row["current"], *self.files.of(row["app"]).paths()])
 
     def _switch(self, row: Row) -> None:
         """Switch link and files, after the hooks where the release is another one."""
@@ -216,7 +215,9 @@ class Activation:
 
     def _roll(self, row: Row, pool: Row, place: str) -> None:
         name = str(pool["name"])
-        self.outcome.processes += roll(self.layout, [name], self.run, {name: place}, self._changed_at(row))
+        (told,) = roll(self.layout, [name], self.run, {name: place}, self._changed_at(row))
+        new = [{"pool": name, **process} for process in told["processes"] if process["replaced"]]
+        self.outcome.processes += new
 
 
 class _Before:

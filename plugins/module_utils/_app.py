@@ -148,6 +148,10 @@ def sysusers_path(account: str) -> str:
     return f"{SYSUSERS_DIRECTORY}/palisade-{account}.conf"
 
 
+# Of an app that is to be removed.
+_NO_SOURCE = Source("path")
+
+
 @dataclass(frozen=True)
 class App:
     """A checked application; every path and identity that later steps need is derived here and nowhere else."""
@@ -161,7 +165,7 @@ class App:
     callable: str = ""
     server_names: tuple[str, ...] = ()
     mount: str = "/"
-    source: Source = Source("path")
+    source: Source = _NO_SOURCE
     requirements: str = ""
     allow_source_builds: bool = False
     # Commands of a new release, as lists of words, before it serves.

@@ -20,6 +20,7 @@ class CommandError(PalisadeError):
     """A program that failed; complaint is all that it said."""
 
     def __init__(self, program: str, status: int, complaint: str) -> None:
+        self.status = status
         self.complaint = complaint
         last = complaint.splitlines()[-_LINES:]
         super().__init__("\n".join([f"{os.path.basename(program)} failed with {status}:", *last]))

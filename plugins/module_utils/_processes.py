@@ -18,6 +18,8 @@ from typing import Any
 # <prefix>.<parent pid>.<generation or uUID>.<number of the WSGIDaemonProcess>.sock
 _SOCKET = re.compile(r"\.([0-9]+)\.(u?[0-9]+)\.([0-9]+)\.sock")
 
+_MEMORY_FILE = "/memfd:"
+
 
 def _read(path: str) -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -131,6 +133,33 @@ def _describe(pid: int) -> dict[str, Any]:
         "cwd": _working_directory(pid),
         "started": started_at(pid),
     }
+
+
+def thread_count(pid: int) -> int:
+    """Return how many threads a process has; 0 for one that has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def marks(pid: int) -> set[str] | None:
+    """Return the names of the memory files that a process holds; None where a container hides them from root.
+
+    By them the entry file of an app says how its import went.
+    """
+    found: set[str] = set()
+    try:
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+                if target.startswith(_MEMORY_FILE):
+                    found.add(target[len(_MEMORY_FILE) :].replace(" (deleted)", ""))
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+    except PermissionError:
+        return None
+    return found
 
 
 def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -46,9 +46,31 @@ def sysusers(app: App, owner: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-_ENTRY = """\
-import fcntl
+_PIN = """\
 import os
+import site
+import sys
+
+link, release = {current!r}, os.path.dirname(os.getcwd())
+if not os.path.samefile(link, release):
+    # Switched while Python started: Apache starts another process.
+    os._exit(0)
+
+
+def pinned(path):
+    return release + path[len(link) :] if path.startswith(link + "/") else path
+
+
+# Whatever is imported later comes from the release that this process started in, wherever the link leads then.
+packages = [getattr(module, "__path__", None) for module in sys.modules.values()]
+for paths in (sys.path, site.PREFIXES, *packages):
+    if isinstance(paths, list):
+        paths[:] = [pinned(path) for path in paths]
+sys.prefix, sys.exec_prefix, sys.executable = map(pinned, (sys.prefix, sys.exec_prefix, sys.executable))
+"""
+
+_LOGS = """\
+import fcntl
 import stat
 
 # Apache hands every daemon the access logs of all sites, open for writing.
@@ -69,12 +91,31 @@ with open({path!r}, encoding="utf-8") as environment:
     os.environ.update(json.load(environment))
 """
 
+# Names of memory files that a process holds: how its import went, for the rolling restart.
+IMPORTED, FAILED = "palisade-imported", "palisade-failed"
+
+_IMPORT = """\
+state = "{failed}"
+try:
+    from {module} import {function}{alias}
+
+    state = "{imported}"
+finally:
+    # What the rolling restart sees of it; once, however many requests try again.
+    if not hasattr(sys, state):
+        setattr(sys, state, os.memfd_create(state))
+"""
+
 
 def entry_file(app: App) -> str:
-    """Return the WSGI entry file: the logs of others shut, the environment if there is one, and an import."""
-    environment = _ENVIRONMENT.format(path=app.environment_file) if app.environment else ""
+    """Return the WSGI entry file: the release pinned, the logs of others shut, the environment if any, an import."""
     alias = "" if app.callable == "application" else " as application"
-    parts = [NOTICE + "\n" + _ENTRY, environment, f"from {app.module} import {app.callable}{alias}\n"]
+    parts = [
+        NOTICE + "\n" + _PIN.format(current=app.current),
+        _LOGS,
+        _ENVIRONMENT.format(path=app.environment_file) if app.environment else "",
+        _IMPORT.format(module=app.module, function=app.callable, alias=alias, imported=IMPORTED, failed=FAILED),
+    ]
     return "\n".join(part for part in parts if part)
 
 

@@ -18,18 +18,25 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 _LEFT_OUT = frozenset((".git", ".hg", ".svn", "__pycache__"))
 
 
+def is_left_out(name: str) -> bool:
+    """Tell whether a file or directory of this name is no part of a source."""
+    return name in _LEFT_OUT or name.endswith(".pyc")
+
+
 def _entries(root: str, subject: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (relative path, lstat) of everything that belongs to the source, in a fixed order."""
 
     def walk(relative: str) -> Iterator[tuple[str, os.stat_result]]:
         for entry in sorted(os.scandir(os.path.join(root, relative)), key=lambda entry: entry.name):
-            if entry.name in _LEFT_OUT or entry.name.endswith(".pyc"):
+            if is_left_out(entry.name):
                 continue
             path = os.path.join(relative, entry.name)
             found = entry.stat(follow_symlinks=False)
             # Before anybody opens it: a FIFO would block.
             if stat.S_ISLNK(found.st_mode):
-                _check_link(root, path, subject)
+                target = target_outside(root, path)
+                if target is not None:
+                    raise PalisadeError(f"{subject}: {path}: a link to {target!r} leaves the source")
             elif not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
                 raise PalisadeError(f"{subject}: {path}: expected a file, a directory or a link")
             yield path, found
@@ -39,13 +46,13 @@ def _entries(root: str, subject: str) -> Iterator[tuple[str, os.stat_result]]:
     return walk("")
 
 
-def _check_link(root: str, path: str, subject: str) -> None:
+def target_outside(root: str, path: str) -> str | None:
+    """Return the target of a link that leaves the directory, None for one that stays inside."""
     target = os.readlink(os.path.join(root, path))
     top = os.path.realpath(root)
     reached = os.path.realpath(os.path.join(root, path))
     # Not word for word: the target may lead through another link.
-    if target.startswith("/") or os.path.commonpath((top, reached)) != top:
-        raise PalisadeError(f"{subject}: {path}: a link to {target!r} leaves the source")
+    return target if target.startswith("/") or os.path.commonpath((top, reached)) != top else None
 
 
 def tree_digest(root: str, subject: str) -> str:

@@ -55,7 +55,8 @@ def virtual_host(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapp
     ]
     head = [f"ServerName {main.server_names[0]}", *(f"ServerAlias {name}" for name in main.server_names[1:])]
     logs = [f"ErrorLog {error_log(apps, layout)}", f'ErrorLogFormat "{_ERROR_FORMAT}"']
-    body = [*_limits(main), *_pools(ordered, mod_wsgi_version), *_urls(ordered), *_sections(ordered, layout)]
+    pools, sections = _pools(ordered, mod_wsgi_version), _sections(ordered, mod_wsgi_version, layout)
+    body = [*_limits(main), *pools, *_urls(ordered), *sections]
     if main.tls is None:
         return _text(lines, _host(80, [*head, *logs, *_access_logs(ordered, layout), *body]))
     if main.tls.kind == "acme":
@@ -123,6 +124,9 @@ def _pools(apps: Sequence[App], mod_wsgi_version: str | None) -> list[str]:
 def _urls(apps: Sequence[App]) -> list[str]:
     lines = [f"Alias {url} {app.current}/code/{directory}" for app in apps for url, directory in app.static.items()]
     lines += [f"WSGIScriptAlias {app.mount} {app.entry_file}" for app in apps]
+    # Loaded when a process starts, which then takes requests; measured on 4.9.4, 5.0.2 and 6.1.1.
+    preloaded = "WSGIImportScript {} process-group={} application-group=%{{GLOBAL}}"
+    lines += [preloaded.format(app.entry_file, app.name) for app in apps]
     if all(app.mount != "/" for app in apps):
         # Otherwise the main server's documents would answer.
         mounts = "|".join(re.escape(app.mount) for app in apps)
@@ -130,10 +134,10 @@ def _urls(apps: Sequence[App]) -> list[str]:
     return lines
 
 
-def _sections(apps: Sequence[App], layout: Mapping[str, str]) -> list[str]:
+def _sections(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapping[str, str]) -> list[str]:
     lines: list[str] = []
     for app in reversed(apps):
-        lines += _section(*_place(app, apps), _application(app))
+        lines += _section(*_place(app, apps), _application(app, mod_wsgi_version))
         for url in app.static:
             lines += _section("Location", url, _STATIC)
             # Such as .git and .env.
@@ -171,13 +175,23 @@ _STATIC = [
 ]
 
 
-def _application(app: App) -> list[str]:
+def _reloads_scripts(app: App, mod_wsgi_version: str | None) -> bool:
+    # Without, mod_wsgi 6.0.0 to 6.0.4 cuts the bodies of requests if queue-timeout is 0.
+    return app.daemon_options["queue-timeout"] == 0 and (mod_wsgi_version or "") in _CUTTING
+
+
+_CUTTING = frozenset(f"6.0.{patch}" for patch in range(5))
+
+
+def _application(app: App, mod_wsgi_version: str | None) -> list[str]:
     lines = [
         # Also where a server-wide section such as Debian's /server-status has another one.
         "SetHandler wsgi-script",
         f"WSGIProcessGroup {app.name}",
         "WSGIApplicationGroup %{GLOBAL}",
         f"WSGIRestrictProcess {app.name}",
+        # A changed entry file restarts nothing by itself: that is for the rolling restart.
+        f"WSGIScriptReloading {'On' if _reloads_scripts(app, mod_wsgi_version) else 'Off'}",
         f"WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
         "CGIPassAuth Off",
         f"WSGIErrorOverride {'On' if app.error_override else 'Off'}",

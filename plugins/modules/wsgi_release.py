@@ -31,7 +31,7 @@ attributes:
   diff_mode:
     description: Shows the target of each link, the files and the served directories before and after, without secrets.
     support: full
-extends_documentation_fragment: [palisade.mod_wsgi.releases]
+extends_documentation_fragment: [palisade.mod_wsgi.release_row]
 options:
   releases:
     description: What M(palisade.mod_wsgi.wsgi_source) returned as RV(palisade.mod_wsgi.wsgi_source#module:releases).

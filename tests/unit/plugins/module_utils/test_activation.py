@@ -106,7 +106,7 @@ class Host:
         if self.stuck.get(name) == release:
             raise PalisadeError(f"pool {name}: no process came")
         self.start(name, release)
-        return [{"pool": name, "release": release}]
+        return [{"name": name, "processes": [{"pid": 1, "replaced": 3}, {"pid": 2, "replaced": None}]}]
 
     def check_pools(self, _layout: object, pools: Sequence[Mapping[str, Any]], _run: object) -> list[dict[str, Any]]:
         name = pools[0]["name"]
@@ -191,7 +191,7 @@ def test_files_and_link_switch_before_the_pool_rolls(host: Host) -> None:
         "current",
     ]
     assert "new" not in json.dumps(outcome.differences[0])
-    assert outcome.processes == [{"pool": "shop", "release": NEW}]
+    assert outcome.processes == [{"pool": "shop", "pid": 1, "replaced": 3}]
 
 
 def test_a_second_run_does_nothing(host: Host) -> None:

@@ -147,10 +147,9 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("group", "shadow", "an account of this app's own", "'shadow'"),
     ("source", "public", "one of path, archive, git, package", "got str"),
     ("source", {"path": "a", "git": "b"}, "one of path, archive, git, package", "got path, git"),
-    ("source", {"pth": "a"}, "did you mean 'path'?", "'pth'"),
-    ("source", {"git": {"repo": "x"}}, "git is not supported yet, use path", ""),
-    ("source", {"path": ""}, "a directory", "''"),
-    ("source", {"path": "a\0b"}, "a directory", r"'a\x00b'"),
+    ("source", {"pth": "a"}, "did you mean 'path'?", "pth"),
+    ("source", {"path": ""}, "a directory", "nothing"),
+    ("source", {"path": "a\0b"}, "a control character is refused", ""),
     ("requirements", "../requirements.txt", "a file inside the source", "'../requirements.txt'"),
     ("requirements", "/etc/passwd", "a file inside the source", "'/etc/passwd'"),
     ("requirements", "--index-url=x", "a file inside the source", "'--index-url=x'"),
@@ -208,7 +207,12 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("applicaton", "x:y", "did you mean 'application'?", "unknown field 'applicaton'"),
     ("server_name", ["x"], "did you mean 'server_names'?", "unknown field 'server_name'"),
     ("zzzz", 1, "unknown field 'zzzz'", ""),
-    ("allow_source_builds", True, "allow_source_builds is not supported yet", ""),
+    ("allow_source_builds", "yes", "true or false", "'yes'"),
+    ("before_switch", "python manage.py migrate", "a list of commands", "'python manage.py migrate'"),
+    ("before_switch", [""], "commands such as", "''"),
+    ("before_switch", [["python", ""]], "commands such as", "['python', '']"),
+    ("before_switch", ["a 'b"], "No closing quotation", ""),
+    ("before_switch", ["a\nb\0"], "commands such as", ""),
 ]
 
 

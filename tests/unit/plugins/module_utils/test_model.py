@@ -32,15 +32,23 @@ def refusal(apps: Any, base: str, facts: dict[str, Any] | None = None, **options
 
 
 def test_rows_of_one_app(base: str) -> None:
-    model = resolve([app(requirements="requirements.txt", writable=["a/b"])], host(), "mine", base)
+    given = app(requirements="requirements.txt", writable=["a/b"], before_switch=["python manage.py 'migrate'"])
+    model = resolve([given], host(), "mine", base)
     assert model["releases"] == [
         {
             "app": "public",
-            "source": f"{base}/public",
+            "source": {"path": f"{base}/public"},
             "requirements": "requirements.txt",
+            "allow_source_builds": False,
             "directory": "/var/lib/public-app/releases",
             "current": "/var/lib/public-app/current",
+            "account": "public-app",
             "group": "public-app",
+            "groups": ["public-app"],
+            "umask": "0027",
+            "application": "shop.wsgi:application",
+            "hooks": [["python", "manage.py", "migrate"]],
+            "writable": ["/var/lib/public-app/data"],
             "served": {"account": "www-data", "directories": []},
         }
     ]
@@ -356,7 +364,48 @@ def test_sources_that_are_missing(fields: dict[str, Any], words: str, base: str)
 def test_sources_are_found(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", base)
     for place in ("public", "./public", f"{base}/public", "~/public", "admin/../public"):
-        assert resolve([app(source={"path": place})], host(), "mine", base)["releases"][0]["source"] == f"{base}/public"
+        (row,) = resolve([app(source={"path": place})], host(), "mine", base)["releases"]
+        assert row["source"] == {"path": f"{base}/public"}
+
+
+def test_an_archive_is_on_the_controller_or_at_an_address(base: str, tmp_path: Path) -> None:
+    (tmp_path / "public.zip").write_bytes(b"")
+    (row,) = resolve([app(source={"archive": "public.zip"})], host(), "mine", base)["releases"]
+    assert row["source"]["archive"] == f"{base}/public.zip"
+    assert "expected a file on the controller" in refusal([app(source={"archive": "public"})], base)
+    address = {"archive": "https://example.org/a.zip", "checksum": "sha256:" + "0" * 64}
+    assert (
+        resolve([app(source=address)], host(), "mine", base)["releases"][0]["source"]["archive"] == address["archive"]
+    )
+
+
+@pytest.mark.parametrize("field", [{"requirements": "requirements.txt"}, {"static": {"/static": "assets"}}])
+def test_a_package_brings_its_own(field: dict[str, Any], base: str) -> None:
+    assert "none beside a package" in refusal([app(source={"package": "demo==1.0"}, **field)], base)
+
+
+def test_a_key_travels_apart(base: str) -> None:
+    key = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n"
+    source = {"git": {"repo": "git@example.org:shop.git", "version": "main", "key": key}}
+    model = resolve([app(source=source)], host(), "mine", base)
+    assert model.pop("git_keys") == {"public": key}
+    assert SECRET not in repr(model)
+
+
+def test_a_deployment_is_of_apps_that_are_served(base: str) -> None:
+    served = {"name": "public", "owner": "mine", "account": "public-app", "group": "public-app", "site": "/x.conf"}
+    apps = [app(environment={"KEY": SECRET}), app(name="admin", server_names=["admin.example.org"])]
+    model = resolve(apps, host(apps=[served]), "mine", base, deployed=["public"])
+    assert [row["app"] for row in model["releases"]] == ["public"]
+    assert {row["app"] for row in (*model["files"], *model["unused_files"], *model["pools"])} == {"public"}
+    assert list(model["secrets"]) == ["/var/lib/public-app/environment"]
+    assert "site" not in model
+    for wanted, said in {
+        (): "app admin: is not served on this host yet; run site.yml first",
+        ("admin",): "app admin: is not served on this host yet",
+        ("pubic",): "wsgi_apps_only: expected names of apps, got 'pubic', did you mean 'public'?",
+    }.items():
+        assert said in refusal(apps, base, host(apps=[served]), deployed=wanted)
 
 
 @pytest.mark.parametrize("apps", [None, "public", {"public": {}}, 5])

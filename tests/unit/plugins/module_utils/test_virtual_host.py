@@ -46,12 +46,14 @@ def test_one_app() -> None:
         "queue-timeout=45 socket-timeout=60 request-timeout=60 deadlock-timeout=60 graceful-timeout=15 "
         "shutdown-timeout=5",
         "WSGIScriptAlias /shop /var/www/public/wsgi.py",
+        "WSGIImportScript /var/www/public/wsgi.py process-group=public application-group=%{GLOBAL}",
     ):
         assert lines.count(line) == 1, line
     assert {
         "WSGIProcessGroup public",
         "WSGIApplicationGroup %{GLOBAL}",
         "WSGIRestrictProcess public",
+        "WSGIScriptReloading Off",
         "WSGIPassAuthorization On",
         "CGIPassAuth Off",
         "WSGIErrorOverride Off",
@@ -64,6 +66,22 @@ def test_one_app() -> None:
     assert read_records("\n".join(lines)) == [
         {"name": "public", "server_names": names, "mount": "/shop", "tls": "", "acls": []}
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "timeout", "expected"),
+    [
+        ("6.0.0", 0, "On"),
+        ("6.0.4", 0, "On"),
+        ("6.0.4", 45, "Off"),
+        ("6.0.5", 0, "Off"),
+        ("5.0.2", 0, "Off"),
+        (None, 0, "Off"),
+    ],
+)
+def test_scripts_are_reloaded_where_bodies_would_be_cut(version: str | None, timeout: int, expected: str) -> None:
+    text = virtual_host([checked(daemon_process={"queue-timeout": timeout})], version, LAYOUT)
+    assert re.findall(r"WSGIScriptReloading (\w+)", text) == [expected]
 
 
 def test_no_secret_and_no_authorization() -> None:

@@ -79,7 +79,7 @@ def test_a_release_without_a_name(release: str, tmp_path: Path) -> None:
         "group": MY_GROUP,
         "release": release,
     }
-    answer = call("wsgi_release", releases=[row])
+    answer = call("wsgi_release", state="built", releases=[row])
     assert answer["msg"].startswith("app public: release: expected a name")
     assert (tmp_path / "releases" / "older").is_dir()
 

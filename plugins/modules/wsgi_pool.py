@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_pool
+short_description: Restart daemon process groups of mod_wsgi one process at a time
+version_added: 0.1.0
+description:
+  - Replaces the processes of the named pools one after the other. Each is asked to end with SIGUSR1, so that it
+    finishes its requests, and the next one is asked when the replacement of the one before is ready.
+  - Nothing else is restarted, neither another pool nor Apache. A process belongs to the pool whose socket it
+    listens on, so no other process is signalled, whatever it is called in C(ps).
+  - Works with sites that this collection did not make as well. Only where Apache loads the application when a
+    process starts (C(WSGIImportScript), or C(process-group) with C(application-group) of C(WSGIScriptAlias)) is a
+    replacement that is ready known to have loaded it.
+  - A process may take as long to end as C(graceful-timeout) (C(eviction-timeout) if set) and C(shutdown-timeout) of
+    its pool allow.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Reports which processes would be replaced as RV(pools[].processes[].stale).
+    support: full
+options:
+  names:
+    description: Names of the pools, in the order of their restart. Required if O(state=restarted).
+    type: list
+    elements: str
+    default: []
+  state:
+    description:
+      - V(restarted) replaces every process that is stale.
+      - V(reported) changes nothing. Without O(names) it reports all pools.
+    type: str
+    choices: [restarted, reported]
+    default: restarted
+  loads:
+    description:
+      - Files, directories or links that the pools load. A process that started after the latest change of all of
+        them is left alone, so that a second run changes nothing.
+      - Without any, every process that runs at the start of the task is stale.
+    type: list
+    elements: path
+    default: []
+  releases:
+    description:
+      - By the name of a pool, the directory that its new processes have to work in, such as a release with the
+        C(home) of the pool below it. A process that works elsewhere is stale.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds that a replacement may take to be ready.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Restart a pool, one process at a time
+  palisade.mod_wsgi.wsgi_pool:
+    names: [public]
+
+- name: Restart it only if its entry file or its configuration changed since
+  palisade.mod_wsgi.wsgi_pool:
+    names: [public]
+    loads:
+      - /srv/public/wsgi.py
+      - /srv/public/settings.ini
+
+- name: See how old the processes of all pools are
+  palisade.mod_wsgi.wsgi_pool:
+    state: reported
+  register: reported
+"""
+
+RETURN = r"""
+pools:
+  description: The pools as they are afterwards.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name: {description: Name of the pool., type: str, sample: public}
+    processes:
+      description: Its processes.
+      type: list
+      elements: dict
+      contains:
+        pid: {description: Process id., type: int, sample: 4711}
+        age: {description: Seconds since its start., type: float, sample: 2.31}
+        started: {description: Start in seconds since the epoch., type: float, sample: 1795331342.18}
+        release:
+          description: C(<id>) of the working directory C(.../releases/<id>/...), or the directory if it is another one.
+          type: str
+          sample: 1f3870be274f6c49
+        stale: {description: Whether a restart would replace it., type: bool}
+        replaced: {description: The process that it replaced in this task, V(null) otherwise., type: int}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._pool import newest_change, report, roll
+
+
+def main() -> None:
+    module = AnsibleModule(
+        {
+            "names": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["restarted", "reported"], "default": "restarted"},
+            "loads": {"type": "list", "elements": "path", "default": []},
+            "releases": {"type": "dict", "default": {}},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    restart = given["state"] == "restarted"
+    if restart and not given["names"]:
+        module.fail_json(msg="names: expected at least one pool to restart, got none")
+    try:
+        since = newest_change(given["loads"]) if given["loads"] or given["releases"] else None
+        what = host_layout(), given["names"], runner(module.run_command), given["releases"], since
+        if restart and not module.check_mode:
+            pools = roll(*what, given["timeout"])
+            changed = any(process["replaced"] for pool in pools for process in pool["processes"])
+        else:
+            pools = report(*what)
+            changed = restart and any(process["stale"] for pool in pools for process in pool["processes"])
+        module.exit_json(changed=changed, pools=pools)
+    except (PalisadeError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Transient units: what systemd is asked for, and what is told of a program that fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _unit
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Unit, run_in_unit
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, needs_root, run
+
+UNIT = Unit("palisade-git-public", ME, MY_GROUP)
+
+
+class Systemd:
+    """Runs what it is asked for, without any sandbox."""
+
+    def __init__(self, holds: bool = True) -> None:
+        self.holds = holds
+        self.asked: list[list[str]] = []
+        self.input: list[str | None] = []
+
+    def __call__(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
+        self.asked.append(list(arguments))
+        if arguments[0] == "systemctl":
+            raise CommandError("systemctl", 5, "not loaded")
+        if "test -w /etc || test -w /run || echo read-only" in arguments:
+            return "read-only\n" if self.holds else "\n"
+        self.input.append(data)
+        words = arguments[arguments.index("--") + 1 :]
+        return run([word.replace("$$", "$") for word in words], environment, data)
+
+    @property
+    def settings(self) -> list[str]:
+        return [word.partition("=")[2] for word in self.asked[-1] if word.startswith("--property=")]
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Systemd:
+    monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", str(tmp_path))
+    return Systemd()
+
+
+def test_what_systemd_is_asked_for(systemd: Systemd, tmp_path: Path) -> None:
+    data = str(tmp_path)
+    unit = dataclasses.replace(
+        UNIT, groups=["daemon", "man"], writable=[data], hidden=["/srv"], seconds=7, environment={"A": "x y"}
+    )
+    run_in_unit(unit, ["true"], systemd)
+    stop, asked = systemd.asked
+    assert stop == ["systemctl", "stop", "palisade-git-public.service"]
+    assert {"--wait", "--pipe", "--collect", "--service-type=exec", "--setenv=A=x y"} < set(asked)
+    expected = {f"User={ME}", f"Group={MY_GROUP}", "SupplementaryGroups=daemon man", "RuntimeMaxSec=7"}
+    expected |= {f"ReadWritePaths=-{data}", "InaccessiblePaths=-/srv", "SystemCallFilter=~listen"}
+    assert expected | {"NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet="} < set(systemd.settings)
+
+
+def test_one_that_listens(systemd: Systemd) -> None:
+    run_in_unit(dataclasses.replace(UNIT, listens=True), ["true"], systemd)
+    assert not [setting for setting in systemd.settings if setting.startswith("SystemCall")]
+
+
+@pytest.mark.parametrize("has_systemd", [True, False])
+def test_words_arrive_as_they_are(has_systemd: bool, systemd: Systemd) -> None:
+    words = ["a b", "$HOME", "${A}", "%n", "", "'", '"', "a\nb", "\\x41", "*"]
+    said = run_in_unit(UNIT, ["printf", "%s|", *words], systemd)
+    assert said == "".join(f"{word}|" for word in words)
+    assert all("$" not in word.replace("$$", "") for word in systemd.asked[-1])
+
+
+def test_input_and_none(systemd: Systemd, tmp_path: Path) -> None:
+    assert run_in_unit(UNIT, ["cat"], systemd, "a secret") == "a secret"
+    assert run_in_unit(UNIT, ["cat"], systemd) == ""
+    assert "a secret" not in str(systemd.asked)
+    assert run_in_unit(dataclasses.replace(UNIT, directory=str(tmp_path)), ["pwd"], systemd) == f"{tmp_path}\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "complaint"),
+    [
+        ("seq 100 >&2; exit 3", 3, "\n".join(str(number) for number in range(1, 101))),
+        ("kill -TERM $$", 143, "Terminated"),
+        ("exec /missing", 127, "sh: 1: exec: /missing: not found"),
+    ],
+)
+def test_a_failure(script: str, status: int, complaint: str, systemd: Systemd) -> None:
+    with pytest.raises(CommandError) as caught:
+        run_in_unit(UNIT, ["sh", "-c", script], systemd)
+    assert (caught.value.status, caught.value.complaint) == (status, complaint)
+    assert str(caught.value).startswith(f"sh failed with {status}:\n")
+
+
+def test_a_directory_that_is_missing(systemd: Systemd) -> None:
+    with pytest.raises(CommandError, match="can't cd to /missing"):
+        run_in_unit(dataclasses.replace(UNIT, directory="/missing"), ["true"], systemd)
+
+
+def test_one_that_takes_too_long(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 600.5])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with pytest.raises(PalisadeError, match=r"^palisade-git-public: git was ended after 600 seconds$"):
+        run_in_unit(UNIT, ["git", "fetch"], systemd)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"account": "no-such"}, "there is no account no-such"),
+        ({"group": "no-such"}, "there is no group no-such"),
+        ({"groups": ["no-such"]}, "there is no group no-such"),
+        ({"writable": ["/a b"]}, "expected an absolute path"),
+        ({"directory": "relative"}, "expected an absolute path"),
+        ({"binds": {"/a": "/b/../c"}}, "expected an absolute path"),
+    ],
+)
+def test_bad_units(fields: dict[str, Any], message: str, systemd: Systemd) -> None:
+    with pytest.raises(PalisadeError, match=f"^palisade-git-public: {message}"):
+        run_in_unit(dataclasses.replace(UNIT, **fields), ["true"], systemd)
+    assert systemd.asked == []
+
+
+def test_strict(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = dataclasses.replace(UNIT, strict=True)
+    assert run_in_unit(strict, ["echo", "held"], systemd) == "held\n"
+    systemd.holds = False
+    with pytest.raises(PalisadeError, match="cannot keep it in a sandbox: /etc stays writable"):
+        run_in_unit(strict, ["true"], systemd)
+    monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", "/missing")
+    with pytest.raises(PalisadeError, match="no systemd runs here"):
+        run_in_unit(strict, ["true"], systemd)
+
+
+def test_a_place_below_a_closed_directory(systemd: Systemd, tmp_path: Path) -> None:
+    place = tmp_path / "closed/work"
+    place.mkdir(parents=True)
+    place.parent.chmod(0o700)
+    # Above it are directories of pytest that are closed too.
+    unit = dataclasses.replace(UNIT, binds={str(place): str(place)})
+    run_in_unit(unit, ["true"], systemd)
+    hidden = [setting.partition("=")[2] for setting in systemd.settings if setting.startswith("Temporary")]
+    assert len(hidden) == 1
+    assert f"{place}/".startswith(f"{hidden[0]}/")
+    assert f"BindPaths={place}:{place}" in systemd.settings
+
+
+@needs_root
+def test_where_nothing_can_be_bound(systemd: Systemd, tmp_path: Path) -> None:
+    systemd.holds = False
+    place = tmp_path / "closed/work"
+    place.mkdir(parents=True)
+    place.parent.chmod(0o700)
+    unit = dataclasses.replace(UNIT, account="daemon", group="daemon", binds={str(place): str(place)})
+    run_in_unit(unit, ["true"], systemd)
+    assert not [setting for setting in systemd.settings if setting.startswith(("Temporary", "Bind"))]
+    assert "closed access" in acls(tmp_path)
+    with pytest.raises(PalisadeError, match=f"this host cannot show {place} as /work"):
+        run_in_unit(dataclasses.replace(unit, binds={"/work": str(place)}), ["true"], systemd)
+
+
+@needs_root
+def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", "/missing")
+    unit = dataclasses.replace(UNIT, account="daemon", group="daemon", groups=["man"])
+    said = run_in_unit(unit, ["sh", "-c", "id -un; id -Gn; umask; grep -E 'NoNew|CapBnd' /proc/self/status"], run)
+    assert said.split() == ["daemon", "daemon", "man", "0027", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1"]
+    with pytest.raises(PalisadeError, match="sleep was ended after 1 seconds"):
+        run_in_unit(dataclasses.replace(unit, seconds=1), ["sleep", "9"], run)
