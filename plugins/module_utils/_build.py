@@ -9,14 +9,20 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import re
 import shutil
 import stat
+import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Installer, Pip
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import check_names, describe, is_complete
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served, give, reader, serve
@@ -24,12 +30,25 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import (
     cached_place,
     drop_empty_cache,
     is_fetched,
-    pip,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._trial import try_release, unit_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import run_with_secrets
+
+# Less than this is full: what is left when a file did not fit.
+_FULL = 1 << 20
 
 
-def build(row: Mapping[str, Any], python: str, run: Run) -> None:
-    """Build one release from the cache at its final path. On failure it is removed again."""
+@dataclass
+class Built:
+    """What came of the releases of a host."""
+
+    differences: list[dict[str, Any]] = field(default_factory=list)
+    built: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: Mapping[str, str] | None = None) -> None:
+    """Build one release from the cache at its final path, and try it. On failure it is removed again."""
     place = os.path.join(row["directory"], row["release"])
     cached = cached_place(row)
     if not is_fetched(row):
@@ -39,34 +58,59 @@ def build(row: Mapping[str, Any], python: str, run: Run) -> None:
         # What a killed build left behind has no description.
         shutil.rmtree(place, ignore_errors=True)
         os.mkdir(place, 0o700)
-        venv = os.path.join(place, "venv")
         shutil.copytree(os.path.join(cached, "code"), os.path.join(place, "code"), symlinks=True)
-        run([python, "-I", "-m", "venv", "--without-pip", venv])
-        _install(os.path.join(cached, "wheels"), venv, python, run)
+        has_packages = installer.install(cached, os.path.join(place, "venv"), run)
         # By the system's interpreter: the venv's own would run .pth files of packages as root. Packages have files
         # that do not compile, templates for instance; what is broken of the application shows when it is imported.
         with contextlib.suppress(CommandError):
-            run([python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place])
+            run(
+                [installer.python, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash", place]
+            )
         _hand_over(place, row["group"])
+        # Rows of a play without a trial name no application.
+        if row.get("application"):
+            if has_packages:
+                _check_packages(row, place, installer, run)
+            try_release(row, place, environment or {}, run)
         served = reader(row, check=False)
         if served:
             give(place, served["uid"], served["directories"])
-        describe(place, {"app": row["app"], "release": row["release"], "python": python, "served": served})
-    except (PalisadeError, OSError, KeyError) as error:
+        told = {key: row.get(key, "") for key in ("app", "release", "origin", "digest")}
+        describe(place, {**told, "python": installer.python, "served": served, "built": int(time.time())})
+    except (PalisadeError, OSError, KeyError, shutil.Error) as error:
+        complaint = _explained(error, place).removeprefix(f"app {row['app']}: ")
         shutil.rmtree(place, ignore_errors=True)
-        raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {error}") from error
+        raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {complaint}") from error
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
     shutil.rmtree(cached, ignore_errors=True)
 
 
-def _install(wheels: str, venv: str, python: str, run: Run) -> None:
-    # Exactly what was fetched, so nothing is resolved, and no index asked, a second time.
-    files = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))] if os.path.isdir(wheels) else []
-    if files:
-        options = ["--quiet", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps"]
-        run(pip(python, "--python", os.path.join(venv, "bin", "python"), "install", *options, *files))
+def _check_packages(row: Mapping[str, Any], place: str, installer: Installer, run: Run) -> None:
+    unit = unit_of({**row, "writable": ()}, place, "check", 120)
+    try:
+        run_with_secrets(unit, installer.python, installer.check(os.path.join(place, "venv")), {}, run)
+    except CommandError as error:
+        raise PalisadeError(f"its packages do not fit together:\n{error.complaint}") from error
+
+
+def _explained(error: Exception, place: str) -> str:
+    """Return an error, and of a full file system where it is: programs name it seldom, and shutil names every file."""
+    text = str(error)
+    if not re.search(r"No space left on device|Disk quota exceeded", text):
+        return text
+    mounts = {_mount(place), _mount(tempfile.gettempdir())}
+    free = {mount: os.statvfs(mount) for mount in sorted(mounts)}
+    full = [mount for mount, found in free.items() if found.f_bavail * found.f_frsize < _FULL or not found.f_favail]
+    places = " and ".join(full or [_mount(place)])
+    return f"no space left on the file system at {places}, for {place}"
+
+
+def _mount(path: str) -> str:
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _hand_over(place: str, group: str) -> None:
@@ -81,32 +125,69 @@ def _hand_over(place: str, group: str) -> None:
                 os.chmod(path, 0o750 if executable else 0o640)
 
 
+def ensure_built(
+    rows: Sequence[Mapping[str, Any]],
+    environments: Mapping[str, Mapping[str, str]],
+    installer: Installer,
+    run: Run,
+    bound: int,
+    check: bool,
+) -> Built:
+    """Build and try what is missing, and bring what is served of the rest up to date, all that can be; no link moves.
+
+    An app that fails keeps nobody from the rest: it is among the failures, with the reason, and has no new release.
+    """
+    check_names(rows)
+    result = Built()
+    turn = threading.Lock()
+
+    def work(row: Mapping[str, Any]) -> None:
+        try:
+            changed = _ensure(row, environments.get(row["app"], {}), installer, run, check)
+        except PalisadeError as error:
+            with turn:
+                result.failures[row["app"]] = str(error)
+            return
+        with turn:
+            result.differences += [changed] if changed else []
+            result.built += [row["app"]] if changed and "release" in changed["after"] else []
+
+    in_parallel(rows, work, bound)
+    if not check:
+        drop_empty_cache()
+    result.differences.sort(key=lambda difference: str(difference["path"]))
+    result.built.sort()
+    return result
+
+
+def _ensure(
+    row: Mapping[str, Any],
+    environment: Mapping[str, str],
+    installer: Installer,
+    run: Run,
+    check: bool,
+) -> dict[str, Any] | None:
+    place = os.path.join(row["directory"], row["release"])
+    if is_complete(row["directory"], row["release"]):
+        check_served(os.path.join(place, "code"), row)
+        try:
+            return serve(row, check)
+        except PalisadeError as error:
+            raise PalisadeError(f"app {row['app']}: static: {error}") from error
+    if not check:
+        with opened_directory(row["directory"]) as descriptor:
+            if descriptor is None:
+                raise PalisadeError(f"app {row['app']}: the directory {row['directory']} does not exist")
+        build(row, installer, run, environment)
+    return {"path": place, "before": {"release": "missing"}, "after": {"release": "built"}}
+
+
 def ensure_releases(
     rows: Sequence[Mapping[str, Any]], python: str, run: Run, bound: int, check: bool
 ) -> list[dict[str, Any]]:
     """Build what is missing and point every app's `current` at its release. Return the differences."""
-    check_names(rows)
-    wanted = [row for row in rows if not is_complete(row["directory"], row["release"])]
-    built = [row for row in rows if row not in wanted]
-    for row in built:
-        check_served(os.path.join(row["directory"], row["release"], "code"), row)
-    if wanted and not check:
-        for row in wanted:
-            with opened_directory(row["directory"]) as descriptor:
-                if descriptor is None:
-                    raise PalisadeError(f"app {row['app']}: the directory {row['directory']} does not exist")
-        in_parallel(wanted, lambda row: build(row, python, run), bound)
-        drop_empty_cache()
-    differences: list[dict[str, Any]] = []
-    for row in built:
-        try:
-            served = serve(row, check)
-        except PalisadeError as error:
-            raise PalisadeError(f"app {row['app']}: static: {error}") from error
-        if served:
-            differences.append(served)
-    for row in rows:
-        changed: dict[str, Any] | None = switch_link(row["current"], f"releases/{row['release']}", check)
-        if changed:
-            differences.append(changed)
-    return differences
+    result = ensure_built(rows, {}, Pip(python), run, bound, check)
+    for app in sorted(result.failures):
+        raise PalisadeError(result.failures[app])
+    links = (switch_link(row["current"], f"releases/{row['release']}", check) for row in rows)
+    return [*result.differences, *(changed for changed in links if changed)]

@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
+import errno
 import grp
+import json
 import os
-import pwd
 import shutil
 import stat
 import subprocess
-import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _source
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import build, ensure_releases
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _build, _source, _unit
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import (
+    Built,
+    build,
+    ensure_built,
+    ensure_releases,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Pip
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import is_complete
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import fetch, missing
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import MY_GROUP, acls, allowed, needs_root, run, snapshot
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import cached_place, missing
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
+from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, RELEASE, Host, write_wheel
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run, snapshot
 
-RELEASE = "0123456789abcdef"
-PYTHON = sys.executable
-
-
-class Host:
-    """A host's directories, and sources for it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.cache = root / "cache"
-        self.archive = str(root / "sources.tar.gz")
-        self.rows: list[dict[str, str]] = []
-
-    def source(self, app: str, release: str = RELEASE, requirements: str = "", **files: str) -> dict[str, str]:
-        source = self.root / "sources" / app
-        source.mkdir(parents=True)
-        for name, text in {"app": "application = 1\n", **files}.items():
-            (source / f"{name}.py").write_text(text)
-        if requirements:
-            (source / "requirements.txt").write_text(requirements)
-        releases = self.root / app / "releases"
-        releases.mkdir(parents=True)
-        row = {
-            "app": app,
-            "release": release,
-            "digest": tree_digest(str(source), app),
-            "requirements": "requirements.txt" if requirements else "",
-            "directory": str(releases),
-            "current": str(self.root / app / "current"),
-            "group": MY_GROUP,
-        }
-        self.rows.append(row)
-        pack([(row["app"], str(self.root / "sources" / row["app"])) for row in self.rows], self.archive)
-        return row
-
-    def fetch(self, runs: Any = run) -> None:
-        fetch(self.rows, self.archive, PYTHON, runs, 4)
-
-    def release(self, app: str = "public", release: str = RELEASE) -> Path:
-        return self.root / app / "releases" / release
+PIP = Pip(PYTHON)
 
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(_source, "CACHE", str(tmp_path / "cache"))
+    # Trials run as the account, without a sandbox.
+    monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", "/missing")
     return Host(tmp_path)
 
 
@@ -84,59 +53,10 @@ def failing(part: str) -> Any:
     return fails
 
 
-def test_fetched_and_missing(target: Host) -> None:
-    row = target.source("public")
-    assert missing([row]) == ["public"]
-    target.fetch(failing("nothing"))
-    assert missing([row]) == []
-    assert stat.S_IMODE(target.cache.stat().st_mode) == 0o700
-
-
-def test_wheels_only(target: Host) -> None:
-    target.source("public", requirements="demo==1\n")
-    asked: list[list[str]] = []
-
-    def record(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
-        asked.append(list(arguments))
-        return ""
-
-    target.fetch(record)
-    ((program, isolated, *arguments),) = asked
-    assert (program, isolated) == (PYTHON, "-I")
-    assert " ".join(arguments).startswith("-m pip --no-input")
-    assert arguments[arguments.index("--only-binary") + 1] == ":all:"
-
-
-@pytest.mark.parametrize("had_cache", [True, False])
-def test_a_failing_fetch_leaves_no_trace(had_cache: bool, target: Host) -> None:
-    target.source("admin")
-    target.source("public", requirements="demo==1\n")
-    if had_cache:
-        (target.cache / "other-list").mkdir(parents=True, mode=0o700)
-        target.cache.chmod(0o700)
-    before = {path: value for path, value in snapshot(target.root).items() if path != "."}
-    with pytest.raises(PalisadeError) as caught:
-        target.fetch(failing("download"))
-    for part in ("app public: requirements.txt cannot be installed", "nothing was changed", "no matching distribution"):
-        assert part in str(caught.value)
-    assert {path: value for path, value in snapshot(target.root).items() if path not in (".", "cache")} == {
-        path: value for path, value in before.items() if path != "cache"
-    }
-    assert target.cache.exists() == had_cache
-
-
-def test_another_source_than_the_one_sent_is_refused(target: Host) -> None:
-    row = target.source("public")
-    row["digest"] = "0" * 64
-    with pytest.raises(PalisadeError, match="app public: the source that arrived is not the source that was sent"):
-        target.fetch()
-    assert not target.cache.exists()
-
-
 def test_a_release_that_was_not_fetched(target: Host) -> None:
     row = target.source("public")
     with pytest.raises(PalisadeError, match="app public: release 0123456789abcdef was not fetched"):
-        build(row, PYTHON, run)
+        build(row, PIP, run)
     with pytest.raises(PalisadeError, match="was not fetched"):
         ensure_releases([row], PYTHON, run, 1, check=False)
     assert os.listdir(target.root / "public") == ["releases"]
@@ -148,20 +68,16 @@ def test_a_release_has_a_name(release: str, target: Host) -> None:
     row = target.source("public", release=release)
     (target.root / "public" / "releases" / "older").mkdir()
     before = snapshot(target.root)
-    for action in (
-        target.fetch,
-        lambda: ensure_releases([row], PYTHON, run, 1, check=False),
-        lambda: ensure_releases([row], PYTHON, run, 1, check=True),
-    ):
+    for check in (False, True):
         with pytest.raises(PalisadeError, match="app public: release: expected"):
-            action()
+            ensure_releases([row], PYTHON, run, 1, check=check)
     assert snapshot(target.root) == before
 
 
 @pytest.mark.parametrize("step", ["venv", "compileall"])
 def test_a_failing_build_leaves_nothing(step: str, target: Host) -> None:
     row = target.source("public")
-    target.fetch()
+    target.stage(row)
     (target.root / "public" / "current").symlink_to("releases/older")
     before = snapshot(target.root / "public")
 
@@ -182,9 +98,9 @@ def test_a_failing_build_leaves_nothing(step: str, target: Host) -> None:
 
 def test_errors_of_a_build_name_the_app(target: Host) -> None:
     row = target.source("public")
-    target.fetch()
+    target.stage(row)
     with pytest.raises(PalisadeError, match="app public: release 0123456789abcdef could not be built: program failed"):
-        build(row, PYTHON, failing("venv"))
+        build(row, PIP, failing("venv"))
     assert not target.release().exists()
 
 
@@ -196,8 +112,7 @@ def test_a_release_is_built_and_becomes_current(target: Host) -> None:
     (target.root / "sources" / "public" / "link").symlink_to("app.py")
     row["digest"] = tree_digest(str(target.root / "sources" / "public"), "public")
     row["group"] = "games"
-    pack([("public", str(target.root / "sources" / "public"))], target.archive)
-    target.fetch()
+    target.stage(row)
     # What a killed build left behind.
     (target.release() / "code").mkdir(parents=True)
     (target.release() / "code" / "leftover.py").write_text("")
@@ -240,24 +155,11 @@ def test_a_release_is_built_and_becomes_current(target: Host) -> None:
 
 @needs_root
 def test_wheels_are_installed_from_the_cache(target: Host) -> None:
-    """The fetch stands for pip's download; the installation is pip's own, without an index."""
-    row = target.source("public", requirements="demo==1.0\n")
-
-    def download(
-        arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
-    ) -> str:
-        wheels = Path(arguments[list(arguments).index("--dest") + 1])
-        wheels.mkdir()
-        with zipfile.ZipFile(wheels / "demo-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("demo.py", "value = 5\n")
-            wheel.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
-            wheel.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr("demo-1.0.dist-info/RECORD", "demo.py,,\n")
-        return ""
-
-    target.fetch(download)
-    base = os.path.realpath(PYTHON)
-    ensure_releases([row], base, run, 1, check=False)
+    """The installation is pip's own, without an index."""
+    row = target.source("public")
+    target.stage(row)
+    write_wheel(Path(cached_place(row)) / "wheels", "demo")
+    ensure_releases([row], os.path.realpath(PYTHON), run, 1, check=False)
     python = target.release() / "venv" / "bin" / "python"
     assert subprocess.check_output([python, "-I", "-c", "import demo; print(demo.value)"], text=True) == "5\n"
     assert list(target.release().glob("venv/lib/python*/site-packages/__pycache__/demo.*.pyc"))
@@ -266,7 +168,7 @@ def test_wheels_are_installed_from_the_cache(target: Host) -> None:
 @needs_root
 def test_two_apps_may_have_one_source(target: Host) -> None:
     rows = [target.source(name) for name in ("admin", "public")]
-    target.fetch()
+    target.stage(*rows)
     assert missing(rows) == []
     ensure_releases(rows, PYTHON, run, 2, check=False)
     assert [os.readlink(row["current"]) for row in rows] == [f"releases/{RELEASE}"] * 2
@@ -277,7 +179,7 @@ def test_two_apps_may_have_one_source(target: Host) -> None:
 def test_one_that_fails_leaves_the_others_as_they_were(target: Host) -> None:
     """No app becomes current before all are built."""
     rows = [target.source("admin"), {**target.source("public"), "group": "no-such-group"}]
-    target.fetch()
+    target.stage(*rows)
     with pytest.raises(PalisadeError, match=r"app public: release .* could not be built: .*no-such-group"):
         ensure_releases(rows, PYTHON, run, 2, check=False)
     assert not any(os.path.lexists(row["current"]) for row in rows)
@@ -294,21 +196,14 @@ def test_what_an_account_put_in_the_place_of_a_release_is_built_anew(target: Hos
     assert missing([row]) == []
     os.chown(target.release(), 61990, 61990)
     assert missing([row]) == ["public"]
-    target.fetch()
+    target.stage(row)
     ensure_releases([row], PYTHON, run, 1, check=False)
     assert planted.read_text() == "application = 1\n"
 
 
-def test_a_directory_is_no_current_release(target: Host) -> None:
-    row = target.source("public")
-    Path(row["current"]).mkdir()
-    with pytest.raises(PalisadeError, match=r"app public: .*/public/current: expected a link to a release"):
-        missing([row])
-
-
 def test_the_directory_must_be_there(target: Host) -> None:
     row = target.source("public")
-    target.fetch()
+    target.stage(row)
     shutil.rmtree(row["directory"])
     with pytest.raises(PalisadeError, match=r"app public: the directory .*/public/releases does not exist"):
         ensure_releases([row], PYTHON, run, 1, check=False)
@@ -331,215 +226,98 @@ def test_the_first_error_is_raised_after_the_others_ended() -> None:
     assert sorted(ended) == [0, 2, 4, 5]
 
 
-def served(*directories: str, account: str = "daemon") -> dict[str, Any]:
-    return {"account": account, "directories": list(directories)}
+def tried(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose release is tried before it is complete, as an account that reads the directories of pytest."""
+    return {**row, "application": "app:application"}
 
 
-@pytest.fixture
-def site(target: Host) -> dict[str, Any]:
-    """An app with static files in two places, fetched; the fast half of a build."""
-    row: dict[str, Any] = target.source("public")
-    source = target.root / "sources" / "public"
-    siblings = [f"static{number}/secret" for number in range(9)]
-    for path in ("static/css/site.css", "static/run", "shop/media/logo", "shop/settings.py", *siblings):
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        (source / path).write_text("x\n")
-    (source / "static" / "run").chmod(0o755)
-    (source / "static" / "inside").symlink_to("css")
-    (source / "shop" / "media" / "outside").symlink_to("../settings.py")
-    (source / "shop" / "media" / "up").symlink_to("..")
-    row["digest"] = tree_digest(str(source), "public")
-    row["group"] = "games"
-    pack([("public", str(source))], target.archive)
-    target.fetch()
-    return row
+def ensure(rows: list[dict[str, Any]], check: bool = False, runs: Any = run, **environments: dict[str, str]) -> Built:
+    return ensure_built(rows, environments, PIP, runs, 2, check)
 
 
-def quick(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
-    """Stand for the virtual environment, which takes seconds."""
-    if "venv" in arguments:
-        os.makedirs(os.path.join(arguments[-1], "bin"))
-        Path(arguments[-1], "pyvenv.cfg").write_text("")
-    return ""
-
-
-def ensure(row: dict[str, Any], check: bool = False) -> list[dict[str, Any]]:
-    return ensure_releases([row], PYTHON, quick, 1, check)
-
-
-STATIC = {"code/static", "code/static/css", "code/static/css/site.css", "code/static/run", "code/static/inside"}
-SHOP = {"code/shop/media", "code/shop/media/logo"}
+GOOD = "import os\nassert os.environ['KEY'] == 'value'\ndef application(environ, start_response): pass\n"
 
 
 @needs_root
-def test_what_is_served_is_read_and_nothing_else(target: Host, site: dict[str, Any]) -> None:
-    site["served"] = served("static", "shop/media", "static")
-    assert [change["path"] for change in ensure(site)] == [site["current"]]
-    release = target.release()
-    everything = {str(path.relative_to(release)) for path in release.rglob("*")}
-    assert allowed("daemon", release) == STATIC | SHOP
-    assert allowed("daemon", release, os.W_OK) == set()
-    assert allowed("man", release) == set()
-    # A program among the files is read, not run.
-    searched = {"code", "code/shop", "code/shop/media", "code/static", "code/static/css"}
-    links = {"code/static/inside", "code/shop/media/up"}
-    assert allowed("daemon", release, os.X_OK) == searched | links
-    assert set(acls(release)) == {
-        f"{path} access" for path in {".", "code", "code/shop"} | STATIC - {"code/static/inside"} | SHOP
+def test_each_app_for_itself(target: Host) -> None:
+    """What fails is told with its app, and the rest is built; no link moves."""
+    rows = [
+        tried(target.source("good", app=GOOD)),
+        tried(target.source("broken", app="import missing_module\n")),
+        tried(target.source("silent")),
+        {**target.source("nowhere"), "directory": str(target.root / "missing")},
+        target.source("unfetched"),
+    ]
+    target.stage(*rows[:4])
+    before = snapshot(target.root)
+    assert ensure(rows, check=True, good={"KEY": "value"}).built == sorted(row["app"] for row in rows)
+    assert snapshot(target.root) == before
+    result = ensure(rows, good={"KEY": "value"})
+    assert result.built == ["good"]
+    assert [difference["path"] for difference in result.differences] == [str(target.release("good"))]
+    assert sorted(result.failures) == ["broken", "nowhere", "silent", "unfetched"]
+    for app, words in {
+        "broken": "ModuleNotFoundError: No module named 'missing_module'",
+        "silent": "expected a callable 'application' in app, it is of type int",
+        "nowhere": "the directory",
+        "unfetched": "was not fetched",
+    }.items():
+        assert words in result.failures[app]
+        assert result.failures[app].count(f"app {app}: ") == 1
+        assert not target.release(app).exists()
+    assert not any(os.path.lexists(row["current"]) for row in rows)
+    assert ensure(rows[:1]) == Built()
+
+
+def test_what_a_release_says_of_itself(target: Host) -> None:
+    row = {**target.source("public"), "origin": "git abc"}
+    target.stage(row)
+    build(row, PIP, run)
+    told = json.loads((target.release() / "release.json").read_text())
+    assert told.pop("built") > 0
+    assert told == {
+        "app": "public",
+        "release": RELEASE,
+        "origin": "git abc",
+        "digest": row["digest"],
+        "python": PYTHON,
+        "served": {},
     }
-    # What the group has is what it has without.
-    for path in everything - {"release.json"}:
-        found = (release / path).lstat()
-        assert found.st_gid == grp.getgrnam("games").gr_gid
-        if not stat.S_ISLNK(found.st_mode):
-            runs = stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_IXUSR
-            assert stat.S_IMODE(found.st_mode) == (0o750 if runs else 0o640), path
-    assert stat.S_IMODE((release / "release.json").stat().st_mode) == 0o600
-    before = snapshot(target.root), acls(target.root)
-    assert ensure(site) == []
-    assert (snapshot(target.root), acls(target.root)) == before
 
 
 @needs_root
-def test_another_list_of_served_directories_is_a_correction(target: Host, site: dict[str, Any]) -> None:
-    """In place and without a new release; what is no longer listed is closed."""
-    ensure(site)
-    release = target.release()
-    built = release.stat().st_ino
-    assert acls(release) == {}
-    # As releases were before there was anything to serve.
-    (release / "release.json").write_text('{"app": "public"}')
-    (release / "release.json").chmod(0o644)
-    before = "nothing"
-    for directories, paths in (
-        (["static"], STATIC),
-        (["shop/media", "static"], STATIC | SHOP),
-        (["shop/media"], SHOP),
-        ([], set()),
-        (["static", "static/css"], STATIC),
-    ):
-        site["served"] = served(*directories)
-        state = snapshot(target.root), acls(target.root)
-        planned = ensure(site, check=True)
-        assert (snapshot(target.root), acls(target.root)) == state
-        after = ", ".join(directories) or "nothing"
-        assert planned == [{"path": str(release), "before": {"served": before}, "after": {"served": after}}]
-        assert ensure(site) == planned
-        assert allowed("daemon", release) == paths
-        assert ensure(site) == []
-        before = after
-    site["served"] = None
-    assert ensure(site)
-    assert acls(release) == {}
-    assert release.stat().st_ino == built
-    assert stat.S_IMODE((release / "release.json").stat().st_mode) == 0o600
+def test_packages_that_do_not_fit(target: Host) -> None:
+    row = tried(target.source("public", app=GOOD))
+    target.stage(row)
+    wheels = Path(cached_place(row)) / "wheels"
+    write_wheel(wheels, "demo", "2.0")
+    write_wheel(wheels, "needs", requires="demo<2")
+    result = ensure_built([row], {"public": {"KEY": "value"}}, Pip(os.path.realpath(PYTHON)), run, 1, check=False)
+    assert "could not be built: its packages do not fit together:" in result.failures["public"]
+    assert "needs 1.0 has requirement demo<2, but you have demo 2.0." in result.failures["public"]
+    assert not target.release().exists()
 
 
-@needs_root
-def test_another_account_takes_the_place_of_the_first(target: Host, site: dict[str, Any]) -> None:
-    site["served"] = served("static")
-    ensure(site)
-    site["served"] = served("shop/media", account="man")
-    assert ensure(site)
-    assert (allowed("daemon", target.release()), allowed("man", target.release())) == (set(), SHOP)
-    assert allowed("daemon", target.release(), os.X_OK) == set()
-
-
-@needs_root
-def test_an_account_that_is_still_to_be_made(site: dict[str, Any]) -> None:
-    ensure(site)
-    site["served"] = served("static", account="no-such-account")
-    assert ensure(site, check=True)
-    with pytest.raises(PalisadeError, match="app public: static: account 'no-such-account' does not exist"):
-        ensure(site)
-
-
-@needs_root
-@pytest.mark.parametrize("lost", [".", "code", "code/shop", "code/shop/media"])
-def test_an_acl_that_was_lost_comes_back(lost: str, target: Host, site: dict[str, Any]) -> None:
-    """As after a copy by a tool that keeps no ACLs: the way is looked at, and then the whole tree set."""
-    site["served"] = served("static", "shop/media")
-    ensure(site)
-    os.removexattr(target.release() / lost, "system.posix_acl_access")
-    os.removexattr(target.release() / "code/static/css", "system.posix_acl_access")
-    assert ensure(site, check=True) == ensure(site) != []
-    assert allowed("daemon", target.release()) == STATIC | SHOP
-
-
-@needs_root
-def test_nothing_is_walked_where_nothing_changes(site: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    site["served"] = served("static")
-    ensure(site)
-    monkeypatch.setattr(os, "walk", lambda top: pytest.fail(f"walks {top}"))
-    assert ensure(site) == []
-
-
-@needs_root
-@pytest.mark.parametrize("then", [[], ["shop/media"], ["shop/media", "static"]])
-def test_a_correction_that_was_killed_is_finished(
-    then: list[str], target: Host, site: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where the list is what it was before, or what the killed one had begun."""
-    site["served"] = served("shop/media")
-    ensure(site)
-    site["served"] = served("shop/media", "static")
-    setxattr = os.setxattr
-    seen: list[str] = []
-
-    def killed(path: str, *arguments: Any) -> None:
-        seen.append(path)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        setxattr(path, *arguments)
-
-    monkeypatch.setattr(os, "setxattr", killed)
-    with pytest.raises(KeyboardInterrupt):
-        ensure(site)
-    monkeypatch.undo()
-    monkeypatch.setattr(_source, "CACHE", str(target.cache))
-    assert "code/static access" in acls(target.release())
-    site["served"] = served(*then)
-    assert ensure(site)
-    assert allowed("daemon", target.release()) == (STATIC if "static" in then else set()) | (SHOP if then else set())
-    assert ensure(site) == []
-
-
-@needs_root
-@pytest.mark.parametrize("built", [True, False])
 @pytest.mark.parametrize(
-    ("directory", "words"),
+    "error",
     [
-        ("missing", "found no missing"),
-        ("static/css/missing", "found no static/css/missing"),
-        ("static/css/site.css", "found a file"),
-        ("static/inside", "found a link at static/inside"),
-        ("static/inside/x", "found a link at static/inside"),
-        ("../code", "not plain"),
-        ("/etc", "not plain"),
-        ("static/", "not plain"),
-        (".", "not plain"),
-        ("", "not plain"),
+        OSError(errno.ENOSPC, "No space left on device", "/some/file"),
+        shutil.Error([("a", "b", f"[Errno 28] No space left on device: '{number}'") for number in range(999)]),
+        CommandError("pip", 1, "OSError: [Errno 28] No space left on device"),
     ],
 )
-def test_a_served_directory_is_one(directory: str, words: str, built: bool, target: Host, site: dict[str, Any]) -> None:
-    if built:
-        ensure(site)
-    site["served"] = served("static", directory)
-    before = snapshot(target.root), acls(target.root)
-    with pytest.raises(PalisadeError) as caught:
-        ensure(site)
-    expected = f"app public: static: expected a directory inside the source, got {directory!r}: "
-    assert str(caught.value).startswith(expected)
-    assert words in str(caught.value)
-    assert (snapshot(target.root), acls(target.root)) == before
+def test_a_full_file_system(error: Exception, target: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = target.source("public")
+    target.stage(row)
+    monkeypatch.setattr(_build, "_mount", lambda path: str(target.root) if path.startswith(str(target.root)) else "/")
+    monkeypatch.setattr(_build, "_FULL", 0)
 
+    def fails(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
+        raise error
 
-@needs_root
-def test_entries_of_others_stay(target: Host, site: dict[str, Any]) -> None:
-    """A default ACL, for a backup for instance, is inherited by what is built, and its mask narrows nothing."""
-    inherited = Acl.from_mode(0o750, {pwd.getpwnam("man").pw_uid: 5}).encode()
-    os.setxattr(site["directory"], "system.posix_acl_default", inherited)
-    site["served"] = served("static")
-    ensure(site)
-    assert allowed("daemon", target.release()) == STATIC
-    assert allowed("man", target.release()) > STATIC
+    result = ensure([row], runs=fails)
+    assert result.failures == {
+        "public": f"app public: release {RELEASE} could not be built: no space left on the file system at "
+        f"{target.root}, for {target.release()}"
+    }
+    assert not target.release().exists()
