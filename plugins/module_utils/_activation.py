@@ -15,6 +15,7 @@ from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
@@ -37,6 +38,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import 
     previous_release,
     releases_of,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served, serve
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._trial import run_hooks, try_release
 
 Row = Mapping[str, Any]
@@ -87,14 +89,15 @@ class Activation:
         self.check = check
         self.outcome = Outcome()
 
-    def begin(self, rows: Rows, failures: Mapping[str, str]) -> Outcome:
+    def begin(self, rows: Rows, built: Built) -> Outcome:
         """Make the releases of apps current that have none yet: before the site, whose pool could not start without.
 
-        failures are those of the builds; PalisadeError where such an app is among them, since its site cannot come.
+        PalisadeError where one of these could not be built or begun, since its site cannot come.
         """
-        self.outcome.failures.update(failures)
+        self.outcome.differences += built.differences
+        self.outcome.failures.update(built.failures)
         for row in rows:
-            if row["app"] not in failures and not os.path.islink(row["current"]):
+            if row["app"] not in built.failures and not os.path.islink(row["current"]):
                 self._attempt(row, self._switch)
         told = self.outcome.failures
         fatal = [told[row["app"]] for row in rows if row["app"] in told and not os.path.islink(row["current"])]
@@ -130,9 +133,13 @@ class Activation:
         """Bring apps back to a named release, or each to the one before its current one."""
         chosen = []
         for row in rows:
-            release = self._release_before(row, wanted)
-            try_release(row, place_of(row["directory"], release), self.files.environment(row["app"]), self.run)
-            chosen.append({**row, "release": release, "hooks": []})
+            back = {**row, "release": self._release_before(row, wanted), "hooks": []}
+            place = place_of(row["directory"], back["release"])
+            check_served(f"{place}/code", back)
+            try_release(back, place, self.files.environment(row["app"]), self.run)
+            served = serve(back, self.check)
+            self.outcome.differences += [served] if served else []
+            chosen.append(back)
         return self.activate(chosen, bound)
 
     def _release_before(self, row: Row, wanted: str) -> str:

@@ -33,11 +33,6 @@ attributes:
     support: full
 extends_documentation_fragment: [palisade.mod_wsgi.release_row]
 options:
-  releases:
-    description: What M(palisade.mod_wsgi.wsgi_source) returned as RV(palisade.mod_wsgi.wsgi_source#module:releases).
-    type: list
-    elements: dict
-    required: true
   state:
     description: How far to go.
     type: str
@@ -91,6 +86,10 @@ options:
     type: str
     choices: [pip, uv]
     default: pip
+  uv:
+    description: Program uv on the host, where O(installer=uv); one in the usual places is found without.
+    type: path
+    default: ""
   python:
     description: Interpreter that the virtual environments are made with.
     type: path
@@ -135,9 +134,9 @@ hooks:
   type: list
   elements: dict
   returned: always
-  sample: [{app: public, command: python manage.py migrate, output: "No migrations to apply."}]
+  sample: [{app: public, command: [python, manage.py, migrate], output: "No migrations to apply."}]
 processes:
-  description: Processes that took the place of others, as in RV(palisade.mod_wsgi.wsgi_pool#module:processes).
+  description: Processes that took the place of others, as in RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
   type: list
   elements: dict
   returned: always
@@ -152,7 +151,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import en
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import installer
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE, PATH
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import RELEASES
 
 
 def _change(module: AnsibleModule) -> Outcome:
@@ -162,7 +163,7 @@ def _change(module: AnsibleModule) -> Outcome:
     files = Files(params["files"], params["absent"], params["secrets"])
     activation = Activation(layout, files, params["pools"], run, check)
     if params["state"] == "built":
-        return activation.begin(rows, ensure_built(rows, params["python"], run, bound, check, files.environment))
+        return _build(module, files, activation)
     if params["state"] == "rolled_back":
         return activation.roll_back(rows, params["release"], bound)
     outcome = activation.activate(rows, bound)
@@ -171,10 +172,21 @@ def _change(module: AnsibleModule) -> Outcome:
     return outcome
 
 
+def _build(module: AnsibleModule, files: Files, activation: Activation) -> Outcome:
+    params, rows = module.params, module.params["releases"]
+    # In a check run the name of what would be fetched on the host is not known.
+    named = [row for row in rows if row["release"] or not module.check_mode]
+    environments = {row["app"]: files.environment(row["app"]) for row in named}
+    program = installer(params["installer"], params["python"], uv=params["uv"])
+    run = runner(module.run_command)
+    built = ensure_built(named, environments, program, run, params["parallel"], module.check_mode)
+    return activation.begin(rows, built)
+
+
 def main() -> None:
     module = AnsibleModule(
         {
-            "releases": {"type": "list", "elements": "dict", "required": True, "options": ROW},
+            "releases": RELEASES,
             "state": {"type": "str", "choices": ["built", "active", "rolled_back"], "required": True},
             "release": {"type": "str", "default": ""},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
@@ -184,6 +196,7 @@ def main() -> None:
             "keep": {"type": "int", "default": 5},
             "failures": {"type": "dict", "default": {}},
             "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
+            "uv": {"type": "path", "default": ""},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "parallel": {"type": "int", "default": 4},
         },

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, request
 from testinfra import get_host
 from testinfra.host import Host
-
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, request
 
 HOME = "/var/lib/shop-app"
 HOSTS = ("debian12", "debian13", "debian13b")

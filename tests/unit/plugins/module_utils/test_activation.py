@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _activation
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _activation, _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Activation, Files, prune
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import describe, description
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run
@@ -47,7 +48,7 @@ class Host:
             "try_release": self.try_release,
         }.items():
             monkeypatch.setattr(_activation, name, value)
-        monkeypatch.setattr(_activation._apache, "read_configuration", lambda *_: Configuration(self.declared))
+        monkeypatch.setattr(_apache, "read_configuration", lambda *_: Configuration(self.declared))
 
     def app(self, name: str, *releases: str, current: str = "") -> dict[str, Any]:
         directory = self.root / name / "releases"
@@ -62,7 +63,7 @@ class Host:
             "hooks": [["migrate"]],
         }
         if current:
-            os.symlink(f"releases/{current}", row["current"])
+            os.symlink(f"releases/{current}", str(row["current"]))
             (self.root / name / "environment").write_text('{"COLOUR": "old"}')
             (self.root / name / "environment").chmod(0o640)
             os.chown(self.root / name / "environment", 0, 12)
@@ -131,7 +132,7 @@ class Host:
 
     def state(self, app: str) -> list[Any]:
         home = self.root / app
-        found = [os.readlink(home / "current") if (home / "current").is_symlink() else ""]
+        found: list[Any] = [os.readlink(home / "current") if (home / "current").is_symlink() else ""]
         for name in ("environment", "wsgi.py"):
             path = home / name
             known = path.lstat() if path.exists() else None
@@ -146,7 +147,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 def test_a_first_release_serves_after_its_hooks(host: Host) -> None:
     row = host.app("shop", NEW)
-    outcome = host.activation("shop").begin([row], {})
+    outcome = host.activation("shop").begin([row], Built())
     assert host.told == [f"migrate {NEW} old"]
     assert os.readlink(row["current"]) == f"releases/{NEW}"
     assert host.colour("shop") == "old"
@@ -158,23 +159,24 @@ def test_a_first_release_whose_hook_fails_ends_the_play(host: Host) -> None:
     row = host.app("shop", NEW)
     host.hook_fails = True
     with pytest.raises(PalisadeError, match="app shop: migrate failed"):
-        host.activation("shop").begin([row], {})
+        host.activation("shop").begin([row], Built())
     assert host.state("shop") == ["", None, None]
 
 
 def test_a_build_that_failed_is_told_later_if_the_app_serves(host: Host) -> None:
     served, first = host.app("shop", OLD, current=OLD), host.app("blog", NEW)
-    outcome = host.activation("blog").begin([served, first], {"shop": "app shop: no wheel"})
+    outcome = host.activation("blog").begin([served, first], Built(failures={"shop": "app shop: no wheel"}))
     assert outcome.failures == {"shop": "app shop: no wheel"}
     assert os.path.islink(first["current"])
     other = host.app("wiki", NEW)
     with pytest.raises(PalisadeError, match=r"^app wiki: no wheel$"):
-        host.activation("wiki").begin([served, other], {"wiki": "app wiki: no wheel", "shop": "app shop: no wheel"})
+        told = {"wiki": "app wiki: no wheel", "shop": "app shop: no wheel"}
+        host.activation("wiki").begin([served, other], Built(failures=told))
 
 
 def test_an_app_that_serves_is_left_to_the_activation(host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
-    host.activation("shop").begin([row], {})
+    host.activation("shop").begin([row], Built())
     assert host.told == []
     assert host.state("shop")[0] == f"releases/{OLD}"
 
@@ -288,7 +290,7 @@ def test_a_check_run_changes_nothing(host: Host) -> None:
     before = host.state("shop")
     outcome = host.activation("shop", check=True, colour="new").activate([row], 4)
     assert [change["path"].rpartition("/")[2] for change in outcome.differences] == ["environment", "current"]
-    assert host.activation("blog", check=True).begin([{**first, "release": NEW}], {}).differences
+    assert host.activation("blog", check=True).begin([{**first, "release": NEW}], Built()).differences
     assert host.told == []
     assert (host.state("shop"), host.state("blog")[0]) == (before, "")
 
