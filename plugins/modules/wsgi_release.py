@@ -27,27 +27,9 @@ attributes:
   diff_mode:
     description: Shows the target of each link and the served directories before and after.
     support: full
+extends_documentation_fragment:
+  - palisade.mod_wsgi.release_row
 options:
-  releases:
-    description: What M(palisade.mod_wsgi.wsgi_source) returned as RV(palisade.mod_wsgi.wsgi_source#module:releases).
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      app: {description: Name of the app., type: str, required: true}
-      requirements: {description: Requirements file inside the source., type: str, default: ""}
-      directory: {description: Directory of the app's releases., type: path, required: true}
-      current: {description: Link to the release that is served., type: path, required: true}
-      group: {description: Group that may read the release., type: str, required: true}
-      release: {description: Name of the release., type: str, required: true}
-      served:
-        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
-        type: dict
-        suboptions:
-          account: {description: Account that serves them., type: str, required: true}
-          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
-      source: {description: Not used here., type: path}
-      digest: {description: Not used here., type: str}
   python:
     description: Interpreter that the virtual environments are made with.
     type: path
@@ -77,27 +59,13 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import en
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import RELEASES
 
 
 def main() -> None:
-    served = {
-        "account": {"type": "str", "required": True},
-        "directories": {"type": "list", "elements": "str", "required": True},
-    }
-    row = {
-        "app": {"type": "str", "required": True},
-        "requirements": {"type": "str", "default": ""},
-        "directory": {"type": "path", "required": True},
-        "current": {"type": "path", "required": True},
-        "group": {"type": "str", "required": True},
-        "release": {"type": "str", "required": True},
-        "served": {"type": "dict", "options": served},
-        "source": {"type": "path"},
-        "digest": {"type": "str"},
-    }
     module = AnsibleModule(
         {
-            "releases": {"type": "list", "elements": "dict", "required": True, "options": row},
+            "releases": RELEASES,
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "parallel": {"type": "int", "default": 4},
         },
