@@ -2,67 +2,131 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller's half of wsgi_source: names the releases, and sends the sources of those that the host lacks."""
+"""Controller's half of wsgi_source: names what lies here, and sends what of it the host lacks."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import extract
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._download import require_checksum
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import release_name
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import Source, read_row
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import (
+    file_digest,
+    pack,
+    subdirectory,
+    tree_digest,
+)
+
+
+class Sources:
+    """The sources on the controller; archives are extracted below a directory."""
+
+    def __init__(self, directory: str, python_version: str) -> None:
+        self.failures: dict[str, str] = {}
+        self._directory, self._python_version = directory, python_version
+        self._extracted: dict[str, str] = {}
+        self._trees: dict[str, str] = {}
+
+    def named(self, rows: list[Any]) -> list[Any]:
+        """Return the rows with the names of releases whose sources lie here, without those among the failures."""
+        result = []
+        for row in rows:
+            try:
+                result.append(self._named(row))
+            except PalisadeError as error:
+                self.failures[str(row.get("app"))] = str(error)
+            except OSError as error:
+                self.failures[str(row.get("app"))] = f"app {row.get('app')}: source: {error}"
+        return result
+
+    def pack(self, rows: list[Any], archive: str) -> None:
+        """Write the sources of these rows into one archive, each once, below its digest."""
+        wanted = sorted({str(row["digest"]) for row in rows})
+        pack([(digest, self._trees[digest]) for digest in wanted], archive)
+
+    def _named(self, row: Any) -> Any:
+        if isinstance(row, dict) and isinstance(row.get("source"), str):
+            row = {**row, "source": {"path": row["source"]}}
+        # A row of another shape is the module's to refuse.
+        if not isinstance(row, dict) or not isinstance(row.get("source"), dict):
+            return row
+        subject = f"app {row.get('app')}: source"
+        source = read_row(row["source"], subject)
+        if not source.is_local:
+            return row
+        root = self._tree(source, subject)
+        served = row.get("served")
+        if isinstance(served, dict) and isinstance(served.get("directories"), list):
+            # Not a part of the name: who may read a release is no part of its content.
+            check_served(root, row)
+        digest = tree_digest(root, f"app {row.get('app')}")
+        self._trees[digest] = root
+        release = release_name(digest, row.get("requirements") or "", self._python_version)
+        return {**row, "digest": digest, "release": release}
+
+    def _tree(self, source: Source, subject: str) -> str:
+        place = source.place
+        if source.kind == "path":
+            if not os.path.isdir(place):
+                raise PalisadeError(f"{subject}: expected a directory on the controller, got {place!r}")
+            return place
+        subject = f"{subject}: archive: {place}"
+        if not os.path.isfile(place):
+            raise PalisadeError(f"{subject}: expected a file on the controller")
+        if source.checksum:
+            require_checksum(source.checksum, file_digest(place), subject)
+        if place not in self._extracted:
+            root = os.path.join(self._directory, str(len(self._extracted)))
+            with open(place, "rb") as file:
+                extract(file, root, subject)
+            self._extracted[place] = root
+        return subdirectory(self._extracted[place], source.directory, subject)
 
 
 class ActionModule(ActionBase):
-    """Runs the module once to see what is missing, and a second time with one archive of all that is."""
+    """Runs the module once, and where sources are to be sent a second time with one archive of them."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         try:
-            arguments["releases"] = [self._named(row, arguments) for row in arguments.get("releases") or []]
-            module = self._execute_module(module_args=arguments, task_vars=task_vars)
-            if module.get("missing") and not module.get("failed") and not self._task.check_mode:
-                module = self._send(arguments, module["missing"], task_vars)
+            with tempfile.TemporaryDirectory() as directory:
+                sources = Sources(directory, str(arguments.get("python_version", "")))
+                arguments["releases"] = sources.named(arguments.get("releases") or [])
+                if sources.failures and not boolean(arguments.get("keep_going", False), strict=False):
+                    raise PalisadeError("\n".join(sources.failures[app] for app in sorted(sources.failures)))
+                module = self._execute_module(module_args=arguments, task_vars=task_vars)
+                if module.get("unsent") and not module.get("failed"):
+                    module = self._send(arguments, module["unsent"], sources, directory, task_vars)
         except PalisadeError as error:
             raise AnsibleActionFail(str(error)) from error
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         result.update(module)
+        if "failures" in result:
+            result["failures"] = {**sources.failures, **result["failures"]}
         return result
 
-    def _named(self, row: Any, arguments: dict[str, Any]) -> Any:
-        # A row of another shape is the module's to refuse.
-        if not isinstance(row, dict) or not isinstance(row.get("source"), str):
-            return row
-        if not os.path.isdir(row["source"]):
-            raise PalisadeError(
-                f"app {row.get('app')}: source: expected a directory on the controller, got {row['source']!r}"
-            )
-        served = row.get("served")
-        if isinstance(served, dict) and isinstance(served.get("directories"), list):
-            # Not a part of the name: who may read a release is no part of its content.
-            check_served(row["source"], row)
-        digest = tree_digest(row["source"], f"app {row.get('app')}")
-        content = repr((digest, row.get("requirements", ""), arguments.get("python_version", "")))
-        return {**row, "digest": digest, "release": hashlib.sha256(content.encode()).hexdigest()[:16]}
-
-    def _send(self, arguments: dict[str, Any], missing: list[str], task_vars: Any) -> dict[str, Any]:
+    def _send(
+        self, arguments: dict[str, Any], unsent: list[str], sources: Sources, directory: str, task_vars: Any
+    ) -> dict[str, Any]:
         # With pipelining the first call needed none.
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
-        trees = [(str(row["app"]), str(row["source"])) for row in arguments["releases"] if row["app"] in missing]
-        with tempfile.TemporaryDirectory() as directory:
-            local = os.path.join(directory, "sources.tar.gz")
-            pack(trees, local)
-            remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "sources.tar.gz")
-            self._transfer_file(local, remote)
+        local = os.path.join(directory, "sources.tar.gz")
+        sources.pack([row for row in arguments["releases"] if row["app"] in unsent], local)
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "sources.tar.gz")
+        self._transfer_file(local, remote)
         self._fixup_perms2((self._connection._shell.tmpdir, remote))
         sent: dict[str, Any] = self._execute_module(module_args={**arguments, "archive": remote}, task_vars=task_vars)
         return sent

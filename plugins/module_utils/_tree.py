@@ -80,6 +80,19 @@ def file_digest(path: str) -> str:
     return content.hexdigest()
 
 
+def subdirectory(root: str, directory: str, subject: str) -> str:
+    """Return the path of a directory inside, reached without a link; the whole where none is named."""
+    reached = root
+    for part in directory.split("/") if directory else []:
+        reached = os.path.join(reached, part)
+        if os.path.islink(reached) or not os.path.isdir(reached):
+            found = ", ".join(ascii(name)[1:-1] for name in sorted(os.listdir(root))[:10]) or "nothing"
+            raise PalisadeError(
+                f"{subject}: directory: expected a directory in it, got {directory!r}; it holds {found}"
+            )
+    return reached
+
+
 def pack(trees: list[tuple[str, str]], archive: str) -> None:
     """Write the (name, directory) trees into one compressed archive, each below its name."""
 

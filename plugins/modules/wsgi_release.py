@@ -89,7 +89,6 @@ options:
   uv:
     description: Program uv on the host, where O(installer=uv); one in the usual places is found without.
     type: path
-    default: ""
   python:
     description: Interpreter that the virtual environments are made with.
     type: path
@@ -136,7 +135,7 @@ hooks:
   returned: always
   sample: [{app: public, command: [python, manage.py, migrate], output: "No migrations to apply."}]
 processes:
-  description: Processes that took the place of others, as in RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
+  description: Processes that took the place of others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
   type: list
   elements: dict
   returned: always
@@ -177,7 +176,7 @@ def _build(module: AnsibleModule, files: Files, activation: Activation) -> Outco
     # In a check run the name of what would be fetched on the host is not known.
     named = [row for row in rows if row["release"] or not module.check_mode]
     environments = {row["app"]: files.environment(row["app"]) for row in named}
-    program = installer(params["installer"], params["python"], uv=params["uv"])
+    program = installer(params["installer"], params["python"], uv=params["uv"] or "")
     run = runner(module.run_command)
     built = ensure_built(named, environments, program, run, params["parallel"], module.check_mode)
     return activation.begin(rows, built)
@@ -196,7 +195,7 @@ def main() -> None:
             "keep": {"type": "int", "default": 5},
             "failures": {"type": "dict", "default": {}},
             "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
-            "uv": {"type": "path", "default": ""},
+            "uv": {"type": "path"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "parallel": {"type": "int", "default": 4},
         },

@@ -10,38 +10,41 @@ module: wsgi_source
 short_description: Bring the source and the wheels of missing releases to a host
 version_added: 0.1.0
 description:
-  - Names each release after the content of its source, its requirements and the Python that it is for.
-  - Sends the sources of all releases that a host does not have in one archive, and downloads their wheels into a
-    cache that only root can enter.
-  - Comes before anything else changes, so that a requirement that cannot be installed leaves the host as it was.
-  - Works with an action plugin, since the sources lie on the controller.
+  - Names each release after the content of its source, its requirements and the Python that it is for, and brings
+    sources and packages of those that a host does not have into a cache that only root can enter.
+  - Comes before anything else changes, so that a source that cannot be had leaves the host as it was.
+  - Directories and archives on the controller are sent by an action plugin, all in one archive and each once.
+    Addresses, repositories and packages are fetched by the host itself, and not again while they are what they were;
+    a branch or a tag takes one question to its server.
+  - Repositories are read by an account of their own in a transient unit of systemd, with submodules refused and
+    without hooks, filters and attributes. Files of Git LFS stay the pointers that are committed.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
     description: Says which releases are missing.
     support: full
+extends_documentation_fragment:
+  - palisade.mod_wsgi.release_row
 options:
-  releases:
-    description: The apps whose releases a host is to have.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      app: {description: Name of the app., type: str, required: true}
-      source: {description: Directory on the controller; taken by the action plugin., type: path, required: true}
-      requirements: {description: Requirements file inside the source., type: str, default: ""}
-      directory: {description: Directory of the app's releases on the host., type: path, required: true}
-      current: {description: Link to the release that is served., type: path, required: true}
-      group: {description: Group that may read the releases., type: str, required: true}
-      served:
-        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
-        type: dict
-        suboptions:
-          account: {description: Account that serves them., type: str, required: true}
-          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
-      digest: {description: SHA-256 of the source; set by the action plugin., type: str, default: ""}
-      release: {description: Name of the release; set by the action plugin., type: str, default: ""}
+  git_keys:
+    description:
+      - Private keys of repositories by the names of their apps. A key goes from here into an agent, and on the host to
+        no file and no command line. Without pipelining Ansible itself puts a module's options into a file for a moment.
+    type: dict
+    default: {}
+  deploy_account:
+    description: Account that reads repositories and builds packages from source; made where it is needed.
+    type: str
+    default: wsgi-deploy
+  installer:
+    description: What fetches packages.
+    type: str
+    choices: [pip, uv]
+    default: pip
+  uv:
+    description: Where O(installer=uv) is, other than in C(/usr/local/bin) or C(/usr/bin).
+    type: path
   python:
     description: Interpreter on the host that the releases are for.
     type: path
@@ -54,9 +57,15 @@ options:
     description: The sources on the host; set by the action plugin.
     type: path
   parallel:
-    description: Number of downloads at a time.
+    description: Number of apps at a time.
     type: int
     default: 4
+  keep_going:
+    description:
+      - Whether the other apps are fetched where one fails. Otherwise any failure fails the task, and the cache is as it
+        was before.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -64,18 +73,35 @@ EXAMPLES = r"""
   palisade.mod_wsgi.wsgi_source:
     releases:
       - app: public
-        source: "{{ playbook_dir }}/apps/public"
+        source: {path: "{{ playbook_dir }}/apps/public"}
         requirements: requirements.txt
         directory: /var/lib/public-app/releases
         current: /var/lib/public-app/current
         group: public-app
     python_version: "3.13"
   register: source
+
+- name: Bring a release from a repository
+  palisade.mod_wsgi.wsgi_source:
+    releases:
+      - app: shop
+        source:
+          git: git@git.example.org:shop.git
+          version: v1.2
+          known_hosts: "{{ lookup('ansible.builtin.file', 'known_hosts') }}"
+        directory: /var/lib/shop-app/releases
+        current: /var/lib/shop-app/current
+        group: shop-app
+    git_keys: {shop: "{{ vault_shop_deploy_key }}"}
+    python_version: "3.13"
+  register: source
 """
 
 RETURN = r"""
 releases:
-  description: What came in, with the name of each release; the argument of M(palisade.mod_wsgi.wsgi_release).
+  description:
+    - What came in, with the name of each release; the argument of M(palisade.mod_wsgi.wsgi_release).
+    - Without the apps among RV(failures). In check mode a release that is still to be fetched has no name.
   type: list
   elements: dict
   returned: always
@@ -84,47 +110,66 @@ missing:
   type: list
   elements: str
   returned: always
+failures:
+  description: Why an app's source could not be had, by app.
+  type: dict
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._deploy_account import ensure_deploy_account
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import fetch, missing
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import installer
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import RELEASES
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import Fetching, fetch, unsent
 
 
 def main() -> None:
-    served = {
-        "account": {"type": "str", "required": True},
-        "directories": {"type": "list", "elements": "str", "required": True},
-    }
-    row = {
-        "app": {"type": "str", "required": True},
-        "source": {"type": "path", "required": True},
-        "requirements": {"type": "str", "default": ""},
-        "directory": {"type": "path", "required": True},
-        "current": {"type": "path", "required": True},
-        "group": {"type": "str", "required": True},
-        "served": {"type": "dict", "options": served},
-        "digest": {"type": "str", "default": ""},
-        "release": {"type": "str", "default": ""},
-    }
     module = AnsibleModule(
         {
-            "releases": {"type": "list", "elements": "dict", "required": True, "options": row},
+            "releases": RELEASES,
+            "git_keys": {"type": "dict", "default": {}, "no_log": True},
+            "deploy_account": {"type": "str", "default": "wsgi-deploy"},
+            "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
+            "uv": {"type": "path"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "python_version": {"type": "str", "required": True},
             "archive": {"type": "path"},
             "parallel": {"type": "int", "default": 4},
+            "keep_going": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    rows, archive = module.params["releases"], module.params["archive"]
+    given, check = module.params, module.check_mode
+    rows, account, run = given["releases"], given["deploy_account"], runner(module.run_command)
     try:
-        lacking = missing(rows)
-        if lacking and archive and not module.check_mode:
-            wanted = [row for row in rows if row["app"] in lacking]
-            fetch(wanted, archive, module.params["python"], runner(module.run_command), module.params["parallel"])
-        module.exit_json(changed=bool(lacking), missing=lacking, releases=rows)
+        lacking = unsent(rows)
+        if lacking and not given["archive"] and not check:
+            module.exit_json(changed=False, missing=lacking, unsent=lacking, releases=rows, failures={})
+        changes = []
+        if any("git" in row["source"] or row["allow_source_builds"] for row in rows):
+            changes = ensure_deploy_account(account, run, check)
+        how = Fetching(
+            run=run,
+            installer=installer(given["installer"], given["python"], account, given["uv"] or ""),
+            python_version=given["python_version"],
+            deploy_account=account,
+            parallel=given["parallel"],
+            archive=given["archive"] or "",
+            keys=given["git_keys"],
+            keep_going=given["keep_going"],
+            check=check,
+        )
+        found = fetch(rows, how)
+        module.exit_json(
+            changed=bool(found.missing or changes),
+            diff=diff_of(changes),
+            missing=found.missing,
+            releases=found.rows,
+            failures=found.failures,
+        )
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
 

@@ -74,7 +74,8 @@ def configuration_only(found: list[Row]) -> str:
     """Return the list of the rows that no test sees on a running host, and of those that none sees at all."""
     chosen = [row for row in found if row.level in ("configuration", "not shown")]
     marks = {"configuration": "", "not shown": " (not shown)"}
-    return "".join(f"- {row.paragraph.partition(' ')[0]}: {row.asks}{marks[row.level]}\n" for row in chosen)
+    lines = [f"- {row.paragraph.partition(' ')[0]}: {row.asks}{marks[row.level]}\n" for row in chosen]
+    return "".join(lines) or "Nothing.\n"
 
 
 TEXT = COVERAGE.read_text(encoding="utf-8")

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import tarfile
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import ActionModule
+from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import Sources
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import file_digest
 
-PYTHON = {"python_version": "3.13"}
+PYTHON = "3.13"
 
 
-def named(row: Any, arguments: dict[str, Any] | None = None) -> Any:
-    # Naming needs neither task nor connection.
-    return ActionModule.__new__(ActionModule)._named(row, PYTHON if arguments is None else arguments)
+def sources(python: str = PYTHON) -> Sources:
+    return Sources(tempfile.mkdtemp(), python)
+
+
+def named(row: Any, python: str = PYTHON) -> Any:
+    return sources(python)._named(row)
+
+
+def path(source: Path | str, **fields: Any) -> dict[str, Any]:
+    return {"app": "public", "source": {"path": str(source)}, **fields}
 
 
 @pytest.fixture
@@ -27,7 +39,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_the_same_content_has_the_same_name(source: Path, tmp_path: Path) -> None:
-    row = {"app": "public", "source": str(source)}
+    row = path(source)
     result = named(row)
     assert {"app": result["app"], "source": result["source"]} == row
     assert len(result["release"]) == 16
@@ -35,24 +47,96 @@ def test_the_same_content_has_the_same_name(source: Path, tmp_path: Path) -> Non
     assert len(result["digest"]) == 64
     shutil.copytree(source, tmp_path / "copy")
     (source / ".git").mkdir()
-    assert named({"app": "admin", "source": str(tmp_path / "copy")})["release"] == result["release"]
+    assert named(path(tmp_path / "copy", app="admin"))["release"] == result["release"]
     assert named(row)["release"] == result["release"]
 
 
 def test_what_makes_another_release(source: Path) -> None:
-    row = {"app": "public", "source": str(source)}
+    row = path(source)
     names = {
         named(row)["release"],
         named({**row, "requirements": "requirements.txt"})["release"],
-        named(row, {"python_version": "3.14"})["release"],
+        named(row, "3.14")["release"],
     }
     (source / "app.py").write_text("application = 2\n")
     names.add(named(row)["release"])
     assert len(names) == 4
 
 
+def test_an_archive_is_the_tree_in_it(source: Path, tmp_path: Path) -> None:
+    expected = named(path(source))
+    with tarfile.open(tmp_path / "shop.tar.gz", "w:gz") as tar:
+        tar.add(source, "shop-1.2")
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as archive:
+        for file in source.iterdir():
+            archive.write(file, file.name)
+    checksum = "sha256:" + file_digest(str(tmp_path / "shop.zip"))
+    rows = [
+        {"archive": str(tmp_path / "shop.tar.gz"), "directory": "shop-1.2"},
+        {"archive": str(tmp_path / "shop.zip"), "checksum": checksum},
+    ]
+    for row in rows:
+        result = named({"app": "public", "source": row})
+        assert (result["release"], result["digest"]) == (expected["release"], expected["digest"])
+
+
+def test_archives_that_are_refused(source: Path, tmp_path: Path) -> None:
+    place = str(tmp_path / "shop.tar")
+    with tarfile.open(place, "w") as tar:
+        tar.add(source, "shop-1.2")
+        tar.addfile(tarfile.TarInfo("../outside"), io.BytesIO(b""))
+    cases = {
+        "expected a file on the controller": {"archive": f"{place}.gz"},
+        "checksum: expected sha256:" + "0" * 64 + ", got sha256:" + file_digest(place): {
+            "archive": place,
+            "checksum": "sha256:" + "0" * 64,
+        },
+        "../outside: a name with '..'": {"archive": place},
+    }
+    for words, row in cases.items():
+        with pytest.raises(PalisadeError) as caught:
+            named({"app": "public", "source": row})
+        assert str(caught.value).startswith(f"app public: source: archive: {place}")
+        assert words in str(caught.value)
+    with tarfile.open(place, "w") as tar:
+        tar.add(source, "shop-1.2")
+    with pytest.raises(PalisadeError, match=r"got 'shop-1\.3'; it holds shop-1\.2"):
+        named({"app": "public", "source": {"archive": place, "directory": "shop-1.3"}})
+
+
+def test_a_tree_is_sent_once(source: Path, tmp_path: Path) -> None:
+    """Whoever has it as a source, and however."""
+    with tarfile.open(tmp_path / "shop.tar", "w") as tar:
+        tar.add(source, ".")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("x")
+    here = sources()
+    rows = here.named(
+        [
+            path(source, app="a"),
+            path(source, app="b", requirements="requirements.txt"),
+            {"app": "c", "source": {"archive": str(tmp_path / "shop.tar")}},
+            path(tmp_path / "other", app="d"),
+            {"app": "e", "source": {"package": ["demo==1"]}},
+        ]
+    )
+    here.pack(rows[:3], str(tmp_path / "sources"))
+    with tarfile.open(tmp_path / "sources") as tar:
+        names = sorted(tar.getnames())
+    assert names == [f"{rows[0]['digest']}/{name}" for name in ("app.py", "requirements.txt")]
+    assert "release" not in rows[4]
+
+
+def test_failures_are_kept_by_app(source: Path) -> None:
+    here = sources()
+    rows = here.named([path("/missing"), path(source, app="b"), {"app": "c", "source": {"path": "x", "git": "y"}}])
+    assert [row["app"] for row in rows] == ["b"]
+    assert set(here.failures) == {"public", "c"}
+    assert here.failures["public"].startswith("app public: source: expected a directory on the controller")
+
+
 def test_a_release_of_the_user_is_not_taken(source: Path) -> None:
-    assert named({"app": "public", "source": str(source), "release": "../..", "digest": "x"})["release"] != "../.."
+    assert named(path(source, release="../..", digest="x"))["release"] != "../.."
 
 
 @pytest.mark.parametrize("row", ["public", None, {"app": "public"}, {"app": "public", "source": 5}])
@@ -60,22 +144,21 @@ def test_other_shapes_are_the_modules(row: Any) -> None:
     assert named(row) == row
 
 
-@pytest.mark.parametrize("place", ["", "missing", "source/app.py"])
+@pytest.mark.parametrize("place", ["missing", "source/app.py"])
 def test_a_source_is_a_directory(place: str, source: Path) -> None:
-    path = str(source.parent / place) if place else ""
     with pytest.raises(PalisadeError, match="app public: source: expected a directory on the controller"):
-        named({"app": "public", "source": path})
+        named(path(source.parent / place))
 
 
 def test_a_source_that_is_refused(source: Path) -> None:
     (source / "out").symlink_to("/etc")
     with pytest.raises(PalisadeError, match="app public: out: a link to '/etc' leaves the source"):
-        named({"app": "public", "source": str(source)})
+        named(path(source))
 
 
 def test_what_is_served_is_no_part_of_the_name(source: Path) -> None:
     (source / "static").mkdir()
-    row = {"app": "public", "source": str(source)}
+    row = path(source)
     name = named(row)["release"]
     for served in (
         None,
@@ -103,7 +186,7 @@ def test_what_is_served_is_in_the_source(directory: str, words: str, source: Pat
     (source / "link").symlink_to("static")
     served = {"account": "www-data", "directories": ["static", directory]}
     with pytest.raises(PalisadeError) as caught:
-        named({"app": "public", "source": str(source), "served": served})
+        named(path(source, served=served))
     assert str(caught.value) == (
         f"app public: static: expected a directory inside the source, got {directory!r}: {words}"
     )
@@ -111,4 +194,4 @@ def test_what_is_served_is_in_the_source(directory: str, words: str, source: Pat
 
 @pytest.mark.parametrize("served", ["static", ["static"], {"directories": "static"}, {}, {"account": "www-data"}])
 def test_other_shapes_of_served_are_the_modules(served: Any, source: Path) -> None:
-    assert named({"app": "public", "source": str(source), "served": served})["served"] == served
+    assert named(path(source, served=served))["served"] == served

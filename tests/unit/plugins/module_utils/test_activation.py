@@ -169,8 +169,8 @@ def test_a_build_that_failed_is_told_later_if_the_app_serves(host: Host) -> None
     assert outcome.failures == {"shop": "app shop: no wheel"}
     assert os.path.islink(first["current"])
     other = host.app("wiki", NEW)
+    told = {"wiki": "app wiki: no wheel", "shop": "app shop: no wheel"}
     with pytest.raises(PalisadeError, match=r"^app wiki: no wheel$"):
-        told = {"wiki": "app wiki: no wheel", "shop": "app shop: no wheel"}
         host.activation("wiki").begin([served, other], Built(failures=told))
 
 

@@ -1,0 +1,67 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules for releases say of their rows."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The option that names apps and their releases."""
+
+    DOCUMENTATION = r"""
+options:
+  releases:
+    description:
+      - One row for each app. M(palisade.mod_wsgi.wsgi_source) returns them as
+        RV(palisade.mod_wsgi.wsgi_source#module:releases) with the names of the releases, for
+        M(palisade.mod_wsgi.wsgi_release).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      app: {description: Name of the app., type: str, required: true}
+      source:
+        description:
+          - Where its code comes from. A mapping with C(path) names a directory on the controller, C(archive) a tar or
+            zip archive on the controller or at an C(https) address, C(git) a repository, and C(package) a list of
+            pinned requirements.
+          - Beside C(archive) stand C(checksum), which is C(sha256:) and 64 digits and is required for an address, and
+            C(directory) for one inside the archive. Beside C(git) stand C(version), C(directory) and C(known_hosts).
+        type: dict
+        default: {}
+      requirements: {description: Requirements file inside the source., type: str, default: ""}
+      allow_source_builds:
+        description: Whether what has no wheel is built, by the account for deployments in a sandbox.
+        type: bool
+        default: false
+      directory: {description: Directory of the app's releases on the host., type: path, required: true}
+      current: {description: Link to the release that is served., type: path, required: true}
+      group: {description: Group that may read the releases., type: str, required: true}
+      account: {description: Service account of the app., type: str, default: ""}
+      groups: {description: Supplementary groups of its daemon., type: list, elements: str, default: []}
+      application: {description: What is imported of it; V(package.module:callable)., type: str, default: ""}
+      umask: {description: Umask of its daemon., type: str, default: "0027"}
+      hooks:
+        description: Commands before a release is switched to, each a list of words.
+        type: list
+        elements: list
+        default: []
+      writable: {description: Paths that the app may write to., type: list, elements: path, default: []}
+      served:
+        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
+        type: dict
+        suboptions:
+          account: {description: Account that serves them., type: str, required: true}
+          directories: {description: Paths relative to the source., type: list, elements: str, required: true}
+      digest: {description: SHA-256 of the source; found by M(palisade.mod_wsgi.wsgi_source)., type: str, default: ""}
+      release:
+        description: Name of the release; found by M(palisade.mod_wsgi.wsgi_source).
+        type: str
+        default: ""
+      origin:
+        description: Says what was fetched, so that it is not fetched twice; found by M(palisade.mod_wsgi.wsgi_source).
+        type: str
+        default: ""
+"""

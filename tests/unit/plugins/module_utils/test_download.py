@@ -1,0 +1,119 @@
+"""Downloads: the file with the checksum, over https alone, and no signature in a message."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from email.message import Message
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _download
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._download import download
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+CONTENT = b"x" * 100_000
+SUM = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+SHOWN = "https://example.org/shop.tar"
+ADDRESS = f"{SHOWN}?signature=hunter2"
+
+
+class Web:
+    """Answers by address: content, an error, or another address."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = {ADDRESS: CONTENT}
+        self.asked: list[str] = []
+
+    def open_url(self, address: str, **options: Any) -> io.BytesIO:
+        assert options["follow_redirects"] == "none"
+        assert not options["decompress"]
+        assert options.get("validate_certs", True)
+        self.asked.append(address)
+        answer = self.answers[address]
+        if isinstance(answer, str):
+            headers = Message()
+            headers["Location"] = answer
+            raise HTTPError(address, 302, "Found", headers, io.BytesIO())
+        if isinstance(answer, Exception):
+            raise answer
+        return io.BytesIO(answer)
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Web:
+    found = Web()
+    monkeypatch.setattr(_download, "open_url", found.open_url)
+    return found
+
+
+def get(checksum: str = SUM) -> bytes:
+    file = io.BytesIO()
+    download(ADDRESS, SHOWN, checksum, file, "app shop: source: archive")
+    return file.getvalue()
+
+
+def refused(checksum: str = SUM) -> str:
+    with pytest.raises(PalisadeError) as caught:
+        get(checksum)
+    text = str(caught.value)
+    assert text.startswith(f"app shop: source: archive: {SHOWN}: ")
+    assert "hunter2" not in text
+    return text.removeprefix(f"app shop: source: archive: {SHOWN}: ")
+
+
+def test_the_file(web: Web) -> None:
+    assert get() == CONTENT
+
+
+def test_another_file(web: Web) -> None:
+    assert refused("sha256:" + "0" * 64) == f"checksum: expected sha256:{'0' * 64}, got {SUM}"
+
+
+@pytest.mark.parametrize("size", [99_999, 100_000])
+def test_its_size_is_bounded(size: int, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_download, "SIZE", size)
+    if size == 100_000:
+        assert get() == CONTENT
+    else:
+        assert refused() == "more than 99999 bytes"
+
+
+def test_its_time_is_bounded(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_download, "_SECONDS", -1)
+    assert refused() == "not there after -1 seconds"
+
+
+def test_redirects(web: Web) -> None:
+    web.answers |= {ADDRESS: "/elsewhere", "https://example.org/elsewhere": "https://other.example.org/x"}
+    web.answers["https://other.example.org/x"] = CONTENT
+    assert get() == CONTENT
+
+
+@pytest.mark.parametrize("target", ["http://example.org/x?hunter2", "ftp://example.org/x", "file:///etc/passwd"])
+def test_redirects_to_what_nobody_proves(target: str, web: Web) -> None:
+    web.answers[ADDRESS] = target
+    assert refused() == f"redirects to {target.partition('://')[0]}://, expected https://"
+    assert web.asked == [ADDRESS]
+
+
+def test_redirects_without_an_end(web: Web) -> None:
+    web.answers[ADDRESS] = ADDRESS
+    assert refused() == "more than 5 redirects"
+    assert len(web.asked) == 6
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        URLError(f"no route to {ADDRESS}"),
+        HTTPError(ADDRESS, 404, "Not Found", Message(), io.BytesIO()),
+        HTTPError(ADDRESS, 304, "Not Modified", Message(), io.BytesIO()),
+        TimeoutError(),
+        ValueError("?signature=hunter2"),
+    ],
+)
+def test_its_ways_to_fail(error: Exception, web: Web) -> None:
+    web.answers[ADDRESS] = error
+    assert refused()
