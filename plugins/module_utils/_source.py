@@ -38,7 +38,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import 
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements import check_requirements
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import COMMIT, Source, read_row
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import (
+    COMMIT,
+    Source,
+    private_key,
+    read_row,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import (
     file_digest,
     subdirectory,
@@ -172,7 +177,8 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
     if source.is_local:
         return _bring_sent(row, how)
     if source.kind == "git":
-        return _bring_commit(row, replace(source, key=how.keys.get(row["app"], "")), how)
+        key = private_key(how.keys.get(row["app"]), f"{subject}: git: key")
+        return _bring_commit(row, replace(source, key=key), how)
     origin = origin_of(row, source, source.checksum or source.lines, how.python_version)
     known = _known(row, origin)
     if known:
