@@ -156,7 +156,10 @@ class Repository:
         try:
             return run_in_unit(unit, command, run, key or None)
         except PalisadeError as error:
-            raise PalisadeError(f"{self._subject}: {error}") from error
+            hint = ""
+            if "Host key verification failed" in str(error):
+                hint = "\nknown_hosts is to have the server's line, as ssh-keyscan prints it and its owner confirms it"
+            raise PalisadeError(f"{self._subject}: {error}{hint}") from error
 
     def _environment(self) -> Mapping[str, str]:
         known_hosts = os.path.join(self.work, "known_hosts")

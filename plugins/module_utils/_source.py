@@ -38,7 +38,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import 
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements import check_requirements
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import COMMIT, Source, read_row
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import (
+    COMMIT,
+    Source,
+    private_key,
+    read_row,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import (
     file_digest,
     subdirectory,
@@ -172,7 +177,8 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
     if source.is_local:
         return _bring_sent(row, how)
     if source.kind == "git":
-        return _bring_commit(row, replace(source, key=how.keys.get(row["app"], "")), how)
+        key = private_key(how.keys.get(row["app"]), f"{subject}: git: key")
+        return _bring_commit(row, replace(source, key=key), how)
     origin = origin_of(row, source, source.checksum or source.lines, how.python_version)
     known = _known(row, origin)
     if known:
@@ -277,7 +283,7 @@ def _packages_of_file(row: Row, stage: str, how: Fetching) -> None:
     if not os.path.isfile(os.path.join(code, name)):
         raise PalisadeError(f"{subject}: expected a file in the source, got {name!r}")
     check_requirements(code, name, subject)
-    _packages(row, name, stage, how)
+    _packages(row, name, name, stage, how)
 
 
 def _packages_of_lines(row: Row, lines: Sequence[str], stage: str, how: Fetching) -> None:
@@ -288,18 +294,18 @@ def _packages_of_lines(row: Row, lines: Sequence[str], stage: str, how: Fetching
     with open(path, "w", encoding="utf-8") as file:
         file.write("".join(f"{line}\n" for line in lines))
     try:
-        _packages(row, name, stage, how)
+        _packages(row, name, ", ".join(line.partition(" --hash")[0] for line in lines), stage, how)
     finally:
         os.unlink(path)
 
 
-def _packages(row: Row, name: str, stage: str, how: Fetching) -> None:
+def _packages(row: Row, name: str, shown: str, stage: str, how: Fetching) -> None:
     try:
         how.installer.fetch(row, os.path.join(stage, "code", name), stage, _downloads(), how.run)
     except PalisadeError as error:
         wheels = "" if row.get("allow_source_builds") else " from wheels"
         raise PalisadeError(
-            f"app {row['app']}: {name} cannot be installed{wheels} for Python {how.python_version}; "
+            f"app {row['app']}: {shown} cannot be installed{wheels} for Python {how.python_version}; "
             f"nothing was changed: {error}"
         ) from error
 

@@ -198,7 +198,7 @@ def _git(raw: object, subject: str) -> Source:
         version=version,
         directory=_directory(raw, subject),
         known_hosts=_known_hosts(raw, subject),
-        key=_key(raw, subject),
+        key=private_key(raw.get("key"), f"{subject}: key"),
     )
     for name in ("key", "known_hosts"):
         if getattr(source, name) and not source.is_over_ssh:
@@ -234,16 +234,16 @@ def _repository(value: Any, subject: str) -> str:
     return str(value)
 
 
-def _key(raw: Mapping[str, Any], subject: str) -> str:
-    value = raw.get("key")
+def private_key(value: object, subject: str) -> str:
+    """Return a private key as programs read it, empty where there is none."""
     if value is None or value == "":
         return ""
     # Never printed.
     if not isinstance(value, str) or "PRIVATE KEY-----" not in value:
-        raise PalisadeError(f"{subject}: key: expected the text of a private key (not shown)")
+        raise PalisadeError(f"{subject}: expected the text of a private key (not shown)")
     for character in value:
         if ord(character) < 32 and character not in "\r\n":
-            raise PalisadeError(f"{subject}: key: expected the text of a private key, got control characters")
+            raise PalisadeError(f"{subject}: expected the text of a private key, got control characters")
     return str(value).replace("\r", "").rstrip("\n") + "\n"
 
 

@@ -363,7 +363,8 @@ def test_pool_options(host: Host, pool: Pool) -> None:
         "request-timeout": "60",
         "deadlock-timeout": "60",
         "graceful-timeout": "15",
-        "shutdown-timeout": "5",
+        "eviction-timeout": "1",
+        "shutdown-timeout": "15",
     }
     assert expected.items() <= declared[pool.name].items()
     assert "script-group" not in declared[pool.name]

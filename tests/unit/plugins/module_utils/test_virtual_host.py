@@ -44,7 +44,7 @@ def test_one_app() -> None:
         "threads=15 umask=0027 home=/var/lib/public-app/current/code python-home=/var/lib/public-app/current/venv "
         "display-name=%{GROUP} script-user=root lang=C.UTF-8 locale=C.UTF-8 startup-timeout=15 connect-timeout=15 "
         "queue-timeout=45 socket-timeout=60 request-timeout=60 deadlock-timeout=60 graceful-timeout=15 "
-        "shutdown-timeout=5",
+        "eviction-timeout=1 shutdown-timeout=15",
         "WSGIScriptAlias /shop /var/www/public/wsgi.py",
         "WSGIImportScript /var/www/public/wsgi.py process-group=public application-group=%{GLOBAL}",
     ):
