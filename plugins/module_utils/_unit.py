@@ -22,14 +22,14 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import check_path
 
+_CAP_SYS_ADMIN = 21
 _RUNNING_SYSTEMD = "/run/systemd/system"
 _READ_ONLY = "/etc"
 # Between the signal that asks a program to end and the one that ends it.
 _GRACE = 5
 _NO_NAMESPACE = 226
-_SETTINGS = (
-    "NoNewPrivileges=yes",
-    "CapabilityBoundingSet=",
+_PRIVILEGES = ("NoNewPrivileges=yes", "CapabilityBoundingSet=")
+_SANDBOX = (
     "PrivateTmp=yes",
     "PrivateDevices=yes",
     "ProtectSystem=strict",
@@ -162,6 +162,13 @@ def _has_systemd() -> bool:
     return os.path.isdir(_RUNNING_SYSTEMD)
 
 
+def _may_filter() -> bool:
+    """Tell whether systemd can filter system calls of another account: 257 fails without this, as in a container."""
+    with open("/proc/1/status", encoding="utf-8") as lines:
+        held = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    return bool(held >> _CAP_SYS_ADMIN & 1)
+
+
 def _name(unit: Unit) -> str:
     escaped = re.sub(
         r"[^A-Za-z0-9._-]", lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), unit.name
@@ -176,11 +183,12 @@ def _transient(unit: Unit, sees_places: bool) -> list[str]:
         f"SupplementaryGroups={' '.join(unit.groups)}",
         f"RuntimeMaxSec={unit.seconds}",
         f"TimeoutStopSec={_GRACE}",
-        *_SETTINGS,
+        *_PRIVILEGES,
+        *(_SANDBOX if _may_filter() else ()),
         *(f"ReadWritePaths=-{path}" for path in unit.writable),
         *(f"InaccessiblePaths=-{path}" for path in unit.hidden),
     ]
-    if not unit.listens:
+    if not unit.listens and _may_filter():
         settings += ["SystemCallFilter=~listen", "SystemCallErrorNumber=EPERM"]
     if unit.strict:
         settings.append("TemporaryFileSystem=/dev/shm:mode=1777")
@@ -255,7 +263,7 @@ def _obstacle(run: Run) -> str:
     if not _has_systemd():
         return "no systemd runs here"
     trial = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
-    trial += [f"--property={setting}" for setting in _SETTINGS]
+    trial += [f"--property={setting}" for setting in (*_PRIVILEGES, *_SANDBOX)]
     try:
         # As root, who could write otherwise.
         said = run([*trial, "/bin/sh", "-c", f"test -w {_READ_ONLY} || test -w /run || echo read-only"], data="\n")
