@@ -19,13 +19,14 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Unit, run_with_secrets
 
 # What a source build has no business with, although others may read it.
-_HIDDEN = ("/home", "/root", "/srv", "/var/www", "/run/user", "/var/backups", "/var/mail")
+_HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
 _BUILD_SECONDS = 1800
+_LINES = 40
 _UV = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
 _INDEX = re.compile(r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
@@ -105,6 +106,10 @@ class Pip:
         command = self._pip("wheel", *options, "--requirement", requirements)
         try:
             run_with_secrets(unit, self.python, command, environment, run)
+        except CommandError as error:
+            # What a build says is long, and its end seldom the cause.
+            told = "\n".join(error.complaint.splitlines()[-_LINES:])
+            raise PalisadeError(f"a build from source failed with {error.status}:\n{told}") from error
         finally:
             # Nothing of the unit is alive any more.
             os.chown(work, 0, 0)

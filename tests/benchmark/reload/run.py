@@ -1,0 +1,292 @@
+"""Reloads an application under load, in every way that there is, and compares what its clients got.
+
+Pairs of equal runs, one with a rolling deploy and one without, come first; then one run for each other way.
+Prints a table in Markdown; the exit code says whether the rolling deploy lost nothing and kept its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+WORK = ROOT / ".cache" / "benchmark"
+HOME = "/var/lib/reload-app"
+SITE = "/etc/apache2/sites-available/zz-palisade-reload.conf"
+DEBIANS = {"12": "bookworm", "13": "trixie"}
+# The slowest request with a deploy, by the slowest without.
+BOUND = 2.0
+# Prints the processes of a pool that take requests; those that load their application have one thread.
+_READY = r"""
+import os, sys
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        with open(f"/proc/{pid}/cmdline") as file:
+            if file.read().startswith(f"(wsgi:{sys.argv[1]}") and len(os.listdir(f"/proc/{pid}/task")) > 15:
+                print(pid)
+    except OSError:
+        pass
+"""
+
+
+@dataclass
+class Outcome:
+    """What the clients of one run got; times are seconds, from the start of the deploy where it has one."""
+
+    requests: int
+    failed: int
+    slowest: float
+    long_ones: int
+    long_failed: int
+    long_slowest: float
+    mixed: int
+    first_new: float | None = None
+    last_old: float | None = None
+    bystander: bool = False
+
+
+class Host:
+    """A container with the two apps, and both releases of the first."""
+
+    def __init__(self, debian: str, container: str) -> None:
+        self.name = container
+        WORK.mkdir(parents=True, exist_ok=True)
+        self.inventory = WORK / f"{container}.yml"
+        variables = {"ansible_connection": "containers.podman.podman", "ansible_python_interpreter": "/usr/bin/python3"}
+        hosts = {"reload": {"ansible_host": container, "lab_release": DEBIANS[debian]}}
+        self.inventory.write_text(json.dumps({"wsgi": {"vars": variables, "hosts": hosts}}))
+
+    def play(self, playbook: Path, **variables: str) -> None:
+        # On a machine of its own, Ansible would take no time from the host.
+        command = ["nice", "ansible-playbook", "--inventory", self.inventory, playbook]
+        done = subprocess.run(
+            [*command, "--extra-vars", json.dumps(variables)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode:
+            sys.exit(f"{playbook} failed:\n{done.stdout}")
+
+    def run(self, *command: str) -> str:
+        return subprocess.run(
+            ["podman", "exec", self.name, *command], text=True, check=True, capture_output=True
+        ).stdout
+
+    def make(self) -> None:
+        self.play(ROOT / "tests/lab/create.yml")
+        for release in ("one", "two"):
+            source = WORK / f"{self.name}-{release}"
+            shutil.rmtree(source, ignore_errors=True)
+            shutil.copytree(HERE / "app", source)
+            (source / "release.txt").write_text(release)
+            self.play(HERE / "site.yml", source=str(source))
+        subprocess.run(["podman", "cp", HERE / "load.py", f"{self.name}:/root/load.py"], check=True)
+        self.settle()
+
+    def releases(self) -> dict[str, str]:
+        """Return the id of each release by what it answers."""
+        said = self.run("sh", "-c", f"cd {HOME}/releases && grep -H . */code/release.txt")
+        return {line.partition(":")[2]: line.partition("/")[0] for line in said.splitlines()}
+
+    def other_release(self) -> str:
+        current = os.path.basename(self.run("readlink", f"{HOME}/current").strip())
+        return next(release for release in self.releases().values() if release != current)
+
+    def processes(self, pool: str) -> set[str]:
+        return set(self.run("python3", "-c", _READY, pool).split())
+
+    def settle(self) -> None:
+        """Wait until both pools take requests, and those that were on the way out are gone."""
+        for _turn in range(60):
+            if len(self.processes("reload")) == 2 and len(self.processes("bystander")) == 2:
+                time.sleep(1)
+                return
+            time.sleep(0.5)
+        sys.exit("the pools do not come up")
+
+    def switch(self, release: str) -> None:
+        self.run("sh", "-c", f"ln -s releases/{release} {HOME}/new && mv -T {HOME}/new {HOME}/current")
+
+    def script_reloading(self, value: str) -> None:
+        self.run(
+            "sh", "-c", f"sed -i 's/WSGIScriptReloading .*/WSGIScriptReloading {value}/' {SITE} && apache2ctl graceful"
+        )
+        time.sleep(4)
+        self.settle()
+
+
+def rolling(host: Host, release: str) -> None:
+    host.play(HERE / "deploy.yml", release=release)
+
+
+def switched(*command: str) -> Callable[[Host, str], None]:
+    def deploy(host: Host, release: str) -> None:
+        host.switch(release)
+        host.run(*command)
+
+    return deploy
+
+
+# The first letter is quoted so that the pattern does not find the shell that it is in.
+_ALL_AT_ONCE = "kill -USR1 $(pgrep -f '^[(]wsgi:reload')"
+OTHERS: dict[str, Callable[[Host, str], None]] = {
+    "USR1 to all processes at once": switched("sh", "-c", _ALL_AT_ONCE),
+    "`apache2ctl graceful`": switched("apache2ctl", "graceful"),
+    "touching the entry file, as the role sets it up": switched("touch", "/var/www/reload/wsgi.py"),
+    "touching the entry file, with `WSGIScriptReloading On`": switched("touch", "/var/www/reload/wsgi.py"),
+    "`systemctl restart apache2`": switched("systemctl", "restart", "apache2"),
+}
+
+
+def measure(host: Host, options: argparse.Namespace, deploy: Callable[[Host, str], None] | None) -> Outcome:
+    """Let the clients ask, with a deploy on the way if there is one."""
+    names = {release: name for name, release in host.releases().items()}
+    release, bystanders = host.other_release(), host.processes("bystander")
+    command = [
+        "python3",
+        "/root/load.py",
+        "reload.localhost",
+        f"--seconds={options.seconds}",
+        f"--takes={options.takes}",
+    ]
+    command += [f"--clients={options.clients}", f"--slow-clients={options.slow_clients}"]
+    command += ["--keep-alive"] if options.keep_alive else []
+    begun = time.monotonic()
+    with subprocess.Popen(["podman", "exec", host.name, *command], stdout=subprocess.PIPE, text=True) as load:
+        # Read at the end only; it writes when it has ended.
+        time.sleep(options.seconds / 6)
+        after = time.monotonic() - begun
+        if deploy:
+            deploy(host, release)
+        said, _errors = load.communicate()
+    outcome = judge([json.loads(line) for line in said.splitlines()], names[release] if deploy else "", after)
+    host.settle()
+    outcome.bystander = host.processes("bystander") != bystanders
+    return outcome
+
+
+def judge(rows: Sequence[Sequence[str]], new: str, after: float) -> Outcome:
+    def is_bad(row: Sequence[str]) -> bool:
+        return row[3] != "200"
+
+    long_ones = [row for row in rows if row[2] == "/2"]
+    short = [row for row in rows if row[2] != "/2"]
+    well = [(float(row[0]), float(row[1]), *row[4].split()[:2]) for row in rows if not is_bad(row)]
+    outcome = Outcome(
+        requests=len(short),
+        failed=sum(map(is_bad, short)),
+        slowest=max(float(row[1]) for row in short),
+        long_ones=len(long_ones),
+        long_failed=sum(map(is_bad, long_ones)),
+        long_slowest=max((float(row[1]) for row in long_ones), default=0.0),
+        mixed=sum(started != ended for _asked, _took, started, ended in well),
+    )
+    if new:
+        outcome.first_new = min((asked + took - after for asked, took, name, _end in well if name == new), default=None)
+        outcome.last_old = max((asked + took - after for asked, took, name, _end in well if name != new), default=None)
+    return outcome
+
+
+def line(title: str, outcome: Outcome) -> str:
+    def seconds(value: float | None) -> str:
+        return "never" if value is None else f"{value:.1f} s"
+
+    new = seconds(outcome.first_new) if outcome.last_old is not None else ""
+    cells = [
+        title,
+        str(outcome.requests),
+        str(outcome.failed),
+        f"{outcome.slowest:.3f} s",
+        f"{outcome.long_failed} of {outcome.long_ones}",
+        f"{outcome.long_slowest:.2f} s",
+        str(outcome.mixed),
+        new,
+        seconds(outcome.last_old) if outcome.first_new is not None else "",
+        "restarted" if outcome.bystander else "untouched",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+COLUMNS = [
+    "way",
+    "requests",
+    "failed",
+    "slowest",
+    "of 2 s: failed",
+    "slowest",
+    "of two releases",
+    "first new",
+    "last old",
+]
+COLUMNS += ["other pool"]
+HEAD = f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debian", choices=sorted(DEBIANS), default="12")
+    parser.add_argument("--container", help="its name; it is made, and removed at the end")
+    parser.add_argument("--keep", action="store_true", help="leave the container running")
+    parser.add_argument("--pairs", type=int, default=5, help="runs with and without a deploy")
+    parser.add_argument("--seconds", type=float, default=30, help="length of a run")
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--slow-clients", type=int, default=2, help="further clients, whose requests take 2 s")
+    parser.add_argument("--takes", type=float, default=0.05, help="seconds that the others' requests take")
+    parser.add_argument("--keep-alive", action="store_true", help="one connection for each client")
+    parser.add_argument("--rolling-only", action="store_true", help="leave the other ways out")
+    options = parser.parse_args(arguments)
+    options.container = options.container or f"palisade-benchmark{options.debian}"
+    return options
+
+
+def compare(host: Host, options: argparse.Namespace) -> bool:
+    """Run the pairs and the other ways, print what came, and return whether the rolling deploy kept its promise."""
+    ratios, lines, lost = [], [], 0
+    for pair in range(1, options.pairs + 1):
+        without, with_one = measure(host, options, None), measure(host, options, rolling)
+        ratios.append(with_one.slowest / without.slowest)
+        lost += with_one.failed + with_one.long_failed + with_one.mixed
+        lines += [line(f"no deploy ({pair})", without), line(f"rolling deploy ({pair}), {ratios[-1]:.2f}", with_one)]
+        print(*lines[-2:], sep="\n", flush=True)
+    for title, deploy in {}.items() if options.rolling_only else OTHERS.items():
+        reloads = title.endswith("On`")
+        if reloads:
+            host.script_reloading("On")
+        lines.append(line(title, measure(host, options, deploy)))
+        print(lines[-1], flush=True)
+        if reloads:
+            host.script_reloading("Off")
+    print(HEAD, *lines, sep="\n")
+    ratio = statistics.median(ratios)
+    kept = lost == 0 and ratio <= BOUND
+    print(f"\nRolling deploy: {lost} requests lost; slowest request {ratio:.2f} times that without (median).")
+    print("As promised." if kept else f"Promised were 0, and at most {BOUND:.0f} times.")
+    return kept
+
+
+def main() -> None:
+    options = options_of(sys.argv[1:])
+    host = Host(options.debian, options.container)
+    try:
+        host.make()
+        kept = compare(host, options)
+    finally:
+        if not options.keep:
+            subprocess.run(["podman", "rm", "--force", "--time=1", host.name], check=False, capture_output=True)
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()
