@@ -165,11 +165,12 @@ class _Pool:
             stale = [process for process in processes if self.is_stale(process)]
             if not stale:
                 return replaced
-            oldest = min(stale, key=lambda process: float(process["started"]))
-            if self._end(oldest["pid"]):
+            # On the way back, those of the release that does not work go first.
+            first = min(stale, key=lambda process: (self._in_release(process), process["started"]))
+            if self._end(first["pid"]):
                 before = {process["pid"] for process in processes}
                 new = {process["pid"] for process in self._await_ready(marked)} - before
-                replaced.update(dict.fromkeys(new, oldest["pid"]))
+                replaced.update(dict.fromkeys(new, first["pid"]))
         where = sorted({release_of(process["cwd"]) for process in self.live()})
         raise PalisadeError(
             f"pool {self.name}: however often its processes are replaced, they work in {', '.join(where)}, "

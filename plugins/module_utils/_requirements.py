@@ -20,15 +20,19 @@ _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)(?:\s+|=)(\S+)|-[rc]
 # Options that say where wheels come from, or narrow the choice.
 _HARMLESS = ("--index-url", "-i", "--extra-index-url", "--no-index", "--find-links", "-f", "--require-hashes", "--pre")
 _HARMLESS_TOO = ("--only-binary", "--prefer-binary", "--trusted-host")
+_OF_BUILDS = ("--no-binary", "--no-build-isolation", "--config-settings")
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*(@\s*(?P<reference>\S+)|[<>=!~;].*|$)")
 
 
-def check_requirements(root: str, name: str, subject: str) -> None:
-    """Raise PalisadeError for a requirement that pip would build from source, in this file or one that it includes."""
-    _check(root, name, subject, set())
+def check_requirements(root: str, name: str, subject: str, source_builds: bool = False) -> None:
+    """Raise PalisadeError for a requirement that pip would build from source, in this file or one that it includes.
+
+    With source_builds, what an https address proves may be built; what lies on the host or is editable may not.
+    """
+    _check(root, name, subject, source_builds, set())
 
 
-def _check(root: str, name: str, subject: str, seen: set[str]) -> None:
+def _check(root: str, name: str, subject: str, source_builds: bool, seen: set[str]) -> None:
     path = os.path.normpath(os.path.join(root, name))
     if not path.startswith(root.rstrip("/") + "/"):
         raise PalisadeError(f"{subject}: {name}: expected a file inside the source")
@@ -47,13 +51,13 @@ def _check(root: str, name: str, subject: str, seen: set[str]) -> None:
         included = _INCLUDE.fullmatch(plain)
         if included:
             inner = included.group(1) or included.group(2)
-            _check(root, os.path.join(os.path.dirname(name), inner), subject, seen)
+            _check(root, os.path.join(os.path.dirname(name), inner), subject, source_builds, seen)
         elif plain.startswith("-"):
             option = re.split(r"[\s=]", plain)[0]
-            if option not in _HARMLESS + _HARMLESS_TOO:
+            if option not in _HARMLESS + _HARMLESS_TOO + (_OF_BUILDS if source_builds else ()):
                 raise PalisadeError(f"{subject}: {name}: {option} is refused: only wheels are installed")
         else:
-            _check_line(re.split(r"\s--", plain)[0].strip(), name, subject)
+            _check_line(re.split(r"\s--", plain)[0].strip(), name, subject, source_builds)
 
 
 def _joined(text: str) -> Iterator[str]:
@@ -69,11 +73,16 @@ def _joined(text: str) -> Iterator[str]:
         yield begun
 
 
-def _check_line(requirement: str, name: str, subject: str) -> None:
+def _check_line(requirement: str, name: str, subject: str, source_builds: bool) -> None:
     found = _NAMED.fullmatch(requirement)
     reference = found.group("reference") if found else requirement
-    if reference and not re.fullmatch(r"https://\S+\.whl(#\S*)?", reference):
-        raise PalisadeError(
-            f"{subject}: {name}: {requirement!r} is refused: expected a name with a version, or https://....whl; "
-            "pip would build anything else from source"
-        )
+    if not reference or re.fullmatch(r"https://\S+\.whl(#\S*)?", reference):
+        return
+    if source_builds and re.fullmatch(r"(git\+)?https://\S+", reference):
+        return
+    known = (
+        "https://... or git+https://..."
+        if source_builds
+        else "https://....whl; pip would build anything else from source"
+    )
+    raise PalisadeError(f"{subject}: {name}: {requirement!r} is refused: expected a name with a version, or {known}")

@@ -282,7 +282,7 @@ def _packages_of_file(row: Row, stage: str, how: Fetching) -> None:
     subject = f"app {row['app']}: requirements"
     if not os.path.isfile(os.path.join(code, name)):
         raise PalisadeError(f"{subject}: expected a file in the source, got {name!r}")
-    check_requirements(code, name, subject)
+    check_requirements(code, name, subject, bool(row.get("allow_source_builds")))
     _packages(row, name, name, stage, how)
 
 

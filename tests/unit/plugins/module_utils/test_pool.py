@@ -198,6 +198,18 @@ def test_an_interrupted_roll_is_finished(lab: Lab) -> None:
     assert [process["replaced"] for process in pool["processes"] if process["replaced"]] == [min(old)]
 
 
+def test_what_is_not_wanted_goes_first(lab: Lab) -> None:
+    lab.switch("two")
+    old = lab.pids("public")
+    # The younger one is of the release that the way back leads away from.
+    os.kill(max(old), signal.SIGUSR1)
+    until(lambda: len(lab.pids("public") - old) == 1)
+    (broken,) = lab.pids("public") - old
+    begun = len(lab.log())
+    roll(lab.layout, ["public"], run, {"public": lab.switch("one")})
+    assert [int(pid) for word, _name, pid in lab.log()[begun:] if word == "end"] == [broken, min(old)]
+
+
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [

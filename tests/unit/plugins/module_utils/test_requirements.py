@@ -9,9 +9,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._requirements import check_requirements
 
 
-def check(root: Path, text: str) -> None:
+def check(root: Path, text: str, source_builds: bool = False) -> None:
     (root / "requirements.txt").write_text(text)
-    check_requirements(str(root), "requirements.txt", "app public: requirements")
+    check_requirements(str(root), "requirements.txt", "app public: requirements", source_builds)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,39 @@ def test_refused(text: str, named: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith("app public: requirements: requirements.txt: ")
     assert named in str(caught.value)
     assert "is refused" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--no-binary demo\ndemo==1\n",
+        "demo @ https://example.org/demo.tar.gz\n",
+        "demo @ git+https://example.org/demo.git@v1\n",
+        "-r more.txt\n",
+    ],
+)
+def test_taken_for_source_builds(text: str, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("--no-binary demo\n")
+    check(tmp_path, text, source_builds=True)
+    with pytest.raises(PalisadeError, match="is refused"):
+        check(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-e .\n",
+        ".\n",
+        "file:///tmp/demo\n",
+        "demo @ http://example.org/demo.tar.gz\n",
+        "demo @ git+http://example.org/demo.git\n",
+        "demo @ git+ssh://git@example.org/demo.git\n",
+        "demo @ git+file:///srv/demo\n",
+    ],
+)
+def test_refused_for_source_builds_too(text: str, tmp_path: Path) -> None:
+    with pytest.raises(PalisadeError, match="is refused"):
+        check(tmp_path, text, source_builds=True)
 
 
 @pytest.mark.parametrize("include", ["-r inner/more.txt", "-rinner/more.txt", "--requirement=inner/more.txt"])

@@ -94,3 +94,29 @@ def test_acls_of_directories_and_of_others(tmp_path: Path) -> None:
     answer = call("wsgi_layout", grants=[{**entry, "permissions": "rw"}])
     assert answer["msg"].startswith("app public: /etc/passwd: permissions: expected no w on what is root's")
     assert call("wsgi_layout", revoked=[entry])["changed"] is False
+
+
+def test_sources_are_asked_for_before_anything_is_fetched(tmp_path: Path) -> None:
+    row = {"directory": f"{tmp_path}/releases", "current": f"{tmp_path}/current", "group": MY_GROUP}
+    local = {**row, "app": "unit-a", "source": {"path": "/x"}, "digest": "0" * 64, "release": "0" * 16}
+    package = {**row, "app": "unit-b", "source": {"package": ["demo==1"]}}
+    answer = call("wsgi_source", releases=[local, package], python_version="3.13")
+    assert (answer["changed"], answer["unsent"], answer["missing"]) == (False, ["unit-a"], ["unit-a"])
+    answer = call("wsgi_source", check=True, releases=[local, package], python_version="3.13")
+    assert (answer["changed"], answer["missing"], answer["failures"]) == (True, ["unit-a", "unit-b"], {})
+    assert [found["release"] for found in answer["releases"]] == ["0" * 16, ""]
+    assert os.listdir(tmp_path) == []
+
+
+def test_sources_that_are_refused(tmp_path: Path) -> None:
+    row = {"directory": f"{tmp_path}/releases", "current": f"{tmp_path}/current", "group": MY_GROUP}
+    rows: list[dict[str, Any]] = [
+        {**row, "app": "unit-a", "source": {"git": "https://hunter2@example.org/x", "version": "main"}},
+        {**row, "app": "unit-b", "source": {"package": ["demo"]}},
+    ]
+    given = {"releases": rows, "python_version": "3.13", "git_keys": {"unit-a": "hunter2"}}
+    answer = call("wsgi_source", check=True, **given)
+    assert answer["msg"].startswith("app unit-a: source: git: repo: an address with credentials is refused")
+    assert "\napp unit-b: source: package: expected a pinned requirement" in answer["msg"]
+    answer = call("wsgi_source", check=True, keep_going=True, **given)
+    assert (list(answer["failures"]), answer["releases"]) == (["unit-a", "unit-b"], [])
