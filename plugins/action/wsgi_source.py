@@ -54,8 +54,6 @@ class Sources:
         pack([(digest, self._trees[digest]) for digest in wanted], archive)
 
     def _named(self, row: Any) -> Any:
-        if isinstance(row, dict) and isinstance(row.get("source"), str):
-            row = {**row, "source": {"path": row["source"]}}
         # A row of another shape is the module's to refuse.
         if not isinstance(row, dict) or not isinstance(row.get("source"), dict):
             return row

@@ -90,7 +90,7 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
 def _check_packages(row: Mapping[str, Any], place: str, installer: Installer, run: Run) -> None:
     unit = unit_of({**row, "writable": ()}, place, "check", 120)
     try:
-        run_with_secrets(unit, installer.python, installer.check(os.path.join(place, "venv")), {}, run)
+        run_with_secrets(unit, installer.python, installer.check(os.path.join(place, "venv"), run), {}, run)
     except CommandError as error:
         raise PalisadeError(f"its packages do not fit together:\n{error.complaint}") from error
 

@@ -25,10 +25,28 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Uni
 
 # What a source build has no business with, although others may read it.
 _HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
+_QUIET = ("--no-input", "--disable-pip-version-check")
 _BUILD_SECONDS = 1800
 _LINES = 40
 _UV = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
 _INDEX = re.compile(r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
+# Runs the pip of one interpreter with another, as pip's own --python does; that is slower, and pip 20 has none.
+_PIP_ONLY = """
+import runpy, sys
+from importlib.machinery import PathFinder
+
+PLACE = sys.argv.pop(1)
+
+
+class Pip:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return PathFinder.find_spec(name, [PLACE], target) if name == "pip" else None
+
+
+sys.meta_path.insert(0, Pip)
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 
 
@@ -43,7 +61,7 @@ class Installer(Protocol):
     def install(self, place: str, venv: str, run: Run) -> bool:
         """Make the virtual environment from what was fetched; tell whether anything is in it."""
 
-    def check(self, venv: str) -> list[str]:
+    def check(self, venv: str, run: Run) -> list[str]:
         """Return the command that fails where packages do not fit together, for an account without privileges."""
 
 
@@ -53,6 +71,7 @@ class Pip:
     def __init__(self, python: str, deploy_account: str = "wsgi-deploy") -> None:
         self.python = python
         self.deploy_account = deploy_account
+        self._place = ""
 
     def fetch(self, row: Mapping[str, Any], requirements: str, place: str, downloads: str, run: Run) -> None:
         wheels = os.path.join(place, "wheels")
@@ -68,15 +87,20 @@ class Pip:
         wheels = _wheels(place)
         if wheels:
             options = ["--quiet", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps"]
-            run(self._pip("--python", f"{venv}/bin/python", "install", *options, *wheels))
+            run(self._pip_inside(venv, run, "install", *options, *wheels))
         return bool(wheels)
 
-    def check(self, venv: str) -> list[str]:
-        return self._pip("--python", f"{venv}/bin/python", "--no-cache-dir", "check")
+    def check(self, venv: str, run: Run) -> list[str]:
+        return self._pip_inside(venv, run, "--no-cache-dir", "check")
 
     def _pip(self, *arguments: str) -> list[str]:
         # Isolated from a sitecustomize or user site; pip's own configuration and environment still count.
-        return [self.python, "-I", "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments]
+        return [self.python, "-I", "-m", "pip", *_QUIET, *arguments]
+
+    def _pip_inside(self, venv: str, run: Run, *arguments: str) -> list[str]:
+        if not self._place:
+            self._place = run([self.python, "-I", "-c", "import pip; print(pip.__path__[0])"]).strip()
+        return [f"{venv}/bin/python", "-I", "-c", _PIP_ONLY, os.path.dirname(self._place), *_QUIET, *arguments]
 
     def _build(self, row: Mapping[str, Any], requirements: str, place: str, run: Run) -> None:
         """Let the deployment account build wheels in a sandbox, where one directory of this release is writable."""
@@ -163,7 +187,7 @@ class Uv(Pip):
             run([self.uv, "pip", "install", "--python", f"{venv}/bin/python", *options, *wheels], _UV)
         return bool(wheels)
 
-    def check(self, venv: str) -> list[str]:
+    def check(self, venv: str, run: Run) -> list[str]:
         return [self.uv, "pip", "check", "--no-cache", "--offline", "--python", f"{venv}/bin/python"]
 
     def _new(self, venv: str, run: Run) -> None:

@@ -62,7 +62,7 @@ class Installer:
     def install(self, place: str, venv: str, run: Any) -> bool:
         raise NotImplementedError
 
-    def check(self, venv: str) -> list[str]:
+    def check(self, venv: str, run: Any) -> list[str]:
         raise NotImplementedError
 
 
