@@ -330,6 +330,18 @@ def test_without_apache_or_a_configuration(tmp_path: Path, monkeypatch: pytest.M
         roll(layout, ["public"], run)
 
 
+def test_processes_from_before_there_were_marks(lab: Lab) -> None:
+    lab.behave("public", mark="")
+    marked = lab.pids("public")
+    for pid in marked:
+        os.kill(pid, signal.SIGUSR1)
+    until(lambda: len(lab.pids("public") - marked) == 2)
+    old = lab.pids("public")
+    # As on the way back of a deploy: they work in the release that is wanted, and nothing shows how they came to it.
+    roll(lab.layout, ["public"], run, {"public": lab.switch("one")}, 0.0, 5)
+    assert lab.pids("public") == old
+
+
 @pytest.mark.parametrize(
     ("directory", "expected"),
     [
