@@ -188,6 +188,11 @@ def test_an_interrupted_roll_is_finished(lab: Lab) -> None:
     # One was replaced already.
     os.kill(max(old), signal.SIGUSR1)
     until(lambda: len(lab.pids("public") - old) == 1)
+    until(
+        lambda: (
+            {process["release"] for process in report(lab.layout, ["public"], run)[0]["processes"]} == {"one", "two"}
+        )
+    )
     (pool,) = report(lab.layout, ["public"], run, {"public": release}, 0.0)
     assert sorted((process["release"], process["stale"]) for process in pool["processes"]) == [
         ("one", True),
@@ -337,8 +342,15 @@ def test_processes_from_before_there_were_marks(lab: Lab) -> None:
         os.kill(pid, signal.SIGUSR1)
     until(lambda: len(lab.pids("public") - marked) == 2)
     old = lab.pids("public")
+    # A process is in the directory of its parent for a moment.
+    wanted = {"public": lab.switch("one")}
+    until(
+        lambda: (
+            not any(process["stale"] for process in report(lab.layout, ["public"], run, wanted, 0.0)[0]["processes"])
+        )
+    )
     # As on the way back of a deploy: they work in the release that is wanted, and nothing shows how they came to it.
-    roll(lab.layout, ["public"], run, {"public": lab.switch("one")}, 0.0, 5)
+    roll(lab.layout, ["public"], run, wanted, 0.0, 5)
     assert lab.pids("public") == old
 
 
