@@ -239,8 +239,14 @@ class _Pool:
         """Return why a process cannot answer yet; empty if it can, and for an old one that is to go."""
         if process["pid"] in self.first and self.is_stale(process):
             return ""
-        held = marks(process["pid"]) if marked else None
-        if held is not None and IMPORTED not in held:
+        held = marks(process["pid"])
+        # One that ran before may have come from an entry file that left none.
+        if (
+            marked
+            and held is not None
+            and IMPORTED not in held
+            and (process["pid"] not in self.first or FAILED in held)
+        ):
             return "has not imported its application"
         # The workers start after the import of a preloaded application; the main thread is one more.
         threads = thread_count(process["pid"])

@@ -173,6 +173,8 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
     if os.path.lexists(row["current"]) and not os.path.islink(row["current"]):
         # Before anything changes; switch_link would say so later.
         raise PalisadeError(f"app {row['app']}: {row['current']}: expected a link to a release; move it away")
+    if row.get("account") == how.deploy_account:
+        raise PalisadeError(f"app {row['app']}: account: {how.deploy_account!r} is the one for deployments")
     source = read_row(row["source"], subject)
     if source.is_local:
         return _bring_sent(row, how)

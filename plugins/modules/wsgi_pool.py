@@ -100,6 +100,8 @@ pools:
         replaced: {description: The process that it replaced in this task, V(null) otherwise., type: int}
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
@@ -122,6 +124,12 @@ def main() -> None:
     restart = given["state"] == "restarted"
     if restart and not given["names"]:
         module.fail_json(msg="names: expected at least one pool to restart, got none")
+    if given["timeout"] < 1:
+        module.fail_json(msg=f"timeout: expected seconds from 1, got {given['timeout']}")
+    # A name that was misspelt would mean no restart, ever.
+    missing = [path for path in given["loads"] if not os.path.lexists(path)]
+    if missing and not module.check_mode:
+        module.fail_json(msg=f"loads: expected files and directories of this host, found no {', '.join(missing)}")
     try:
         since = newest_change(given["loads"]) if given["loads"] or given["releases"] else None
         what = host_layout(), given["names"], runner(module.run_command), given["releases"], since

@@ -188,6 +188,11 @@ def test_an_interrupted_roll_is_finished(lab: Lab) -> None:
     # One was replaced already.
     os.kill(max(old), signal.SIGUSR1)
     until(lambda: len(lab.pids("public") - old) == 1)
+    until(
+        lambda: (
+            {process["release"] for process in report(lab.layout, ["public"], run)[0]["processes"]} == {"one", "two"}
+        )
+    )
     (pool,) = report(lab.layout, ["public"], run, {"public": release}, 0.0)
     assert sorted((process["release"], process["stale"]) for process in pool["processes"]) == [
         ("one", True),
@@ -328,6 +333,25 @@ def test_without_apache_or_a_configuration(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(_apache, "read_configuration", lambda *_: Configuration(error="Syntax error"))
     with pytest.raises(PalisadeError, match=r"Apache refuses its configuration, .*: Syntax error"):
         roll(layout, ["public"], run)
+
+
+def test_processes_from_before_there_were_marks(lab: Lab) -> None:
+    lab.behave("public", mark="")
+    marked = lab.pids("public")
+    for pid in marked:
+        os.kill(pid, signal.SIGUSR1)
+    until(lambda: len(lab.pids("public") - marked) == 2)
+    old = lab.pids("public")
+    # A process is in the directory of its parent for a moment.
+    wanted = {"public": lab.switch("one")}
+    until(
+        lambda: (
+            not any(process["stale"] for process in report(lab.layout, ["public"], run, wanted, 0.0)[0]["processes"])
+        )
+    )
+    # As on the way back of a deploy: they work in the release that is wanted, and nothing shows how they came to it.
+    roll(lab.layout, ["public"], run, wanted, 0.0, 5)
+    assert lab.pids("public") == old
 
 
 @pytest.mark.parametrize(

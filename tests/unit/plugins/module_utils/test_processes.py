@@ -18,8 +18,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes impor
     apache_children,
     apache_parent,
     live_pools,
+    marks,
     parent_pid,
     started_at,
+    thread_count,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
 
@@ -139,6 +141,24 @@ def test_a_pool_that_is_no_longer_declared(binary: str, start: Start) -> None:
     start("(wsgi:gone) PARENT.0.1", "(wsgi:public) PARENT.0.2")
     # On disk the first is removed already, so the second has another number.
     assert names_of(live_pools(binary, declared("public"))) == {"gone": 1, "public": 1}
+
+
+def test_threads_and_marks_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import os, threading, time; os.memfd_create('a mark'); threading.Thread(target=input).start(); print()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program + "; input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert (thread_count(process.pid), marks(process.pid)) == (2, {"a mark"})
+        process.kill()
+    assert (thread_count(process.pid), marks(process.pid)) == (0, set())
+
+    def hide(_path: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "readlink", hide)
+    assert marks(os.getpid()) is None
 
 
 @pytest.mark.parametrize(

@@ -480,6 +480,11 @@ def test_a_wrong_source_is_the_failure_of_its_app(target: Host, how: Fetching) -
     ]
 
 
+def test_the_account_for_deployments_is_no_apps(target: Host, how: Fetching) -> None:
+    with pytest.raises(PalisadeError, match="app public: account: 'wsgi-deploy' is the one for deployments"):
+        fetch([{**sent(target, "public"), "account": "wsgi-deploy"}], how)
+
+
 def test_a_full_disk_names_the_app(target: Host, how: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> Callable[..., None]:
         raise OSError(28, "No space left on device", "/x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _unit
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Unit, run_in_unit
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Unit, run_in_unit, run_with_secrets
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, needs_root, run
 
 UNIT = Unit("palisade-git-public", ME, MY_GROUP)
@@ -46,6 +47,8 @@ class Systemd:
 @pytest.fixture
 def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Systemd:
     monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", str(tmp_path))
+    # Whatever the tests run in.
+    monkeypatch.setattr(_unit, "_may_filter", lambda: True)
     return Systemd()
 
 
@@ -68,12 +71,38 @@ def test_one_that_listens(systemd: Systemd) -> None:
     assert not [setting for setting in systemd.settings if setting.startswith("SystemCall")]
 
 
+def test_where_system_calls_cannot_be_filtered(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_unit, "_may_filter", lambda: False)
+    run_in_unit(UNIT, ["true"], systemd)
+    names = {setting.partition("=")[0] for setting in systemd.settings}
+    assert {"User", "NoNewPrivileges", "CapabilityBoundingSet", "RuntimeMaxSec"} < names
+    assert not {"SystemCallFilter", "RestrictNamespaces", "ProtectSystem"} & names
+
+
+def test_secrets_are_no_words(systemd: Systemd, tmp_path: Path) -> None:
+    say = ["sh", "-c", "echo $KEY; which program; umask; cat; echo error >&2"]
+    (tmp_path / "program").write_text("")
+    (tmp_path / "program").chmod(0o755)
+    unit = dataclasses.replace(UNIT, directory=str(tmp_path))
+    said = run_with_secrets(unit, "/usr/bin/python3", say, {"KEY": "hidden $x"}, systemd, 0o077, [str(tmp_path)])
+    assert said == f"hidden $x\n{tmp_path}/program\n0077\nerror\n"
+    assert "hidden" not in str(systemd.asked)
+    with pytest.raises(CommandError) as caught:
+        run_with_secrets(unit, "/usr/bin/python3", ["sh", "-c", "echo out; echo err >&2; exit 3"], {}, systemd)
+    assert str(caught.value) == "sh failed with 3:\nout\nerr"
+
+
 @pytest.mark.parametrize("has_systemd", [True, False])
-def test_words_arrive_as_they_are(has_systemd: bool, systemd: Systemd) -> None:
+def test_words_arrive_as_they_are(has_systemd: bool, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_systemd and os.geteuid() != 0:
+        pytest.skip("only root may change accounts")
+    if not has_systemd:
+        monkeypatch.setattr(_unit, "_RUNNING_SYSTEMD", "/missing")
     words = ["a b", "$HOME", "${A}", "%n", "", "'", '"', "a\nb", "\\x41", "*"]
-    said = run_in_unit(UNIT, ["printf", "%s|", *words], systemd)
+    said = run_in_unit(UNIT, ["printf", "%s|", *words], systemd if has_systemd else run)
     assert said == "".join(f"{word}|" for word in words)
-    assert all("$" not in word.replace("$$", "") for word in systemd.asked[-1])
+    if has_systemd:
+        assert all("$" not in word.replace("$$", "") for word in systemd.asked[-1])
 
 
 def test_input_and_none(systemd: Systemd, tmp_path: Path) -> None:

@@ -120,3 +120,18 @@ def test_sources_that_are_refused(tmp_path: Path) -> None:
     assert "\napp unit-b: source: package: expected a pinned requirement" in answer["msg"]
     answer = call("wsgi_source", check=True, keep_going=True, **given)
     assert (list(answer["failures"]), answer["releases"]) == (["unit-a", "unit-b"], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "names: expected at least one pool to restart, got none"),
+        ({"names": ["public"], "timeout": 0}, "timeout: expected seconds from 1, got 0"),
+        (
+            {"names": ["public"], "loads": ["/etc", "/srv/misspelt"]},
+            "loads: expected files and directories of this host, found no /srv/misspelt",
+        ),
+    ],
+)
+def test_a_restart_of_what_is_not_there(arguments: dict[str, Any], message: str) -> None:
+    assert call("wsgi_pool", **arguments)["msg"] == message
