@@ -80,6 +80,8 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
     except (PalisadeError, OSError, KeyError, shutil.Error) as error:
         complaint = _explained(error, place).removeprefix(f"app {row['app']}: ")
         shutil.rmtree(place, ignore_errors=True)
+        # It would fail again.
+        shutil.rmtree(cached, ignore_errors=True)
         raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {complaint}") from error
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)

@@ -79,7 +79,8 @@ def _check_directory(app: App, path: str) -> None:
         if not os.path.isdir(os.path.join(path, directory)):
             raise PalisadeError(f"app {app.name}: static: expected a directory in {path}, got {directory!r}")
     if app.requirements:
-        check_requirements(path, app.requirements, f"app {app.name}: requirements")
+        subject = f"app {app.name}: requirements"
+        check_requirements(path, app.requirements, subject, app.allow_source_builds)
 
 
 def _directories(app: App, apache: str) -> list[dict[str, Any]]:
