@@ -25,9 +25,10 @@ chown -R git: /srv/git/site.git
 
 install -d -m 0700 /srv/tls
 cd /srv/tls
-openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=lab 2>/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=lab \
+  -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
-printf 'subjectAltName=DNS:localhost\n' >names
+printf 'subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n' >names
 openssl x509 -req -in request.pem -CA ca.crt -CAkey ca.key -CAcreateserial -days 1 -extfile names -out cert.pem 2>/dev/null
 cp ca.crt /etc/ssl/certs/lab.pem
 ln -s lab.pem "/etc/ssl/certs/$(openssl x509 -hash -noout -in ca.crt).0"
