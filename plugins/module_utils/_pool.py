@@ -63,7 +63,7 @@ def report(
     since: float | None = None,
 ) -> list[dict[str, Any]]:
     """Return {name, processes} of the named pools, all without a name; stale are those that roll would replace."""
-    return [pool.described({}) for pool in _pools(layout, names, run, wanted or {}, since, 0.0)]
+    return [pool.described({}) for pool in _pools(layout, names or None, run, wanted or {}, since, 0.0)]
 
 
 def newest_change(paths: Sequence[str]) -> float:
@@ -79,7 +79,7 @@ def release_of(directory: str | None) -> str:
 
 def _pools(
     layout: ApacheLayout,
-    names: Sequence[str],
+    names: Sequence[str] | None,
     run: Run,
     wanted: Mapping[str, str],
     since: float | None,
@@ -91,10 +91,10 @@ def _pools(
     if configuration.error:
         raise PalisadeError(f"Apache refuses its configuration, so its pools are not known: {configuration.error}")
     known = {str(row["name"]): row for row in configuration.pools}
-    for name in (*names, *wanted):
+    for name in (*(names or ()), *wanted):
         if name not in known:
             raise PalisadeError(f"pool {name!r}: no WSGIDaemonProcess of this host has this name{nearest(name, known)}")
-    chosen = dict.fromkeys(names or known)
+    chosen = dict.fromkeys(known if names is None else names)
     return [_Pool(layout, configuration.pools, known[name], wanted.get(name, ""), since, seconds) for name in chosen]
 
 
@@ -193,8 +193,13 @@ class _Pool:
                 return False
             ended = select.poll()
             ended.register(descriptor, select.POLLIN)
-            allowed = self._seconds_to_end()
-            if not ended.poll(allowed * 1000):
+            allowed = self._seconds_to_end() + _MARGIN
+            gone = ended.poll(allowed * 1000)
+            if not gone and not self._takes_requests(pid):
+                # Stuck in its import, where mod_wsgi bounds nothing.
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                gone = ended.poll(_MARGIN * 1000)
+            if not gone:
                 raise PalisadeError(
                     f"pool {self.name}: process {pid} did not end within {allowed:.0f} s of SIGUSR1 "
                     f"({self._bounds()}); the other processes were left alone"
@@ -204,9 +209,10 @@ class _Pool:
         return True
 
     def _seconds_to_end(self) -> float:
+        """Return how long mod_wsgi lets a process take to end."""
         waits = self.option("eviction-timeout") or self.option("graceful-timeout")
         # 0 waits for requests without an end, and 0 for the other one for threads.
-        return (waits or self.seconds) + (self.option("shutdown-timeout") or self.seconds) + _MARGIN
+        return (waits or self.seconds) + (self.option("shutdown-timeout") or self.seconds)
 
     def _bounds(self) -> str:
         names = ("eviction-timeout", "graceful-timeout", "shutdown-timeout")
@@ -248,11 +254,14 @@ class _Pool:
             and (process["pid"] not in self.first or FAILED in held)
         ):
             return "has not imported its application"
-        # The workers start after the import of a preloaded application; the main thread is one more.
-        threads = thread_count(process["pid"])
-        if threads <= self.option("threads"):
+        if not self._takes_requests(process["pid"]):
+            threads = thread_count(process["pid"])
             return f"has {threads} threads, expected {self.option('threads')} workers and its main thread"
         return ""
+
+    def _takes_requests(self, pid: int) -> bool:
+        # The workers start after the import of a preloaded application; the main thread is one more.
+        return thread_count(pid) > self.option("threads")
 
     def _error(self, seen: str) -> PalisadeError:
         old = [process["pid"] for process in self.live() if process["pid"] in self.first and self.is_stale(process)]

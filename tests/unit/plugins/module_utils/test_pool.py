@@ -107,7 +107,7 @@ class Lab:
         )
         assert self.parent.stdout
         assert self.parent.stdout.readline() == "up\n"
-        roll(self.layout, [], run, since=0.0)
+        roll(self.layout, ["public", "admin"], run, since=0.0)
 
     def behave(self, name: str, **behaviour: Any) -> None:
         text = json.dumps({**BEHAVIOUR, "home": str(self.directory / "current" / "code"), **behaviour})
@@ -257,15 +257,36 @@ def test_one_that_does_not_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
     assert lab.pids("public") == old
 
 
+def test_one_that_hangs_in_its_import(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.behave("public", stubborn=True, threads=0, mark="")
+    good = lab.pids("public")
+    for pid in good:
+        os.kill(pid, signal.SIGUSR1)
+    until(lambda: len(lab.pids("public") - good) == 2)
+    hanging = lab.pids("public")
+    lab.behave("public")
+    monkeypatch.setattr(_pool, "_MARGIN", 0.5)
+    lab.pools[0]["options"].update({"eviction-timeout": "1", "shutdown-timeout": "1"})
+    # It never took a request, so none is lost.
+    roll(lab.layout, ["public"], run)
+    assert not lab.pids("public") & hanging
+
+
+def test_nothing_to_restart(lab: Lab) -> None:
+    before = lab.pids("public") | lab.pids("admin")
+    assert roll(lab.layout, [], run) == []
+    assert lab.pids("public") | lab.pids("admin") == before
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, 25),
-        ({"graceful-timeout": "3", "shutdown-timeout": "2"}, 10),
-        ({"graceful-timeout": "3", "eviction-timeout": "7x"}, 17),
+        ({}, 20),
+        ({"graceful-timeout": "3", "shutdown-timeout": "2"}, 5),
+        ({"graceful-timeout": "3", "eviction-timeout": "7x"}, 12),
         # Without an end of its own.
-        ({"graceful-timeout": "0"}, 75),
-        ({"graceful-timeout": "1", "shutdown-timeout": "0"}, 71),
+        ({"graceful-timeout": "0"}, 70),
+        ({"graceful-timeout": "1", "shutdown-timeout": "0"}, 66),
     ],
 )
 def test_how_long_one_may_take_to_end(options: dict[str, str], expected: int) -> None:

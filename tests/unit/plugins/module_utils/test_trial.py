@@ -245,6 +245,11 @@ def test_no_long_value_is_left(environment: dict[str, str], before: str, after: 
             assert repr(value)[1:-1] not in masked
 
 
+def test_each_line_of_a_value_by_itself() -> None:
+    told = _trial._masked("  | first of it\n  | second of it\n  | own", {"KEY": "first of it\nsecond of it\nown"})
+    assert told == "  | ***\n  | ***\n  | own"
+
+
 def test_the_programs_are_python() -> None:
     compile(_trial._IMPORT, "import", "exec")
     compile(_unit._BECOME, "become", "exec")
