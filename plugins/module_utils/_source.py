@@ -145,7 +145,10 @@ def fetch(rows: Sequence[Row], how: Fetching) -> Fetched:
 
     kept = False
     try:
-        in_parallel(rows, work, how.parallel)
+        # One that may build has the account for itself: it could look into what else runs as it, a key among that.
+        builds = [row for row in rows if row.get("allow_source_builds")]
+        in_parallel([row for row in rows if row not in builds], work, how.parallel)
+        in_parallel(builds, work, 1)
         if failures and not how.keep_going:
             raise PalisadeError("\n".join(failures[app] for app in sorted(failures)))
         kept = True

@@ -10,7 +10,8 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -493,3 +494,25 @@ def test_a_full_disk_names_the_app(target: Host, how: Fetching, web: Web, monkey
     with pytest.raises(PalisadeError, match=r"app shop: source: .*No space left on device"):
         fetch([remote(target, REMOTE["archive"])], how)
     assert not target.cache.exists()
+
+
+def test_one_that_may_build_has_the_account_for_itself(target: Host, how: Fetching, web: Web) -> None:
+    """What runs as one account can look into all of it: a repository's key, another's build."""
+    at_work: set[str] = set()
+    together: list[set[str]] = []
+
+    class Builder(Installer):
+        def fetch(self, row: Mapping[str, Any], *arguments: Any) -> None:
+            at_work.add(row["app"])
+            time.sleep(0.05)
+            together.append(set(at_work))
+            super().fetch(row, *arguments)
+            at_work.discard(row["app"])
+
+    names = ("a", "b", "c", "d", "e")
+    rows = [sent(target, name, "demo==1\n") for name in names]
+    rows = [{**row, "allow_source_builds": row["app"] in ("a", "c")} for row in rows]
+    found = fetch(rows, replace(how, installer=Builder(), parallel=4))
+    assert [row["app"] for row in found.rows] == list(names)
+    assert [apps for apps in together if apps & {"a", "c"}] == [{"a"}, {"c"}]
+    assert max(map(len, together)) > 1
