@@ -299,7 +299,7 @@ def resolve(
         "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
-        "git_keys": {app.name: app.source.key for app in present if app.source.key},
+        "source_secrets": {app.name: app.source.key for app in present if app.source.key},
         "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
         "grants": _grants(present),
         "revoked": _revoked(checked, host),
@@ -357,5 +357,5 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
     paths = {row["path"] for row in narrowed["files"]}
     secrets = {path: text for path, text in model["secrets"].items() if path in paths}
-    keys = {name: key for name, key in model["git_keys"].items() if name in chosen}
-    return {"warnings": model["warnings"], "secrets": secrets, "git_keys": keys, **narrowed}
+    keys = {name: key for name, key in model["source_secrets"].items() if name in chosen}
+    return {"warnings": model["warnings"], "secrets": secrets, "source_secrets": keys, **narrowed}

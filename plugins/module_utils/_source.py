@@ -68,7 +68,7 @@ class Fetching:
     parallel: int = 4
     # Of the sources that lie on the controller: each below its digest.
     archive: str = ""
-    # Private keys of repositories by app.
+    # Private keys of repositories, and what follows the '?' of addresses, by app.
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     keep_going: bool = False
     check: bool = False
@@ -190,7 +190,8 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
         return known, False
     if source.kind == "package":
         return _stage(row, origin, lambda code: os.makedirs(code, mode=0o700), how, source.lines)
-    return _stage(row, origin, lambda code: _from_address(source, code, subject), how)
+    signed = replace(source, key=how.keys.get(row["app"]) or source.key)
+    return _stage(row, origin, lambda code: _from_address(signed, code, subject), how)
 
 
 def _bring_sent(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
@@ -209,7 +210,7 @@ def _bring_sent(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
 
 
 def _bring_commit(row: Row, source: Source, how: Fetching) -> tuple[dict[str, Any], bool]:
-    subject = f"app {row['app']}: source: git: {source.shown}"
+    subject = f"app {row['app']}: source: git: {source.place}"
     version = source.version
     known = _known(row, origin_of(row, source, version, how.python_version)) if COMMIT.fullmatch(version) else None
     if known:
@@ -236,9 +237,9 @@ def _from_address(source: Source, code: str, subject: str) -> None:
     place = f"{subject}: archive"
     whole = f"{code}.whole"
     with tempfile.TemporaryFile(dir=os.path.dirname(code)) as file:
-        download(source.place, source.shown, source.checksum, file, place)
+        download(source.address, source.place, source.checksum, file, place)
         file.seek(0)
-        extract(file, whole, f"{place}: {source.shown}")
+        extract(file, whole, f"{place}: {source.place}")
     os.rename(subdirectory(whole, source.directory, place), code)
     shutil.rmtree(whole, ignore_errors=True)
 

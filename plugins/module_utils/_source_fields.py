@@ -54,7 +54,8 @@ class Source:
     directory: str = ""
     known_hosts: str = ""
     lines: tuple[str, ...] = ()
-    # A secret: kept out of what errors and tracebacks would print, and of rows.
+    # The private key for a repository, or what follows the '?' of an address, which may be a signature: a secret, kept
+    # out of what errors and tracebacks would print, and of rows.
     key: str = field(default="", repr=False)
 
     @property
@@ -73,9 +74,9 @@ class Source:
         return self.kind == "git" and bool(self.place.startswith("ssh://") or _SSH.fullmatch(self.place))
 
     @property
-    def shown(self) -> str:
-        """Return the place for messages: what follows a '?' may be a signature."""
-        return self.place.partition("?")[0] if self.is_url else self.place
+    def address(self) -> str:
+        """Return the whole address of an archive, with its secret part."""
+        return f"{self.place}?{self.key}" if self.key else self.place
 
     def as_row(self, base_directory: str) -> dict[str, Any]:
         """Return what modules read; what lies on the controller starts at base_directory. The key travels apart."""
@@ -140,9 +141,13 @@ def _controllers(value: Any, subject: str, expected: str) -> str:
 
 def _archive(raw: Mapping[str, Any], subject: str) -> Source:
     place = _controllers(raw["archive"], f"{subject}: archive", "a file on the controller or an https:// address")
+    address, query = place, ""
+    if "://" in place:
+        address, _mark, query = place.partition("?")
     source = Source(
         "archive",
-        place,
+        address,
+        key=query,
         checksum=text(raw, "checksum", subject).lower(),
         directory=_directory(raw, subject),
     )

@@ -27,10 +27,11 @@ attributes:
 extends_documentation_fragment:
   - palisade.mod_wsgi.release_row
 options:
-  git_keys:
+  source_secrets:
     description:
-      - Private keys of repositories by the names of their apps. A key goes from here into an agent, and on the host to
-        no file and no command line. Without pipelining Ansible itself puts a module's options into a file for a moment.
+      - Private keys of repositories, and what follows the C(?) of addresses, by the names of their apps.
+      - A key goes from here into an agent, and on the host to no file and no command line. Without pipelining Ansible
+        itself puts a module's options into a file for a moment.
     type: dict
     default: {}
   deploy_account:
@@ -92,7 +93,7 @@ EXAMPLES = r"""
         directory: /var/lib/shop-app/releases
         current: /var/lib/shop-app/current
         group: shop-app
-    git_keys: {shop: "{{ vault_shop_deploy_key }}"}
+    source_secrets: {shop: "{{ vault_shop_deploy_key }}"}
     python_version: "3.13"
   register: source
 """
@@ -130,7 +131,7 @@ def main() -> None:
     module = AnsibleModule(
         {
             "releases": RELEASES,
-            "git_keys": {"type": "dict", "default": {}, "no_log": True},
+            "source_secrets": {"type": "dict", "default": {}, "no_log": True},
             "deploy_account": {"type": "str", "default": "wsgi-deploy"},
             "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
             "uv": {"type": "path"},
@@ -158,7 +159,7 @@ def main() -> None:
             deploy_account=account,
             parallel=given["parallel"],
             archive=given["archive"] or "",
-            keys=given["git_keys"],
+            keys=given["source_secrets"],
             keep_going=given["keep_going"],
             check=check,
         )

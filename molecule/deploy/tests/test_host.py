@@ -37,7 +37,7 @@ def test_the_new_release_serves(app: str, host: Host) -> None:
 
 def test_the_package_is_of_the_new_version(host: Host) -> None:
     assert request(host, "packaged.test")[0] == 200
-    found = host.check_output("find /var/lib/packaged-app/current/ -name '[Ww]erkzeug-*.dist-info' -printf '%%f\n'")
+    found = host.check_output("find /var/lib/packaged-app/current/ -name '[Ww]erkzeug-*.dist-info' -printf '%f\n'")
     assert found.lower() == "werkzeug-3.1.3.dist-info"
 
 

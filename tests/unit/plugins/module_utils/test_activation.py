@@ -225,13 +225,15 @@ def test_a_process_of_another_release_is_replaced(host: Host) -> None:
 @pytest.mark.parametrize("part", ["health", "roll"])
 def test_a_release_that_does_not_do_is_taken_back(part: str, host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
-    before = host.state("shop")
+    before, entry_file = host.state("shop"), (host.root / "shop" / "wsgi.py").stat()
     if part == "health":
         host.ill["shop"] = "GET / answered 500"
     else:
         host.stuck["shop"] = NEW
-    outcome = host.activation("shop", colour="new", entry="new\n").activate([row], 4)
+    outcome = host.activation("shop", colour="new").activate([row], 4)
     assert host.state("shop") == before
+    # What did not change is not written again.
+    assert (host.root / "shop" / "wsgi.py").stat().st_mtime_ns == entry_file.st_mtime_ns
     assert host.told[-1] == f"roll shop {OLD} old"
     (text,) = outcome.failures.values()
     assert text.startswith(f"app shop: release {NEW} was taken back, release {OLD} serves as before: ")

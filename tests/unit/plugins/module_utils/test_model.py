@@ -388,7 +388,7 @@ def test_a_key_travels_apart(base: str) -> None:
     key = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n"
     source = {"git": {"repo": "git@example.org:shop.git", "version": "main", "key": key}}
     model = resolve([app(source=source)], host(), "mine", base)
-    assert model.pop("git_keys") == {"public": key}
+    assert model.pop("source_secrets") == {"public": key}
     assert SECRET not in repr(model)
 
 

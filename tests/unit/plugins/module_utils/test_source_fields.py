@@ -41,7 +41,7 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (
         {"archive": f"{URL}?signature=a%20b", "checksum": SUM},
-        {"archive": f"{URL}?signature=a%20b", "checksum": SUM, "directory": ""},
+        {"archive": URL, "checksum": SUM, "directory": ""},
     ),
     *(
         (git(repo), {"git": repo, "version": "main", "directory": "", "known_hosts": ""})
@@ -91,7 +91,12 @@ def test_the_key_travels_apart() -> None:
 def test_what_lies_on_the_controller() -> None:
     assert [check(raw).is_local for raw, _row in TAKEN].count(True) == 4
     assert [check(raw).is_url for raw, _row in TAKEN].count(True) == 2
-    assert check({"archive": f"{URL}?signature=hunter2", "checksum": SUM}).shown == URL
+
+
+def test_a_signature_travels_apart() -> None:
+    source = check({"archive": f"{URL}?signature=hunter2", "checksum": SUM})
+    assert (source.place, source.address) == (URL, f"{URL}?signature=hunter2")
+    assert "hunter2" not in repr(source) + str(source.as_row("/"))
 
 
 REFUSED: list[tuple[Any, str]] = [

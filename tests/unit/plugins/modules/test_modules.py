@@ -114,7 +114,7 @@ def test_sources_that_are_refused(tmp_path: Path) -> None:
         {**row, "app": "unit-a", "source": {"git": "https://hunter2@example.org/x", "version": "main"}},
         {**row, "app": "unit-b", "source": {"package": ["demo"]}},
     ]
-    given = {"releases": rows, "python_version": "3.13", "git_keys": {"unit-a": "hunter2"}}
+    given = {"releases": rows, "python_version": "3.13", "source_secrets": {"unit-a": "hunter2"}}
     answer = call("wsgi_source", check=True, **given)
     assert answer["msg"].startswith("app unit-a: source: git: repo: an address with credentials is refused")
     assert "\napp unit-b: source: package: expected a pinned requirement" in answer["msg"]
