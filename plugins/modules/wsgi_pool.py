@@ -97,7 +97,7 @@ pools:
           type: str
           sample: 1f3870be274f6c49
         stale: {description: Whether a restart would replace it., type: bool}
-        replaced: {description: The process that it replaced in this task, V(null) otherwise., type: int}
+        replaced: {description: "The process that it replaced in this task, V(null) otherwise.", type: int}
 """
 
 import os

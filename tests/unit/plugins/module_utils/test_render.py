@@ -55,14 +55,21 @@ class Entry:
         self.current.unlink(missing_ok=True)
         self.current.symlink_to(f"releases/{release}")
 
-    def run(self, program: str, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: str, before: str = "", check: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Run the entry file, then a program in a process that found its code through the link; E is its namespace."""
         text = self.directory / "wsgi.py"
         text.write_text(self.text)
         start = f"import os, runpy, sys\nsys.path.insert(0, {str(self.current / 'code')!r})\n{before}\n"
         code = f"{start}E = runpy.run_path({str(text)!r})\n{program}"
         return subprocess.run(
-            [sys.executable, "-c", code], cwd=self.current / "code", capture_output=True, text=True, **options
+            [sys.executable, "-c", code],
+            cwd=self.current / "code",
+            capture_output=True,
+            text=True,
+            check=check,
+            **options,
         )
 
     def says(self, program: str, before: str = "", **options: Any) -> Any:
