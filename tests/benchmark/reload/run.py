@@ -62,11 +62,21 @@ class Host:
         self.name = container
         WORK.mkdir(parents=True, exist_ok=True)
         self.inventory = WORK / f"{container}.yml"
-        variables = {"ansible_connection": "containers.podman.podman", "ansible_python_interpreter": "/usr/bin/python3"}
+        apps = [
+            {"name": "reload", "source": {"path": "{{ source }}"}},
+            {"name": "bystander", "source": {"path": str(HERE / "app")}},
+        ]
+        common = {"application": "slow:application"}
+        variables = {
+            "ansible_connection": "containers.podman.podman",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "wsgi_apps": [{**app, **common, "server_names": [f"{app['name']}.localhost"]} for app in apps],
+        }
         hosts = {"reload": {"ansible_host": container, "lab_release": DEBIANS[debian]}}
+        self.made = 0
         self.inventory.write_text(json.dumps({"wsgi": {"vars": variables, "hosts": hosts}}))
 
-    def play(self, playbook: Path, **variables: str) -> None:
+    def play(self, playbook: Path, **variables: object) -> None:
         # On a machine of its own, Ansible would take no time from the host.
         command = ["nice", "ansible-playbook", "--inventory", self.inventory, playbook]
         done = subprocess.run(
@@ -86,14 +96,25 @@ class Host:
 
     def make(self) -> None:
         self.play(ROOT / "tests/lab/create.yml")
-        for release in ("one", "two"):
-            source = WORK / f"{self.name}-{release}"
-            shutil.rmtree(source, ignore_errors=True)
-            shutil.copytree(HERE / "app", source)
-            (source / "release.txt").write_text(release)
-            self.play(HERE / "site.yml", source=str(source))
+        self.play(ROOT / "playbooks/site.yml", source=str(self.source()[1]))
+        self.deploy()
         subprocess.run(["podman", "cp", HERE / "load.py", f"{self.name}:/root/load.py"], check=True)
         self.settle()
+
+    def source(self) -> tuple[str, Path]:
+        """Make a source that differs from all others; return what it answers, and where it is."""
+        self.made += 1
+        name, source = f"release-{self.made}", WORK / f"{self.name}-source"
+        shutil.rmtree(source, ignore_errors=True)
+        shutil.copytree(HERE / "app", source)
+        (source / "release.txt").write_text(name)
+        return name, source
+
+    def deploy(self) -> str:
+        """Deploy a release that the host has never seen, and return what it answers."""
+        name, source = self.source()
+        self.play(ROOT / "playbooks/deploy.yml", source=str(source), wsgi_apps_only=["reload"])
+        return name
 
     def releases(self) -> dict[str, str]:
         """Return the id of each release by what it answers."""
@@ -116,8 +137,11 @@ class Host:
             time.sleep(0.5)
         sys.exit("the pools do not come up")
 
-    def switch(self, release: str) -> None:
+    def switch(self) -> str:
+        """Point the link at another release, and return what that answers."""
+        release = self.other_release()
         self.run("sh", "-c", f"ln -s releases/{release} {HOME}/new && mv -T {HOME}/new {HOME}/current")
+        return next(name for name, found in self.releases().items() if found == release)
 
     def script_reloading(self, value: str) -> None:
         self.run(
@@ -127,21 +151,18 @@ class Host:
         self.settle()
 
 
-def rolling(host: Host, release: str) -> None:
-    host.play(HERE / "deploy.yml", release=release)
-
-
-def switched(*command: str) -> Callable[[Host, str], None]:
-    def deploy(host: Host, release: str) -> None:
-        host.switch(release)
+def switched(*command: str) -> Callable[[Host], str]:
+    def deploy(host: Host) -> str:
+        name = host.switch()
         host.run(*command)
+        return name
 
     return deploy
 
 
 # The first letter is quoted so that the pattern does not find the shell that it is in.
 _ALL_AT_ONCE = "kill -USR1 $(pgrep -f '^[(]wsgi:reload')"
-OTHERS: dict[str, Callable[[Host, str], None]] = {
+OTHERS: dict[str, Callable[[Host], str]] = {
     "USR1 to all processes at once": switched("sh", "-c", _ALL_AT_ONCE),
     "`apache2ctl graceful`": switched("apache2ctl", "graceful"),
     "touching the entry file, as the role sets it up": switched("touch", "/var/www/reload/wsgi.py"),
@@ -150,10 +171,9 @@ OTHERS: dict[str, Callable[[Host, str], None]] = {
 }
 
 
-def measure(host: Host, options: argparse.Namespace, deploy: Callable[[Host, str], None] | None) -> Outcome:
+def measure(host: Host, options: argparse.Namespace, deploy: Callable[[Host], str] | None) -> Outcome:
     """Let the clients ask, with a deploy on the way if there is one."""
-    names = {release: name for name, release in host.releases().items()}
-    release, bystanders = host.other_release(), host.processes("bystander")
+    bystanders, new = host.processes("bystander"), ""
     command = [
         "python3",
         "/root/load.py",
@@ -169,9 +189,9 @@ def measure(host: Host, options: argparse.Namespace, deploy: Callable[[Host, str
         time.sleep(options.seconds / 6)
         after = time.monotonic() - begun
         if deploy:
-            deploy(host, release)
+            new = deploy(host)
         said, _errors = load.communicate()
-    outcome = judge([json.loads(line) for line in said.splitlines()], names[release] if deploy else "", after)
+    outcome = judge([json.loads(line) for line in said.splitlines()], new, after)
     host.settle()
     outcome.bystander = host.processes("bystander") != bystanders
     return outcome
@@ -255,7 +275,7 @@ def compare(host: Host, options: argparse.Namespace) -> bool:
     """Run the pairs and the other ways, print what came, and return whether the rolling deploy kept its promise."""
     ratios, lines, lost = [], [], 0
     for pair in range(1, options.pairs + 1):
-        without, with_one = measure(host, options, None), measure(host, options, rolling)
+        without, with_one = measure(host, options, None), measure(host, options, Host.deploy)
         ratios.append(with_one.slowest / without.slowest)
         lost += with_one.failed + with_one.long_failed + with_one.mixed
         lines += [line(f"no deploy ({pair})", without), line(f"rolling deploy ({pair}), {ratios[-1]:.2f}", with_one)]
