@@ -180,9 +180,13 @@ class Activation:
         if self.check:
             return
         place = place_of(row["directory"], row["release"])
+        environment = self.files.environment(row["app"])
         if any(change["path"] == row["current"] for change in changes):
-            told = run_hooks(row, place, self.files.environment(row["app"]), self.run)
+            told = run_hooks(row, place, environment, self.run)
             self.outcome.hooks += [{"app": row["app"], **hook} for hook in told]
+        else:
+            # A release is tried when it is built; here it meets another environment.
+            try_release(row, place, environment, self.run)
         before = _Before(row, self.files.of(row["app"]))
         try:
             self._put(row, link)

@@ -258,7 +258,22 @@ def test_an_environment_that_does_not_do_is_taken_back(host: Host) -> None:
     assert "the new environment or entry file was taken back" in text
     assert host.state("shop") == before
     assert not description(f"{row['directory']}/{NEW}")["failed"]
-    assert host.told == [f"roll shop {NEW} new", "ask shop", f"roll shop {NEW} old"]
+    assert host.told == [f"try {NEW}", f"roll shop {NEW} new", "ask shop", f"roll shop {NEW} old"]
+
+
+def test_an_environment_that_cannot_be_imported_with_changes_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = host.app("shop", NEW, current=NEW)
+    before = host.state("shop")
+
+    def fails(*_arguments: Any) -> None:
+        raise PalisadeError("app shop: application: importing shop failed")
+
+    monkeypatch.setattr(_activation, "try_release", fails)
+    outcome = host.activation("shop", colour="new").activate([row], 4)
+    assert outcome.failures == {"shop": "app shop: application: importing shop failed"}
+    assert (host.state("shop"), host.told) == (before, [])
 
 
 def test_a_hook_that_fails_stops_the_switch(host: Host) -> None:
