@@ -97,13 +97,23 @@ class Activation:
         self.outcome.differences += built.differences
         self.outcome.failures.update(built.failures)
         for row in rows:
-            if row["app"] not in built.failures and not os.path.islink(row["current"]):
+            if row["app"] not in built.failures and not self._has_begun(row):
                 self._attempt(row, self._switch)
         told = self.outcome.failures
-        fatal = [told[row["app"]] for row in rows if row["app"] in told and not os.path.islink(row["current"])]
+        fatal = [told[row["app"]] for row in rows if row["app"] in told and not self._has_begun(row)]
         if fatal:
             raise PalisadeError("\n".join(fatal))
         return self.outcome
+
+    def _has_begun(self, row: Row) -> bool:
+        """Tell whether one of our releases is current, with the entry file beside it."""
+        if not os.path.islink(row["current"]):
+            return False
+        parent, release = os.path.split(os.readlink(row["current"]))
+        ours = parent == "releases" and is_complete(row["directory"], release)
+        # An environment may be new for an app that serves.
+        entry = [file["path"] for file in self.files.of(row["app"]).present if file["path"] not in self.files.secrets]
+        return ours and all(os.path.lexists(path) for path in entry)
 
     def _attempt(self, row: Row, work: Callable[[Row], None]) -> None:
         try:

@@ -181,6 +181,26 @@ def test_an_app_that_serves_is_left_to_the_activation(host: Host) -> None:
     assert host.state("shop")[0] == f"releases/{OLD}"
 
 
+@pytest.mark.parametrize("lacking", ["release", "entry file"])
+def test_an_app_whose_pool_could_not_start_begins(lacking: str, host: Host) -> None:
+    row = host.app("shop", NEW, current=NEW)
+    if lacking == "release":
+        os.unlink(row["current"])
+        os.symlink("code", row["current"])
+    else:
+        (host.root / "shop" / "wsgi.py").unlink()
+    host.activation("shop").begin([row], Built())
+    assert host.state("shop")[0] == f"releases/{NEW}"
+    assert (host.root / "shop" / "wsgi.py").read_text() == "old\n"
+
+
+def test_a_first_environment_of_an_app_that_serves_waits_for_its_turn(host: Host) -> None:
+    row = host.app("shop", NEW, current=NEW)
+    (host.root / "shop" / "environment").unlink()
+    host.activation("shop").begin([row], Built())
+    assert not (host.root / "shop" / "environment").exists()
+
+
 def test_files_and_link_switch_before_the_pool_rolls(host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
     outcome = host.activation("shop", colour="new", entry="new\n").activate([row], 4)
