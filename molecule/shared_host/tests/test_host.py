@@ -82,9 +82,13 @@ def test_another_pool_is_refused_where_the_configuration_names_it(host: Host) ->
     for other in ("front", "shop-admin", "blog", "%{GLOBAL}"):
         with edited(host, f"s/WSGIProcessGroup shop$/WSGIProcessGroup {other}/"):
             assert pools(host, "shared.test", *paths) == ["500", "shop-admin", "front"]
-    # Without the directive, the same mistake hands the requests of one app to another's processes.
+    run_by_front = "PermissionError: [Errno 13] Permission denied: '/var/lib/shop-app/current'"
+    log = f"{LOGS}/wsgi-front-error.log"
+    assert run_by_front not in host.file(log).content_string
+    # Without the directive, the same mistake has another app's processes run the entry file, which ends in its first line.
     with edited(host, "{s/WSGIProcessGroup shop$/WSGIProcessGroup front/; /WSGIRestrictProcess/d}"):
-        assert pools(host, "shared.test", *paths) == ["front", "shop-admin", "front"]
+        assert pools(host, "shared.test", *paths) == ["500", "shop-admin", "front"]
+    assert run_by_front in host.file(log).content_string
     assert pools(host, "shared.test", *paths) == ["shop", "shop-admin", "front"]
 
 
