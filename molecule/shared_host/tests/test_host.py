@@ -85,7 +85,7 @@ def test_another_pool_is_refused_where_the_configuration_names_it(host: Host) ->
     run_by_front = "PermissionError: [Errno 13] Permission denied: '/var/lib/shop-app/current'"
     log = f"{LOGS}/wsgi-front-error.log"
     assert run_by_front not in host.file(log).content_string
-    # Without the directive, the same mistake has another app's processes run the entry file, which ends in its first line.
+    # Without the directive, the same mistake has another app's processes run the entry file, which ends at once.
     with edited(host, "{s/WSGIProcessGroup shop$/WSGIProcessGroup front/; /WSGIRestrictProcess/d}"):
         assert pools(host, "shared.test", *paths) == ["500", "shop-admin", "front"]
     assert run_by_front in host.file(log).content_string
