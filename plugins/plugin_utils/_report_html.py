@@ -95,17 +95,26 @@ def _tile(name: str, label: str, number: int) -> str:
 def _instances(instances: list[dict[str, Any]]) -> str:
     if not instances:
         return "<h2>Apache</h2>\n<p>No Apache with mod_wsgi was found.</p>"
-    names = ("config_file", "apache_version", "mod_wsgi_version", "mpm", "pools")
-    rows = "".join(
-        "<tr>" + "".join(f'<td class="value">{_text(_cell(instance[name]))}</td>' for name in names) + "</tr>"
+    cards = "".join(
+        '<div class="card"><dl>'
+        + "".join(_part(head, [f'<span class="value">{_text(_cell(instance[name]))}</span>']) for name, head in _HEADS)
+        + "</dl></div>"
         for instance in instances
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("Configuration", "Apache", "mod_wsgi", "MPM", "Pools"))
-    return f'<h2>Apache</h2>\n<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>'
+    return f"<h2>Apache</h2>\n{cards}"
+
+
+_HEADS = (
+    ("config_file", "Configuration"),
+    ("apache_version", "Apache"),
+    ("mod_wsgi_version", "mod_wsgi"),
+    ("mpm", "MPM"),
+    ("pools", "Pools"),
+)
 
 
 def _cell(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+    return value if isinstance(value, str) else ", ".join(value) or "none"
 
 
 def _form() -> str:

@@ -22,8 +22,8 @@ STYLE = """
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 64rem; padding: 1rem; background: var(--back); color: var(--text);
-  font: 1rem/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1.125rem; margin: 2rem 0 .5rem; }
 p { margin: .25rem 0; }
 .quiet { color: var(--quiet); }
@@ -36,9 +36,8 @@ p { margin: .25rem 0; }
   border-radius: .375rem; padding: .375rem .625rem; }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .tiles .none { opacity: .6; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; background: var(--card); font-size: .875rem; }
-th, td { border: 1px solid var(--line); padding: .375rem .625rem; text-align: start; vertical-align: top; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .375rem; margin: .5rem 0;
+  padding-top: .625rem; }
 form { position: sticky; top: 0; z-index: 1; background: var(--back); border-bottom: 1px solid var(--line);
   padding: .5rem 0; display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
@@ -48,17 +47,22 @@ select { flex: 0 1 auto; min-width: 0; }
 output { flex: 1 0 100%; font-size: .875rem; color: var(--quiet); }
 details { background: var(--card); border: 1px solid var(--line); border-inline-start: .25rem solid var(--mark);
   border-radius: .375rem; margin: .5rem 0; }
-summary { cursor: pointer; padding: .625rem .75rem; display: grid; grid-template-columns: auto 1fr; gap: 0 .625rem;
-  align-items: baseline; }
+summary { cursor: pointer; padding: .625rem .75rem; display: grid; grid-template-columns: 7rem 1fr 1rem;
+  gap: 0 .625rem; align-items: baseline; }
+summary::after { content: "+"; color: var(--quiet); grid-column: 3; grid-row: 1; text-align: center; }
+[open] > summary::after { content: "\\2212"; }
 summary::-webkit-details-marker { display: none; }
-.badge { color: var(--mark); border: 1px solid var(--mark); border-radius: 1rem; padding: 0 .5rem; font-size: .75rem;
+.badge { justify-self: start;
+  color: var(--mark); border: 1px solid var(--mark); border-radius: 1rem;
+  padding: 0 .5rem; font-size: .75rem;
   font-weight: 600; white-space: nowrap; }
-.title { font-weight: 600; overflow-wrap: anywhere; }
-.subject { grid-column: 2; color: var(--quiet); font-size: .875rem; overflow-wrap: anywhere; }
-dl { margin: 0; padding: 0 .75rem .75rem; display: grid; grid-template-columns: 6rem 1fr; gap: .5rem .75rem; }
+.title { font-weight: 600; unicode-bidi: isolate; }
+.subject { grid-column: 2; color: var(--quiet); font-size: .875rem; unicode-bidi: isolate; }
+dl { margin: 0; padding: 0 .75rem .75rem; display: grid; grid-template-columns: 7rem 1fr; gap: .5rem .75rem; }
 dt { color: var(--quiet); }
 dd { margin: 0; min-width: 0; }
-code, .value { font: .875rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; unicode-bidi: isolate; }
+.value { font: .875rem/1.4 ui-monospace, monospace; unicode-bidi: isolate; }
+dd p:first-child { margin-top: 0; }
 dd ul { margin: 0; padding: 0; list-style: none; }
 dd li + li { margin-top: .5rem; }
 dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5rem; }
@@ -67,7 +71,9 @@ dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5r
 @media (max-width: 36rem) {
   dl { grid-template-columns: 1fr; gap: 0; }
   dt { margin-top: .5rem; font-size: .875rem; }
+  input { flex-basis: 100%; }
   select { flex: 1 1 8rem; }
+  summary { grid-template-columns: auto 1fr 1rem; }
   form { position: static; }
 }
 @media print {
@@ -75,7 +81,7 @@ dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5r
     --critical: #8b0a1a; --high: #b42318; --medium: #8a5a00; --low: #1f5fa8; --info: #333;
     --pass: #1a6b35; --unknown: #6b3fa0; }
   body { max-width: none; padding: 0; font-size: 10pt; }
-  form { display: none; }
+  form, summary::after { display: none; }
   details { break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
