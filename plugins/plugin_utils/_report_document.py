@@ -147,6 +147,13 @@ def is_known(result: Result) -> bool:
     return result.get("baseline") == "known"
 
 
+def state_of(result: Result) -> str:
+    """Return how it stands with the rule, whose title says what it asks; a failure with its severity."""
+    known = ", known" if is_known(result) else ""
+    words: str = result["status"].replace("_", " ")
+    return f"{words}: {result['severity']}{known}" if result["status"] == "fail" else words
+
+
 def subject_of(result: Result) -> str:
     """Return what the result is about; a whole server has no name."""
     return f"{result['subject']['kind']} {result['subject']['name']}".strip().replace("virtual_host", "virtual host", 1)

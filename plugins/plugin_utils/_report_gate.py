@@ -16,6 +16,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document
     Result,
     is_known,
     ordered,
+    state_of,
     subject_of,
     summary,
     visible,
@@ -67,7 +68,7 @@ def _search(expression: str, document: Document) -> Any:
 def message(host: str, findings: Sequence[Result], files: Sequence[str]) -> str:
     """Return why the play fails, a line a finding."""
     lines = [f"The audit of {host} fails:"]
-    lines += [f"- {one_line(result)}" for result in findings[:_SHOWN]]
+    lines += [f"- {one_line(result)}{_observed(result)}" for result in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"- and {len(findings) - _SHOWN} more")
     if not findings:
@@ -79,5 +80,8 @@ def message(host: str, findings: Sequence[Result], files: Sequence[str]) -> str:
 
 def one_line(result: Result) -> str:
     """Return a finding as one line."""
-    state = result["severity"] if result["status"] == "fail" else result["status"]
-    return visible(f"{state} {result['rule_id']} {subject_of(result)}: {result['title']}")
+    return visible(f"{state_of(result)} {result['rule_id']} {subject_of(result)}: {result['title']}")
+
+
+def _observed(result: Result) -> str:
+    return f" [{visible(result['evidence'][0]['observed'])}]" if result["evidence"] else ""

@@ -18,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document
     Result,
     is_known,
     ordered,
+    state_of,
     subject_of,
     visible,
 )
@@ -137,7 +138,6 @@ def _finding(result: Result) -> str:
     status, severity = result["status"], result["severity"]
     mark = severity if status == "fail" else status
     opened = " open" if status == "fail" and severity in ("critical", "high") and not is_known(result) else ""
-    badge = mark.replace("_", " ") + (", known" if is_known(result) else "")
     parts = [
         _part("Evidence", [_evidence(evidence) for evidence in result["evidence"]]),
         _part("Waiver", [_waiver(result["waiver"])] if "waiver" in result else []),
@@ -149,7 +149,7 @@ def _finding(result: Result) -> str:
     ]
     return (
         f'<details class="{mark}" data-status="{status}" data-severity="{severity}"{opened}>\n'
-        f'<summary><span class="badge">{badge}</span>'
+        f'<summary><span class="badge">{state_of(result)}</span>'
         f'<span class="title">{_text(result["rule_id"])}: {_text(result["title"])}</span>'
         f'<span class="subject">{_text(subject_of(result))}</span>'
         f"</summary>\n<dl>{''.join(parts)}</dl>\n</details>\n"

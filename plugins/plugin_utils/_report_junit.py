@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import (
     Document,
     Result,
-    is_known,
     ordered,
+    state_of,
     subject_of,
     visible,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import evidence_line
 
 # What has not been decided must not look as if it had passed, and a test that could not be decided is JUnit's error.
 _ELEMENTS = {"fail": "failure", "error": "error", "unknown": "error", "waived": "skipped", "not_applicable": "skipped"}
@@ -68,16 +69,13 @@ def _case(suite: ElementTree.Element, result: Result, element: str) -> None:
 def _message(result: Result) -> str:
     if waiver := result.get("waiver"):
         return f"waived until {waiver['expires']} by {waiver['owner']}: {waiver['reason']}"
-    words = {"fail": result["severity"], "not_applicable": "not applicable"}.get(result["status"], result["status"])
-    known = ", known from the baseline" if is_known(result) else ""
     observed = result["evidence"][0]["observed"] if result["evidence"] else ""
-    return f"{words}{known}" + (f": {observed}" if observed else "")
+    return state_of(result) + (f": {observed}" if observed else "")
 
 
 def _lines(result: Result) -> list[str]:
     lines = [
-        f"{evidence['source']}: {evidence['observed']}"
-        + (f" (expected: {evidence['expected']})" if evidence["expected"] else "")
+        evidence_line(evidence) + (f" (expected: {evidence['expected']})" if evidence["expected"] else "")
         for evidence in result["evidence"]
     ]
     remedy = result["remedy"]

@@ -47,7 +47,7 @@ select { flex: 0 1 auto; min-width: 0; }
 output { flex: 1 0 100%; font-size: .875rem; color: var(--quiet); }
 details { background: var(--card); border: 1px solid var(--line); border-inline-start: .25rem solid var(--mark);
   border-radius: .375rem; margin: .5rem 0; }
-summary { cursor: pointer; padding: .625rem .75rem; display: grid; grid-template-columns: 7rem 1fr 1rem;
+summary { cursor: pointer; padding: .625rem .75rem; display: grid; grid-template-columns: 8rem 1fr 1rem;
   gap: 0 .625rem; align-items: baseline; }
 summary::after { content: "+"; color: var(--quiet); grid-column: 3; grid-row: 1; text-align: center; }
 [open] > summary::after { content: "\\2212"; }
@@ -58,7 +58,7 @@ summary::-webkit-details-marker { display: none; }
   font-weight: 600; white-space: nowrap; }
 .title { font-weight: 600; unicode-bidi: isolate; }
 .subject { grid-column: 2; color: var(--quiet); font-size: .875rem; unicode-bidi: isolate; }
-dl { margin: 0; padding: 0 .75rem .75rem; display: grid; grid-template-columns: 7rem 1fr; gap: .5rem .75rem; }
+dl { margin: 0; padding: 0 .75rem .75rem; display: grid; grid-template-columns: 8rem 1fr; gap: .5rem .75rem; }
 dt { color: var(--quiet); }
 dd { margin: 0; min-width: 0; }
 .value { font: .875rem/1.4 ui-monospace, monospace; unicode-bidi: isolate; }
@@ -82,7 +82,8 @@ dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5r
     --pass: #1a6b35; --unknown: #6b3fa0; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   form, summary::after { display: none; }
-  details { break-inside: avoid; }
+  h2, summary, dt { break-after: avoid; }
+  dd li, .tiles li { break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """

@@ -17,6 +17,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document
     subject_of,
     visible,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import evidence_line
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # What has not been decided is open, never a pass.
@@ -108,7 +109,7 @@ def _message(result: Result) -> str:
     lines = [f"{result['title']}: {subject_of(result)}"]
     for evidence in result["evidence"]:
         expected = f", expected {evidence['expected']}" if evidence["expected"] else ""
-        lines.append(f"{evidence['source']}: {evidence['observed']}{expected}")
+        lines.append(f"{evidence_line(evidence)}{expected}")
     # A message may hold placeholders; a brace or a bracket from the host is to be none.
     return re.sub(r"[\[\]{}\\]", _escaped, "\n".join(visible(line) for line in lines))
 

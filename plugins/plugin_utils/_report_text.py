@@ -13,7 +13,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document
     STATUSES,
     Document,
     Result,
-    is_known,
     ordered,
     visible,
 )
@@ -41,6 +40,11 @@ def instance_line(instance: dict[str, Any]) -> str:
     )
 
 
+def evidence_line(evidence: dict[str, str]) -> str:
+    """Return what was seen and where; what is missing has no place."""
+    return f"{evidence['source']}: {evidence['observed']}" if evidence["source"] else evidence["observed"]
+
+
 def counts(document: Document) -> str:
     """Return the numbers of each status, and of each severity among the failures."""
     summary = document["summary"]
@@ -50,9 +54,9 @@ def counts(document: Document) -> str:
 
 
 def _finding(result: Result) -> list[str]:
-    lines = [one_line(result) + (" (known from the baseline)" if is_known(result) else "")]
+    lines = [one_line(result)]
     for evidence in result["evidence"]:
-        lines.append(f"    {visible(evidence['source'])}: {visible(evidence['observed'])}")
+        lines.append(f"    {visible(evidence_line(evidence))}")
         if evidence["expected"]:
             lines.append(f"      expected: {visible(evidence['expected'])}")
     if waiver := result.get("waiver"):

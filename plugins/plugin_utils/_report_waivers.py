@@ -93,7 +93,7 @@ def _waived(result: Result, waivers: Sequence[Waiver]) -> Result:
 def _expired(waiver: Waiver, today: datetime.date) -> Result:
     return finding(
         "AUDIT-WAIVER-EXPIRED",
-        "A waiver has expired",
+        "No waiver has expired",
         "low",
         {"kind": "waiver", "name": f"{waiver.rule} {waiver.subject}"},
         {
@@ -109,7 +109,7 @@ def _expired(waiver: Waiver, today: datetime.date) -> Result:
 def _stale(waiver: Waiver) -> Result:
     return finding(
         "AUDIT-WAIVER-STALE",
-        "A waiver covers no failure",
+        "Every waiver covers a failure",
         "info",
         {"kind": "waiver", "name": f"{waiver.rule} {waiver.subject}"},
         {

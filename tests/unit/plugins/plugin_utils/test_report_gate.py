@@ -89,10 +89,11 @@ def test_the_message_is_short_and_names_the_findings() -> None:
     found = verdict(example(), DEFAULT) or []
     assert message("www", found, ["/srv/www.json", "/srv/www.html"]).splitlines() == [
         "The audit of www fails:",
-        "- critical F1 virtual host www.example.org:80: Code lies outside what Apache serves",
-        "- high U1 pool shop: A pool names its user",
+        "- fail: critical F1 virtual host www.example.org:80: Code lies outside what Apache serves"
+        " [200, the file's own bytes]",
+        "- fail: high U1 pool shop: A pool names its user [WSGIDaemonProcess shop processes=2]",
         "Reports: /srv/www.json, /srv/www.html",
     ]
-    lines = message("www", [result(title="a\n- b")] * 30, []).splitlines()
-    assert lines[1:] == ["- high U1 pool shop: a\\n- b"] * 20 + ["- and 10 more"]
+    lines = message("www", [result(title="a\n- b", evidence=[])] * 30, []).splitlines()
+    assert lines[1:] == ["- fail: high U1 pool shop: a\\n- b"] * 20 + ["- and 10 more"]
     assert message("www", [], []).endswith("wsgi_audit_fail_when is true for the report")

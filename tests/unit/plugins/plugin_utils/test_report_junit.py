@@ -36,7 +36,7 @@ def test_a_host_is_a_suite_and_a_result_a_case() -> None:
     failure = case.find("failure")
     assert failure is not None
     assert failure.get("type") == "high"
-    assert failure.get("message") == "high: WSGIDaemonProcess shop processes=2"
+    assert failure.get("message") == "fail: high: WSGIDaemonProcess shop processes=2"
     assert "By hand: adduser --system --group shop-app" in (failure.text or "").splitlines()
 
 
@@ -61,7 +61,7 @@ def test_a_waiver_and_the_baseline_are_named() -> None:
     found = suite(document(result(status="waived", waiver=waiver), result(baseline="known")))
     messages = [case[0].get("message") for case in found]
     assert messages == [
-        "high, known from the baseline: WSGIDaemonProcess shop processes=2",
+        "fail: high, known: WSGIDaemonProcess shop processes=2",
         "waived until 2027-01-01 by jo: Moves",
     ]
 

@@ -4,8 +4,8 @@
 
 """The report as SARIF.
 
-PALISADE_SARIF_SCHEMA names the standard's schema (sarif-schema-2.1.0.json of OASIS) to validate with it as well. The other
-tests look at the parts that are used.
+PALISADE_SARIF_SCHEMA names the standard's schema (sarif-schema-2.1.0.json of OASIS) to validate with it as well. The
+other tests look at the parts that are used.
 """
 
 from __future__ import annotations
