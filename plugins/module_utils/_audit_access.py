@@ -9,10 +9,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import pwd
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access
@@ -20,7 +19,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 # Where a tree is larger, or takes longer, the rest is unknown.
 ENTRIES = 150_000
 SECONDS = 15.0
-_SHOWN = 20
 _CLONE_NEWNS = 0x00020000
 _CODE = (".py", ".pyc", ".so", ".pth", ".wsgi", ".pyi", ".egg-link")
 _CODE_NAMES = frozenset({"pyvenv.cfg", "__pycache__", "site-packages", "bin"})
@@ -78,7 +76,8 @@ def _enter_mounts(pid: int) -> None:
 def _way_to(path: str) -> list[str]:
     """Return every directory on the way to a path, through each link on it."""
     found: list[str] = []
-    waiting, seen = [path], set()
+    waiting = [path]
+    seen: set[str] = set()
     while waiting and len(seen) < 100:
         one = waiting.pop()
         if one in seen:
@@ -191,23 +190,11 @@ def _judge(seen: dict[str, Any], uid: int) -> dict[str, Any]:
             continue
         row = {"path": path, "kind": kind, "root": root, "owner": owner, "mode": f"{stat.S_IMODE(mode):04o}"}
         if owner == uid:
+            # Its owner can give himself what its mode takes from him.
             owned.append(row)
         # In a directory with the sticky bit nobody renames what another one owns.
-        elif not (kind == "ancestor" and sticky) and os.access(path, os.W_OK):
+        elif kind == "ancestor" and sticky:
+            continue
+        if os.access(path, os.W_OK):
             writable.append(row)
     return {"writable": writable, "owned": owned, "checked": len(seen["rows"]), "unknown": seen["unknown"]}
-
-
-def shown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return paths for a report, cut where they are many."""
-    paths = [str(row["path"]) for row in rows]
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
-
-
-def name_of(uid: int) -> str:
-    """Return the name of an account, or its number."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -27,11 +27,13 @@ HIDDEN = "(hidden)"
 class Directive:
     """One line of the configuration; a section has the lines in it."""
 
+    # In lower case.
     name: str
     text: str
     file: str = ""
     line: int = 0
     inside: list[Directive] = field(default_factory=list)
+    written: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -50,12 +52,12 @@ class Directive:
     @property
     def shown(self) -> str:
         """Return the line for a report, without what may be a secret."""
-        words = self.words
+        words, name = self.words, self.written or self.name
         if self.name in _NAMED_VALUE and any(_SECRET.search(word) for word in words[:2]):
-            return f"{self.name} {' '.join(words[: 1 if self.name == 'setenv' else 2])} {HIDDEN}"
+            return f"{name} {' '.join(words[: 1 if self.name == 'setenv' else 2])} {HIDDEN}"
         if _SECRET.search(self.name):
-            return f"{self.name} {HIDDEN}"
-        return f"{self.name} {self.text}".strip()
+            return f"{name} {HIDDEN}"
+        return f"{name} {self.text}".strip()
 
 
 @dataclass
@@ -158,7 +160,7 @@ def read_tree(dump: str) -> Tree:
             stack.append(section.inside)
         elif plain and not plain.startswith("#"):
             name, _space, arguments = plain.partition(" ")
-            stack[-1].append(Directive(name.lower(), arguments.strip(), file, number))
+            stack[-1].append(Directive(name.lower(), arguments.strip(), file, number, written=name))
     return _tree(top)
 
 

@@ -115,7 +115,7 @@ def places(tree: Tree) -> list[Place]:
     """Return every URL that mod_wsgi serves, by virtual host; of nested sections each has a URL of its own."""
     found: list[Place] = []
     for host in serving_hosts(tree):
-        aliases = _aliases(tree, host)
+        aliases = script_aliases(tree, host)
         mine = [place for alias in aliases for place in _alias_places(tree, host, alias, aliases)]
         found += [*mine, *_handler_places(tree, host, mine)]
     return found
@@ -129,7 +129,7 @@ def serving_hosts(tree: Tree) -> list[VirtualHost]:
     return main + tree.hosts
 
 
-def _aliases(tree: Tree, host: VirtualHost) -> list[Directive]:
+def script_aliases(tree: Tree, host: VirtualHost) -> list[Directive]:
     """Return the script aliases in mod_wsgi's order: the virtual host's first."""
     return [item for item in [*host.directives, *tree.directives] if item.name in _ALIASES]
 

@@ -12,21 +12,26 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_rules_pools
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
+    _audit_rules_files,
+    _audit_rules_pools,
+    _audit_rules_server,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import SEVERITIES, STATUSES, Rule, judge
 
 SCHEMA = "palisade.mod_wsgi/audit/1"
 # The collection's, as in galaxy.yml, which a managed host does not have.
 VERSION = "0.1.0"
-_GROUPS = "MUIFNEALD"
+_LETTERS = "MUIFNEALD"
 
 
 def _order(rule: Rule) -> tuple[int, int, str]:
-    return _GROUPS.find(rule.id[0]), int(re.sub(r"\D", "", rule.id)), rule.id
+    return _LETTERS.find(rule.id[0]), int(re.sub(r"\D", "", rule.id)), rule.id
 
 
-RULES: list[Rule] = sorted(_audit_rules_pools.GROUP.rules, key=_order)
+_FILES = (_audit_rules_files.GROUP, _audit_rules_pools.GROUP, _audit_rules_server.GROUP)
+RULES: list[Rule] = sorted((rule for group in _FILES for rule in group.rules), key=_order)
 
 
 def report(hosts: Sequence[Facts], version: str) -> dict[str, Any]:

@@ -97,7 +97,8 @@ _PROVIDERS = ("authbasicprovider", "authdigestprovider")
     looks_at="WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript, WSGIDispatchScript, WSGIImportScript, "
     "and the authentication provider wsgi",
     decides="fails for each of these; for a WSGIImportScript only without a declared process-group=",
-    remedy="Authenticate in the application or with one of Apache's own providers; give WSGIImportScript a process-group=.",
+    remedy="Authenticate in the application or with one of Apache's own providers; give WSGIImportScript a "
+    "process-group=.",
     attack="Such a script runs as Apache's user, also with WSGIRestrictEmbedded On.",
 )
 def hidden_embedded(facts: Facts) -> Iterable[Result]:
@@ -377,3 +378,133 @@ def venv_set(facts: Facts) -> Iterable[Result]:
             good = bool(facts.paths.get(home, {}).get("environment"))
             seen.append(Evidence("stat", f"{home}/pyvenv.cfg", "there" if good else "not there", "there"))
         yield verdict(good, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "N1",
+    "Every pool has a name of its own in ps",
+    "low",
+    _PS,
+    looks_at="display-name= of each WSGIDaemonProcess, and the names that its processes show",
+    decides="fails without display-name=, or where two pools show the same name: it is cut to the length of "
+    "Apache's path",
+    remedy="Set display-name=%{GROUP}, and names that differ in their first eight characters.",
+    variable="wsgi_apps[].name",
+    attack="Whoever stops a runaway process takes another application's for it.",
+)
+def display_name(facts: Facts) -> Iterable[Result]:
+    titles = {pool: {one["title"] for one in processes} for pool, processes in facts.live.items()}
+    for pool in facts.pools:
+        seen = [pool_option(pool, "display-name", "display-name=%{GROUP}")]
+        if "display-name" not in pool.options:
+            yield verdict(False, "pool", pool.name, *seen)
+            continue
+        mine = titles.get(pool.name)
+        if not mine:
+            yield missing_process(pool)
+            continue
+        alike = [other for other, theirs in titles.items() if other != pool.name and mine & theirs]
+        same = f", as {', '.join(sorted(alike))}" if alike else ""
+        seen.append(Evidence("proc", "ps", f"{', '.join(sorted(mine))}{same}", "a name of its own"))
+        yield verdict(not alike, "pool", pool.name, *seen)
+
+
+def _seconds(pool: Pool, option: str, default: int) -> int:
+    value = pool.options.get(option, "")
+    return int(value) if value.isdigit() else default
+
+
+@GROUP.add(
+    "N2",
+    "A restarted process may finish its requests, and not for ever",
+    "medium",
+    _RESTART,
+    looks_at="graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess; 15 seconds where unset",
+    decides="fails where both are 0",
+    remedy="Leave graceful-timeout= out, or set it to more than 0.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("graceful-timeout=15",),
+    attack="A request that never ends keeps an old process, and old code, running.",
+)
+def graceful_timeout(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        good = bool(_seconds(pool, "graceful-timeout", 15) or _seconds(pool, "eviction-timeout", 0))
+        yield verdict(good, "pool", pool.name, pool_option(pool, "graceful-timeout", "more than 0, or unset"))
+
+
+@GROUP.add(
+    "N3",
+    "A changed entry file restarts nothing that its author should not",
+    "low",
+    _RESTART,
+    looks_at="WSGIScriptReloading of every URL of a pool, what lies beside the script, and who can write both",
+    decides="fails where it is On, its default, and code lies beside the script or the pool's account can write there",
+    remedy="Set WSGIScriptReloading Off, or keep the script alone in a directory of root's.",
+    variable="wsgi_apps",
+    by_hand=("WSGIScriptReloading Off",),
+    attack="The application touches its own script again and again: every process restarts without end.",
+)
+def script_reloading(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        group = place.process_group.value
+        if facts.pool(group) is None:
+            continue
+        reloads = place.on("wsgiscriptreloading", default=True)
+        seen = _setting(place, place.setting("wsgiscriptreloading"), "WSGIScriptReloading", "Off, or a script apart")
+        access = facts.access.get(group)
+        if not reloads:
+            yield verdict(True, "virtual_host", place.name, seen)
+        elif access is None:
+            yield Result("unknown", "virtual_host", place.name, (seen,))
+        else:
+            real = facts.real(place.path)
+            near = {real, real.rpartition("/")[0] or "/"}
+            theirs = [row["path"] for row in [*access.writable, *access.owned] if row["path"] in near]
+            beside = facts.paths.get(place.path, {}).get("neighbours", [])
+            found = ", ".join(sorted({*theirs, *beside})) or "nothing"
+            seen_files = Evidence("stat", place.path, f"beside it, or its account's: {found}", "nothing")
+            yield verdict(not theirs and not beside, "virtual_host", place.name, seen, seen_files)
+
+
+@GROUP.add(
+    "L2",
+    "A request that hangs ends",
+    "medium",
+    _LIMITS,
+    looks_at="request-timeout= and deadlock-timeout= of each WSGIDaemonProcess",
+    decides="fails where request-timeout= is 0, its default, or deadlock-timeout=0 switches it off",
+    remedy="Set request-timeout=60, and leave deadlock-timeout= alone.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("request-timeout=60",),
+    attack="As many slow requests as the pool has threads stop the application.",
+)
+def request_timeout(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        watched = _seconds(pool, "deadlock-timeout", 300) > 0
+        seen = [pool_option(pool, "request-timeout", "more than 0")]
+        if not watched:
+            seen.append(pool_option(pool, "deadlock-timeout", "more than 0: without it nobody looks"))
+        yield verdict(watched and _seconds(pool, "request-timeout", 0) > 0, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "L3",
+    "A pool ends in time",
+    "low",
+    _LIMITS,
+    looks_at="shutdown-timeout=, graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess",
+    decides="fails for more than 30 seconds of the first, or more than 60 of one of the others",
+    remedy="Set shutdown-timeout= to at most 30, graceful-timeout= and eviction-timeout= to at most 60.",
+    variable="wsgi_apps[].daemon_process",
+    attack="Old code serves on long after it was replaced.",
+)
+def stop_timeouts(facts: Facts) -> Iterable[Result]:
+    bounds = (("shutdown-timeout", 5, 30), ("graceful-timeout", 15, 60), ("eviction-timeout", 0, 60))
+    for pool in facts.pools:
+        over = [
+            pool_option(pool, name, f"at most {most}")
+            for name, unset, most in bounds
+            if _seconds(pool, name, unset) > most
+        ]
+        seen = over or [pool_option(pool, "shutdown-timeout", "at most 30")]
+        yield verdict(not over, "pool", pool.name, *seen)
