@@ -38,7 +38,9 @@ class Waiver:
 
     def covers(self, result: Result) -> bool:
         """Return whether it is about this rule and this subject."""
-        return self.rule == result["rule_id"] and fnmatchcase(result["subject"]["name"], self.subject)
+        name = result["subject"]["name"]
+        # An address such as [::1]:80 is a pattern of other names.
+        return self.rule == result["rule_id"] and (name == self.subject or fnmatchcase(name, self.subject))
 
 
 def read_waivers(rows: Any) -> list[Waiver]:

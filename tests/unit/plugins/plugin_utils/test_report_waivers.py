@@ -64,6 +64,11 @@ def test_a_waiver_holds_to_the_end_of_its_day(expires: Any, expected: list[str])
         assert found["summary"]["by_severity"]["low"] == 1
 
 
+def test_a_name_that_looks_like_a_pattern_is_covered_by_itself() -> None:
+    report = document(result(subject={"kind": "virtual_host", "name": "shop.test [::1]:80 /"}))
+    assert states(judged(report, row(subject="shop.test [::1]:80 /"))) == [("U1", "waived")]
+
+
 def test_another_waiver_takes_the_place_of_an_expired_one() -> None:
     found = judged(document(result()), row(expires="2026-01-01"), row(subject="*"))
     assert states(found) == [("U1", "waived"), ("AUDIT-WAIVER-EXPIRED", "fail")]
