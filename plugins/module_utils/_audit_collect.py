@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import grp
 import os
 import pwd
@@ -241,7 +242,32 @@ def _id(name: str, look_up: Any) -> int | None:
         return None
 
 
+_SCRIPT_SIZE = 1 << 20
+
+
+def script_facts(path: str) -> dict[str, Any]:
+    """Return whether a script defines the application itself, and what it adds to sys.path; it is only read."""
+    defines, inserts = False, []
+    try:
+        if os.path.getsize(path) > _SCRIPT_SIZE or not os.path.isfile(path):
+            return {"defines": False, "inserts": []}
+        parsed = ast.parse(_read(path))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return {"defines": False, "inserts": []}
+    for node in parsed.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in ("application", "app"):
+            defines = True
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("sys.path.insert", "sys.path.append"):
+            texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            inserts += [text for text in texts if text.startswith("/")]
+    return {"defines": defines, "inserts": inserts}
+
+
 def _paths(facts: Facts) -> None:
+    for place in facts.places:
+        if place.path.startswith("/") and not os.path.isdir(place.path):
+            facts.paths[place.path] = script_facts(place.path)
     roots = {path for pool in facts.pools for path in code_paths(facts, pool)}
     roots |= {place.path for place in facts.places}
     for path in sorted(path for path in roots if path.startswith("/")):
@@ -250,7 +276,7 @@ def _paths(facts: Facts) -> None:
         if not row["directory"]:
             row["neighbours"] = holds_code(os.path.dirname(real), os.path.basename(real))
         row["environment"] = os.path.exists(os.path.join(real, "pyvenv.cfg"))
-        facts.paths[path] = row
+        facts.paths[path] = {**facts.paths.get(path, {}), **row}
     for line, _around, _host in facts.tree.every("documentroot", "alias", "scriptalias"):
         for path in line.words[-1:]:
             facts.paths.setdefault(path, {"exists": os.path.exists(path), "real": os.path.realpath(path)})

@@ -58,7 +58,8 @@ class Facts:
     users: dict[str, int | None] = field(default_factory=dict)
     groups: dict[str, int | None] = field(default_factory=dict)
     access: dict[str, Access] = field(default_factory=dict)
-    # By path: {exists, real, directory, neighbours: what else is in a script's directory}.
+    # By path: {exists, real, directory, environment: a virtual one}; of a script also {neighbours: what else of Python
+    # is in its directory, defines: it is the application and does not import it, inserts: what it adds to sys.path}.
     paths: dict[str, dict[str, Any]] = field(default_factory=dict)
     listeners: list[dict[str, Any]] = field(default_factory=list)
     # {host, request, status, server, body} of each answer.
@@ -105,4 +106,6 @@ def code_paths(facts: Facts, pool: Pool) -> dict[str, str]:
     for place in facts.served_by(pool.name):
         if place.path.startswith("/") and "$" not in place.path:
             found.setdefault(place.path.rstrip("/"), "entry")
+            for path in facts.paths.get(place.path, {}).get("inserts", []):
+                found.setdefault(path, "sys.path of the script")
     return found

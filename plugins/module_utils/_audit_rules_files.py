@@ -47,9 +47,12 @@ def _code(facts: Facts) -> dict[str, str]:
     for path, kind in found.items():
         if kind != "entry":
             code[path] = kind
-        elif facts.paths.get(path, {}).get("neighbours"):
+            continue
+        if facts.paths.get(path, {}).get("neighbours"):
             # Then its directory is the application's.
             code[os.path.dirname(path)] = "directory of the script"
+        elif facts.paths.get(path, {}).get("defines"):
+            code[path] = "script with the application in it"
     return code
 
 
@@ -84,7 +87,7 @@ def _denied(facts: Facts, host: VirtualHost, url: str, path: str) -> bool:
     _FILES,
     looks_at="the directories of code against each DocumentRoot, Alias and ScriptAlias, and who may read there",
     decides="fails where code lies below one that is not denied, also if a WSGIScriptAlias hides it for now; "
-    "critical where it is served already. A script that stands alone in its directory is no code",
+    "critical where it is served already. A script alone in its directory that only imports the application is no code",
     remedy="Move the code out, to /var/lib/ACCOUNT, and leave the entry file alone in its directory.",
     variable="wsgi_apps",
     by_hand=("mv /var/www/shop /var/lib/shop-app/code",),
@@ -102,8 +105,9 @@ def code_outside_documents(facts: Facts) -> Iterable[Result]:
                     continue
                 rest = os.path.relpath(real, top)
                 below_root = root.rstrip("/") if rest == "." else f"{root.rstrip('/')}/{rest}"
-                address = url.rstrip("/") + ("" if rest == "." else f"/{rest}") + "/settings.py"
-                if _denied(facts, host, address, f"{below_root}/settings.py"):
+                file = "" if kind.startswith("script") else "/settings.py"
+                address = url.rstrip("/") + ("" if rest == "." else f"/{rest}") + file
+                if _denied(facts, host, address, below_root + file):
                     continue
                 if line.name != "documentroot" or first_alias(address, script_aliases(facts.tree, host)) is None:
                     severity = "critical"

@@ -127,7 +127,7 @@ def _live(process: dict[str, Any], observed: str, expected: str) -> Evidence:
     "high",
     _USERS,
     looks_at="user= of each WSGIDaemonProcess, and the user ids of its processes",
-    decides="fails without user=, or where a process has another user id than that account",
+    decides="fails without user=, where a process has another user id than that account, and in embedded mode",
     remedy="Set user= to a service account of this application.",
     variable="wsgi_apps[].account",
     by_hand=("useradd --system --no-create-home --shell /usr/sbin/nologin shop-app",),
@@ -135,6 +135,10 @@ def _live(process: dict[str, Any], observed: str, expected: str) -> Evidence:
     cis="3.1",
 )
 def user_explicit(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        if place.process_group.value == EMBEDDED:
+            seen = _setting(place, place.process_group, "WSGIProcessGroup", "a pool with an account of its own")
+            yield verdict(False, "virtual_host", place.name, seen)
     yield from _explicit(facts, "user", facts.users, "uids")
 
 
@@ -349,11 +353,9 @@ def global_application_group(facts: Facts) -> Iterable[Result]:
 def restrict_process(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
         group = place.process_group.value
-        if group == EMBEDDED:
-            continue
         setting = place.setting("wsgirestrictprocess")
-        seen = _setting(place, setting, "WSGIRestrictProcess", group)
-        good = place.restriction is not None and set(place.restriction) == {group}
+        seen = _setting(place, setting, "WSGIRestrictProcess", group or "a pool")
+        good = place.restriction is not None and set(place.restriction) == {group} - {EMBEDDED}
         yield verdict(good, "virtual_host", place.name, seen)
 
 
