@@ -82,8 +82,11 @@ dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5r
     --pass: #1a6b35; --unknown: #6b3fa0; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   form, summary::after { display: none; }
-  h2, summary, dt { break-after: avoid; }
-  dd li, .tiles li { break-inside: avoid; }
+  h2, summary { break-after: avoid; }
+  .tiles li { break-inside: avoid; }
+  dl { display: block; }
+  dt { float: inline-start; clear: both; }
+  dd { margin-inline-start: 8rem; padding-bottom: .375rem; break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """

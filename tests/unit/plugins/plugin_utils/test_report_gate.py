@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import Document
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import Document, read
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate import message, verdict
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import document, example, result
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES
@@ -97,3 +98,28 @@ def test_the_message_is_short_and_names_the_findings() -> None:
     lines = message("www", [result(title="a\n- b", evidence=[])] * 30, []).splitlines()
     assert lines[1:] == ["- fail: high U1 pool shop: a\\n- b"] * 20 + ["- and 10 more"]
     assert message("www", [], []).endswith("wsgi_audit_fail_when is true for the report")
+
+
+GUIDE = (FIXTURES.parents[1] / "docs" / "audit.md").read_text(encoding="utf-8")
+GATE = GUIDE.partition("## The gate")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("row", [line for line in GATE.splitlines() if line.startswith("| ")][1:])
+def test_the_expressions_of_the_guide_decide(row: str) -> None:
+    expression = row.split(" | ")[1].strip(" |").replace("\\|", "|")
+    plain = expression.strip("`").strip() if not expression.startswith("``") else expression[2:-2].strip()
+    passing = document(result(status="pass"))
+    failing = document(*[result(rule_id="U2", severity="medium")] * 6)
+    failing["instances"] = []
+    assert verdict(passing, plain.replace('""', "")) is None
+    assert (verdict(failing, plain.replace('""', "")) is None) == (plain == '""')
+
+
+def test_the_guide_has_the_default() -> None:
+    assert f"\n    {DEFAULT}\n" in GATE
+
+
+def test_the_document_of_the_guide_is_one() -> None:
+    text = GUIDE.partition("## The document\n")[2].partition("\n`kind`")[0]
+    written = json.loads(text)
+    assert read(written)["summary"] == written["summary"]
