@@ -18,8 +18,9 @@ _FILE = "# In file: "
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|key(?!s?file|.?alive)|dbdparams|credential", re.IGNORECASE
 )
-# Directives that set a variable: NAME VALUE.
-_NAMED_VALUE = frozenset({"setenv", "define", "session", "requestheader", "header"})
+# How many words before the value name what directives such as SetEnv set.
+_NAMED_VALUES = {"setenv": 1, "define": 1, "requestheader": 2, "header": 2, "setenvif": 2, "setenvifnocase": 2}
+_NO_SECRETS = frozenset({"servertokens", "sslcertificatekeyfile"})
 HIDDEN = "(hidden)"
 
 
@@ -53,11 +54,18 @@ class Directive:
     def shown(self) -> str:
         """Return the line for a report, without what may be a secret."""
         words, name = self.words, self.written or self.name
-        if self.name in _NAMED_VALUE and any(_SECRET.search(word) for word in words[:2]):
-            return f"{name} {' '.join(words[: 1 if self.name == 'setenv' else 2])} {HIDDEN}"
-        if _SECRET.search(self.name):
+        kept = _NAMED_VALUES.get(self.name, 0)
+        if kept and any(_SECRET.search(word) for word in words[:kept]):
+            return f"{name} {' '.join(words[:kept])} {HIDDEN}"
+        if _SECRET.search(self.name) and self.name not in _NO_SECRETS:
             return f"{name} {HIDDEN}"
-        return f"{name} {self.text}".strip()
+        return f"{name} {without_secrets(self.text)}".strip()
+
+
+def without_secrets(text: str) -> str:
+    """Return a value without the passwords of URLs and of NAME=VALUE in it."""
+    text = re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", rf"\1{HIDDEN}@", text)
+    return re.sub(rf"((?:{_SECRET.pattern})[\w.-]*\s*=\s*)[^\s\"';&]+", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)
 
 
 @dataclass

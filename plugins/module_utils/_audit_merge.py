@@ -116,7 +116,7 @@ def places(tree: Tree) -> list[Place]:
     found: list[Place] = []
     for host in serving_hosts(tree):
         aliases = script_aliases(tree, host)
-        mine = [place for alias in aliases for place in _alias_places(tree, host, alias, aliases)]
+        mine = [place for alias in aliases for place in _alias_places(tree, host, alias)]
         found += [*mine, *_handler_places(tree, host, mine)]
     return found
 
@@ -134,17 +134,27 @@ def script_aliases(tree: Tree, host: VirtualHost) -> list[Directive]:
     return [item for item in [*host.directives, *tree.directives] if item.name in _ALIASES]
 
 
-def _alias_places(tree: Tree, host: VirtualHost, alias: Directive, aliases: Sequence[Directive]) -> Iterator[Place]:
-    url, path, options = _alias_parts(alias)
-    regex = alias.name == "wsgiscriptaliasmatch"
-    start = _sample(url) if regex else url
+def place_at(tree: Tree, host: VirtualHost, url: str) -> Place | None:
+    """Return what holds for a URL that a script alias takes; None for one that none takes, or an Alias before it."""
+    alias = None if _taken(tree, host, url) else first_alias(url, script_aliases(tree, host))
+    if alias is None:
+        return None
+    pattern, path, options = _alias_parts(alias)
+    if len(pattern) > 1 and pattern.endswith("/") and not path.endswith("/") and url != pattern:
+        # Apache joins both to the name of a file that is not there.
+        return None
+    file = path if alias.name.endswith("match") else _target(path, url[len(pattern.rstrip("/")) :])
+    return Place(host, url, file, alias, tuple(sections_of(tree, host, url, file)), options)
+
+
+def _alias_places(tree: Tree, host: VirtualHost, alias: Directive) -> Iterator[Place]:
+    pattern = _alias_parts(alias)[0]
     # The URL itself, and each section below it that may say something else.
-    urls = [start] if regex else [start, *_inner_urls(tree, host, url)]
-    for one in dict.fromkeys(urls):
-        if first_alias(one, aliases) is alias or regex:
-            rest = "" if regex else one[len(url.rstrip("/")) :]
-            file = path if "$" in path else _target(path, rest)
-            yield from _variants(Place(host, one, file, alias, tuple(sections_of(tree, host, one, file)), options))
+    urls = [_sample(pattern)] if alias.name.endswith("match") else [pattern, *_inner_urls(tree, host, pattern)]
+    for url in dict.fromkeys(urls):
+        place = place_at(tree, host, url)
+        if place and place.mapped is alias:
+            yield from _variants(place)
 
 
 def _variants(place: Place) -> Iterator[Place]:
@@ -206,7 +216,7 @@ def _inner_urls(tree: Tree, host: VirtualHost, url: str) -> list[str]:
             continue
         kind, pattern = _section_pattern(section)
         inner = _sample(pattern) if kind == "regex" else re.sub(r"[*?\[].*", "", pattern)
-        if below(inner, url) and inner != url and not _taken(tree, host, inner):
+        if below(inner, url) and inner != url:
             urls.append(inner)
     return urls
 
@@ -266,8 +276,8 @@ def fits_directory(section: Directive, path: str) -> bool:
     """Tell whether a <Directory> or <DirectoryMatch> holds for a file or a directory."""
     kind, pattern = _section_pattern(section)
     if kind == "regex":
-        parent = os.path.dirname(path)
-        return any(_searched(pattern, text) for text in (path, parent, parent + "/"))
+        # Of the whole path of the file, so that "/x$" holds for nothing in /x.
+        return _searched(pattern, path)
     short = pattern.rstrip("/")
     if kind == "glob":
         return _matches(path, short, len(short.split("/")))

@@ -10,7 +10,11 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, VirtualHost
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
+    Directive,
+    VirtualHost,
+    without_secrets,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
     UNSET,
@@ -121,7 +125,7 @@ def authorization_kept(facts: Facts) -> Iterable[Result]:
             f"WSGIPassAuthorization {switch.value}" if switch != UNSET else "WSGIPassAuthorization is not set, so Off"
         )
         seen = [Evidence("config", switch.source or place.mapped.source, said, "Off")]
-        seen += [Evidence("config", line.source, line.value, "no such line") for line in hidden]
+        seen += [Evidence("config", line.source, without_secrets(line.value), "no such line") for line in hidden]
         severity = "high" if _authenticates(place) else ("medium" if hidden else "info")
         yield verdict(not passed and not hidden, "virtual_host", place.name, *seen, severity=severity)
 
