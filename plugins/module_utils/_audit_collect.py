@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import grp
 import os
 import pwd
@@ -141,7 +142,11 @@ def _mod_wsgi_version(pid: int) -> str:
 
 def collect(run: Run, active: str) -> list[Facts]:
     """Return the facts of every Apache on this host, running or installed."""
-    found = [_facts(pid, Apache.of(pid, run), active) for pid in parents()]
+    found = []
+    for pid in parents():
+        # It may end while it is read.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.append(_facts(pid, Apache.of(pid, run), active))
     if not found:
         try:
             layout = host_layout()

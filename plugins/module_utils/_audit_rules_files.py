@@ -11,7 +11,7 @@ import pwd
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, VirtualHost
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
     first_alias,
@@ -25,12 +25,16 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     Result,
     config,
     missing_process,
+    pool_option,
+    running,
     verdict,
 )
 
 GROUP = Group()
 _FILES = "Filesystem hardening"
 _SHOWN = 20
+_EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_UMASK = 0o027
 # Of these only one is the page's; the others are where people look for code as well.
 _UNUSUAL = ("/srv", "/var/www", "/home", "/root", "/tmp", "/var/tmp")  # noqa: S108
 
@@ -162,6 +166,56 @@ def entry_apart(facts: Facts) -> Iterable[Result]:
             Evidence("config", pool.directive.source, f"it lies in {tree}", "not in it") for tree in around if pool
         ]
         yield verdict(not beside and not around, "file", place.path, *seen)
+
+
+@GROUP.add(
+    "F5",
+    "Every pool starts in a directory of its own",
+    "medium",
+    _FILES,
+    looks_at="home= of each WSGIDaemonProcess",
+    decides="fails without home=, where it is not there, for / and for directories that everybody writes",
+    remedy="Set home= to the code of the application, which its account cannot write.",
+    variable="wsgi_apps",
+    by_hand=("home=/var/lib/shop-app/code",),
+    attack="home= is first in sys.path: a file that anybody put there is imported in place of the right one.",
+)
+def home_set(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        home = pool.options.get("home", "")
+        seen = [pool_option(pool, "home", "a directory of this application")]
+        real = facts.real(home)
+        good = home.startswith("/") and real != "/" and not any(_inside(real, top) for top in _EVERYBODYS)
+        if good and not facts.paths.get(home, {}).get("exists"):
+            good = False
+            seen.append(Evidence("stat", home, "not there", "a directory"))
+        yield verdict(good, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "F18",
+    "What a pool writes is not for everybody",
+    "medium",
+    _FILES,
+    looks_at="the umask of each pool's processes",
+    decides="fails unless it takes writing from the group and everything from others: 0027 or stricter",
+    remedy="Set umask=0027.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("umask=0027",),
+    attack="Another account of the host reads session files and uploads.",
+)
+def umask(facts: Facts) -> Iterable[Result]:
+    def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
+        masks = sorted({str(one["umask"]) for one in processes})
+        # Kernels before 4.7 do not tell.
+        if not all(masks):
+            return Result("unknown", "pool", pool.name, (Evidence("proc", "/proc", "no umask", "a umask"),))
+        good = all(int(mask, 8) & _UMASK == _UMASK for mask in masks)
+        return verdict(
+            good, "pool", pool.name, Evidence("proc", "/proc", f"umask {', '.join(masks)}", "0027 or stricter")
+        )
+
+    yield from running(facts, judged)
 
 
 def _name(uid: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Pool
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import EMBEDDED, GLOBAL, Place, Setting
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
@@ -360,6 +360,34 @@ def restrict_process(facts: Facts) -> Iterable[Result]:
 
 
 @GROUP.add(
+    "I5",
+    "No two applications share a virtual environment",
+    "medium",
+    _ISOLATION,
+    looks_at="where python-home= of pools that serve different scripts leads",
+    decides="fails where two of these lead to the same directory; pools of one script may share",
+    remedy="Make a virtual environment for each application.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv /var/lib/shop-app/venv",),
+    attack="Who can change one application's packages changes the other's.",
+)
+def venv_distinct(facts: Facts) -> Iterable[Result]:
+    rows = [
+        (pool, facts.real(pool.options["python-home"]), _applications(facts, pool.name))
+        for pool in facts.pools
+        if "python-home" in pool.options
+    ]
+    for pool, home, scripts in rows:
+        alike = [
+            other.name for other, theirs, ran in rows if other is not pool and home == theirs and not scripts & ran
+        ]
+        observed = f"{home}{', as ' + ', '.join(alike) if alike else ''}"
+        seen = pool_option(pool, "python-home", "a directory of its own")
+        leads = Evidence("stat", pool.options["python-home"], observed, "a directory of its own")
+        yield verdict(not alike, "pool", pool.name, seen, leads)
+
+
+@GROUP.add(
     "I6",
     "Every pool has a virtual environment",
     "medium",
@@ -510,3 +538,52 @@ def stop_timeouts(facts: Facts) -> Iterable[Result]:
         ]
         seen = over or [pool_option(pool, "shutdown-timeout", "at most 30")]
         yield verdict(not over, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "L4",
+    "Bodies of requests have a limit",
+    "medium",
+    _LIMITS,
+    looks_at="LimitRequestBody of every URL that mod_wsgi serves",
+    decides="fails where it is 0, or unset: Apache's own limit is 1 GiB, and none before 2.4.54",
+    remedy="Set LimitRequestBody to what the application needs, such as 10485760.",
+    variable="wsgi_apps[].limits.request_body",
+    by_hand=("LimitRequestBody 10485760",),
+    attack="A few clients fill the memory or the disk with bodies that nobody reads.",
+    cis="10.4",
+)
+def request_body(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        limit = place.setting("limitrequestbody")
+        good = limit.value.strip('"').isdigit() and int(limit.value.strip('"')) > 0
+        yield verdict(good, "virtual_host", place.name, _setting(place, limit, "LimitRequestBody", "more than 0"))
+
+
+@GROUP.add(
+    "L6",
+    "Slow requests are ended",
+    "high",
+    _LIMITS,
+    looks_at="mod_reqtimeout and RequestReadTimeout of each virtual host that serves an application",
+    decides="fails where the module is not loaded, or header or body is 0; without a line its own limits hold",
+    remedy="Load mod_reqtimeout, and set RequestReadTimeout header=15-30,MinRate=500 body=20,MinRate=500.",
+    variable="wsgi_server_request_read_timeout",
+    by_hand=("a2enmod reqtimeout",),
+    attack="A few hundred connections that send one byte a minute stop the server.",
+    cis="9.5",
+)
+def slow_requests(facts: Facts) -> Iterable[Result]:
+    for host in {place.host.name: place.host for place in facts.places}.values():
+        if "reqtimeout" not in facts.instance.modules:
+            seen = Evidence("config", facts.instance.config_file, "mod_reqtimeout is not loaded", "loaded")
+            yield verdict(False, "virtual_host", host.name, seen)
+            continue
+        last: dict[str, tuple[str, Directive]] = {}
+        for line in [*facts.tree.directives, *host.directives]:
+            if line.name == "requestreadtimeout":
+                last.update({key.lower(): (value, line) for key, _is, value in (w.partition("=") for w in line.words)})
+        off = [line for key, (value, line) in last.items() if key in ("header", "body") and value.split(",")[0] == "0"]
+        lines = off or [line for _value, line in last.values()]
+        seen = config(lines[0] if lines else None, "header and body above 0", "not set: the module's own limits hold")
+        yield verdict(not off, "virtual_host", host.name, seen)

@@ -162,9 +162,7 @@ def marks(pid: int) -> set[str] | None:
     return found
 
 
-def live_pools(
-    binary: str, declared: Sequence[Mapping[str, Any]], parent: int | None = None
-) -> list[dict[str, Any]]:
+def live_pools(binary: str, declared: Sequence[Mapping[str, Any]], parent: int | None = None) -> list[dict[str, Any]]:
     """Return the pools that are running, each with its processes of the newest generation.
 
     parent is the Apache that is meant where several of this binary run.

@@ -17,6 +17,7 @@ Group www-data
 Listen 80
 Listen 443
 ServerTokens Prod
+LimitRequestBody 10485760
 ServerSignature Off
 WSGIRestrictEmbedded On
 {PAGES}
@@ -97,7 +98,13 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         "probes": [answer(f"{name}.test *:443") for name in names],
     }
     instance = Instance(
-        "/usr/sbin/apache2", "/etc/apache2/apache2.conf", 1, modules=["wsgi"], user="www-data", uid=APACHE, gid=APACHE
+        "/usr/sbin/apache2",
+        "/etc/apache2/apache2.conf",
+        1,
+        modules=["wsgi", "reqtimeout"],
+        user="www-data",
+        uid=APACHE,
+        gid=APACHE,
     )
     return Facts(instance, read_tree(text), **{**values, **fields})
 

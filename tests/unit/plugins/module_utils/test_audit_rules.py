@@ -65,6 +65,15 @@ TWO = SERVER + site("shop") + site("blog")
 # Two apps of one account.
 SHARED = facts(TWO, "shop", "blog", live={"shop": [process()], "blog": [process("blog", 990)]})
 SHARED_GROUP = facts(TWO, "shop", "blog", live={"shop": [process()], "blog": [process("blog", 991, gid=990)]})
+SHARED_VENV = facts(TWO.replace("/var/lib/blog/venv", "/var/lib/shop/venv"), "shop", "blog")
+
+
+def without_module() -> Facts:
+    host = facts()
+    host.instance.modules = ["wsgi"]
+    return host
+
+
 EXPRESS = "/tmp/mod_wsgi-localhost:8000:1000/httpd.conf"
 
 
@@ -162,6 +171,19 @@ BAD = [
     Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.1 0.0.0.0/0"), URL),
     Case("L2", facts(without("request-timeout=60 "))),
     Case("L2", facts(SERVER + site(options="deadlock-timeout=0"))),
+    Case("L4", facts(without("LimitRequestBody 10485760\n")), URL),
+    Case("L4", located("LimitRequestBody 0"), URL),
+    Case("L4", located("</Location>\n<Location /upload>\nLimitRequestBody 0"), URL + "upload"),
+    Case("L6", without_module(), HOST),
+    Case("L6", facts(SERVER + site(lines="RequestReadTimeout header=0 body=20,MinRate=500")), HOST),
+    Case("L6", facts(SERVER + "RequestReadTimeout body=0\n" + site()), HOST),
+    Case("I5", SHARED_VENV),
+    Case("F5", facts(without("home=/var/lib/shop/code "))),
+    Case("F5", facts(changed("home=/var/lib/shop/code ", "home=/ "))),
+    Case("F5", facts(changed("home=/var/lib/shop/code ", "home=/tmp/shop "))),
+    Case("F5", facts(paths={})),
+    Case("F18", facts(**running(umask="0022"))),
+    Case("F18", facts(**running(umask="0007"))),
     Case("L3", facts(SERVER + site(options="shutdown-timeout=31"))),
     Case("L3", facts(SERVER + site(options="graceful-timeout=61"))),
     Case("D1", facts(probes=[answer(HOST, server="Apache/2.4.71 (Debian) mod_wsgi/5.0.2 Python/3.13")]), MAIN),
@@ -240,6 +262,16 @@ GOOD = [
     Case("F6", facts(access={"shop": Access(owned=[row("/tmp/x", "ancestor")])})),
     # On, with a script of root's that stands alone.
     Case("N3", facts(without("WSGIScriptReloading Off\n")), URL),
+    Case("I5", LANES, "slow"),
+    Case("I5", facts(TWO, "shop", "blog")),
+    Case("F5", facts()),
+    Case("F18", facts()),
+    Case("F18", facts(**running(umask="0077"))),
+    Case("L4", facts(), URL),
+    Case("L4", located("LimitRequestBody 99"), URL),
+    # Loaded without a line, its own limits hold.
+    Case("L6", facts(), HOST),
+    Case("L6", facts(SERVER + site(lines="RequestReadTimeout header=20-40,MinRate=500 body=20,MinRate=500")), HOST),
     Case("N2", facts(SERVER + site(options="graceful-timeout=0 eviction-timeout=10"))),
     Case("E1", express("127.0.0.1"), "127.0.0.1 port 8000"),
     Case("E1", express("::1"), "::1 port 8000"),
@@ -282,7 +314,7 @@ def test_nothing_fails_on_a_good_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [rule.id for rule in RULES.values() if rule.id[0] in "UF" and rule.id not in ("F1", "F2", "F3")]
+    "rule", [rule.id for rule in RULES.values() if rule.id[0] in "UF" and rule.id not in ("F1", "F2", "F3", "F5")]
 )
 def test_a_pool_that_does_not_run_is_unknown(rule: str) -> None:
     rows = judge(RULES[rule], facts(live={}, access={}))
