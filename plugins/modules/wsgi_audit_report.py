@@ -39,7 +39,10 @@ options:
     default: []
     suboptions:
       rule: {description: Id of the rule., type: str, required: true}
-      subject: {description: Name of the subject; V(*) and V(?) stand for any., type: str, required: true}
+      subject:
+        description: Name of the subject; V(*), V(?) and V([abc]) stand for others.
+        type: str
+        required: true
       reason: {description: Why the failure is accepted., type: str, required: true}
       owner: {description: Who answers for it., type: str, required: true}
       expires:

@@ -35,6 +35,7 @@ NASTY = (
     "\u2028",
     "{0}",
     "\x00",
+    "\udc80",
 )
 TEXT = st.lists(st.sampled_from(NASTY) | st.text(st.characters(), max_size=5), max_size=4).map("".join)
 

@@ -71,6 +71,7 @@ def test_what_was_accepted_is_marked() -> None:
     text = page(document(result(status="waived", waiver=waiver), result(baseline="known")))
     assert "Moves (jo, until 2027-01-01)" in text
     assert '<span class="badge">fail: high, known</span>' in text
+    assert " open>" not in text
 
 
 def test_its_policy_allows_its_own_style_and_script_only() -> None:

@@ -139,6 +139,11 @@ def test_a_baseline_has_failures_only_and_no_worse_ones(earlier: dict[str, str],
     assert marks(document(result()), document(result(**earlier))) == [expected]
 
 
+def test_the_worst_of_a_baseline_counts() -> None:
+    baseline = document(result(severity="high"), result(severity="low"))
+    assert marks(document(result(severity="high")), baseline) == ["known"]
+
+
 def test_a_baseline_is_a_report(tmp_path: Path) -> None:
     path = tmp_path / "www.json"
     path.write_text(json.dumps(example()), encoding="utf-8")
