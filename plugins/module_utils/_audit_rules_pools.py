@@ -28,7 +28,7 @@ _DAEMON = "Choose daemon mode"
 _USERS = "Run as a dedicated unprivileged user"
 _ISOLATION = "Isolate application components from each other"
 _PS = "Make daemon processes identifiable"
-_RESTART = "Restarting a single pool"
+_RESTART = "Restarting a single application"
 _LIMITS = "Resource limits and DoS resistance"
 # Which accounts are everybody's.
 _SHARED = frozenset({"nobody", "nogroup", "daemon", "bin", "www", "http", "nfsnobody"})
@@ -70,8 +70,7 @@ def daemon_mode(facts: Facts) -> Iterable[Result]:
     _DAEMON,
     looks_at="WSGIRestrictEmbedded at server level",
     decides="fails unless the last one is On; high where an application already is in embedded mode",
-    remedy="Set WSGIRestrictEmbedded On at server level.",
-    variable="palisade.mod_wsgi.wsgi_server sets it",
+    remedy="Set WSGIRestrictEmbedded On at server level. The role wsgi_server does.",
     by_hand=("WSGIRestrictEmbedded On",),
     attack="A mistyped or removed WSGIProcessGroup makes the application run as Apache's user, and answer as before.",
 )

@@ -224,8 +224,7 @@ def _answers(facts: Facts, host: VirtualHost | None = None) -> list[dict[str, ob
     _DISCLOSURE,
     looks_at="ServerTokens, and the Server header of answers over loopback",
     decides="fails where an answer shows a version or a module; without an answer, where ServerTokens is not Prod",
-    remedy="Set ServerTokens Prod.",
-    variable="palisade.mod_wsgi.wsgi_server sets it",
+    remedy="Set ServerTokens Prod. The role wsgi_server does.",
     by_hand=("ServerTokens Prod",),
     attack="A scanner picks the hosts that a known hole fits.",
     cis="8.1",
@@ -248,8 +247,7 @@ def server_tokens(facts: Facts) -> Iterable[Result]:
     _DISCLOSURE,
     looks_at="ServerSignature of each virtual host and of the sections in it, and the page of an error over loopback",
     decides="fails where it is On or EMail, or where a page has the signature",
-    remedy="Set ServerSignature Off.",
-    variable="palisade.mod_wsgi.wsgi_server sets it",
+    remedy="Set ServerSignature Off. The role wsgi_server does.",
     by_hand=("ServerSignature Off",),
     attack="An error page shows version, name and port.",
     cis="8.2",
@@ -286,8 +284,7 @@ def _foreign(line: Directive) -> bool:
     decides="fails for a status without one, for one that leads elsewhere or is expanded; medium where the page "
     "repeats "
     "what the client sent",
-    remedy="Give each of them a fixed text or a static file.",
-    variable="palisade.mod_wsgi.wsgi_server sets it",
+    remedy="Give each of them a fixed text or a static file. The role wsgi_server does.",
     by_hand=('ErrorDocument 404 "Not found"',),
     attack="An error page shows names of modules and hosts, or carries a forged text to a visitor.",
 )
