@@ -30,7 +30,7 @@ def text() -> str:
             "",
             f"## {rule.id}: {rule.title}",
             "",
-            f"- Severity {rule.severity}, confidence {rule.confidence}; paragraph “{rule.page}”"
+            f"- Severity {rule.severity}, confidence {rule.confidence}; paragraph '{rule.page}'"
             + (f"; CIS {rule.cis}" if rule.cis else ""),
             f"- Looks at {rule.looks_at}",
             f"- {rule.decides[0].upper()}{rule.decides[1:]}",
