@@ -49,7 +49,7 @@ report:
   contains:
     schema: {description: Name and version of this form., type: str, sample: palisade.mod_wsgi/audit/1}
     host: {description: Name of the host., type: str, sample: www1}
-    collected_at: {description: When it was read, in UTC., type: str, sample: "2026-01-31T12:00:00Z"}
+    collected_at: {description: "When it was read, in UTC.", type: str, sample: "2026-01-31T12:00:00Z"}
     collection_version: {description: Version of this collection., type: str, sample: 0.1.0}
     instances:
       description: Every Apache that runs on the host, or the installed one that does not.
