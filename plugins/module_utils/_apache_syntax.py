@@ -44,7 +44,7 @@ def quote(value: str, subject: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _next_word(text: str) -> tuple[str, str]:
+def next_word(text: str) -> tuple[str, str]:
     """Return the first word's value and what follows it, as ap_getword_conf does."""
     text = text.lstrip(_SPACE)
     mark = text[:1] if text[:1] in ('"', "'") else ""
@@ -64,13 +64,13 @@ def _next_word(text: str) -> tuple[str, str]:
 
 def _parse(text: str) -> tuple[str, dict[str, str], str]:
     """Return the name, the options and the rest, which Apache would refuse."""
-    name, rest = _next_word(text)
+    name, rest = next_word(text)
     options: dict[str, str] = {}
     while True:
         option = _OPTION.match(rest)
         if option is None:
             return name, options, rest
-        options[option.group(1)], rest = _next_word(rest[option.end() :])
+        options[option.group(1)], rest = next_word(rest[option.end() :])
 
 
 def parse_options(text: str) -> tuple[str, dict[str, str]]:

@@ -162,13 +162,15 @@ def marks(pid: int) -> set[str] | None:
     return found
 
 
-def live_pools(binary: str, declared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def live_pools(binary: str, declared: Sequence[Mapping[str, Any]], parent: int | None = None) -> list[dict[str, Any]]:
     """Return the pools that are running, each with its processes of the newest generation.
+
+    parent is the Apache that is meant where several of this binary run.
 
     declared is in Apache's order, which numbers the sockets. A pool that runs but is no longer declared, or
     not at its place since the configuration changed on disk, has the name it shows in ps, or an empty one.
     """
-    parent = apache_parent(binary)
+    parent = apache_parent(binary) if parent is None else parent
     if parent is None:
         return []
     sockets = _unix_sockets()

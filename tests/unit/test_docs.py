@@ -37,7 +37,7 @@ def test_the_table_of_fields_is_the_model_s() -> None:
 def test_named_files_and_variables_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     code = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("roles/*/*/*.yml"))
-    for variable in set(re.findall(r"`(_*wsgi_(?:server|apps)_[a-z_]+)\b", text)):
+    for variable in set(re.findall(r"`(_*wsgi_(?:server|apps|audit)_[a-z_]+)\b", text)):
         assert variable in code or (ROOT / f"plugins/modules/{variable}.py").exists(), variable
     for name in set(re.findall(r"`(_[a-z_]+\.py)`", text)):
         assert (ROOT / "plugins/module_utils" / name).exists(), name

@@ -1,0 +1,111 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the audit knows of one Apache: plain data, which the rules judge without a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, Tree, VirtualHost
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, places
+
+
+@dataclass
+class Instance:
+    """One Apache: a running parent process, or an installed one that does not run."""
+
+    binary: str
+    config_file: str
+    pid: int | None = None
+    root: str = ""
+    apache_version: str = ""
+    mod_wsgi_version: str = ""
+    mpm: str = ""
+    modules: list[str] = field(default_factory=list)
+    # Of Apache's own children.
+    user: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    # Apache's complaint where it refuses its configuration.
+    error: str = ""
+
+
+@dataclass
+class Access:
+    """What a pool's account may do with its own code, seen as that account."""
+
+    # Path, kind (root, code or ancestor), owner and mode of what it could write or owns.
+    writable: list[dict[str, Any]] = field(default_factory=list)
+    owned: list[dict[str, Any]] = field(default_factory=list)
+    checked: int = 0
+    # Why something is not known; empty if everything was looked at.
+    unknown: str = ""
+
+
+@dataclass
+class Facts:
+    """Everything that a rule may look at."""
+
+    instance: Instance
+    tree: Tree
+    # Processes by pool.
+    live: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # uid and gid of the accounts and groups that the configuration names; None for one that is not on the host.
+    users: dict[str, int | None] = field(default_factory=dict)
+    groups: dict[str, int | None] = field(default_factory=dict)
+    access: dict[str, Access] = field(default_factory=dict)
+    # By path: {exists, real, directory, environment: a virtual one}; of a script also {neighbours: what else of Python
+    # is in its directory, defines: it is the application and does not import it, inserts: what it adds to sys.path}.
+    paths: dict[str, dict[str, Any]] = field(default_factory=dict)
+    listeners: list[dict[str, Any]] = field(default_factory=list)
+    # {host, request, status, server, body} of each answer.
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    _places: list[Place] | None = None
+
+    @property
+    def places(self) -> list[Place]:
+        """Return every URL that mod_wsgi serves."""
+        if self._places is None:
+            self._places = places(self.tree)
+        return self._places
+
+    @property
+    def pools(self) -> Sequence[Pool]:
+        return self.tree.pools
+
+    def pool(self, name: str) -> Pool | None:
+        """Return a declared pool."""
+        return next((pool for pool in self.tree.pools if pool.name == name), None)
+
+    def served_by(self, pool: str) -> list[Place]:
+        """Return the URLs of a pool."""
+        return [place for place in self.places if place.process_group.value == pool]
+
+    def real(self, path: str) -> str:
+        """Return where a path leads."""
+        return str(self.paths.get(path, {}).get("real") or path).rstrip("/") or "/"
+
+    def last(self, name: str, host: VirtualHost | None = None) -> Directive | None:
+        return self.tree.last(name, host)
+
+
+def code_paths(facts: Facts, pool: Pool) -> dict[str, str]:
+    """Return the paths that a pool's code comes from, with what each is."""
+    found: dict[str, str] = {}
+    options = pool.options
+    for option in ("python-home", "home"):
+        if options.get(option, "").startswith("/"):
+            found[options[option]] = option
+    for path in options.get("python-path", "").split(":"):
+        if path.startswith("/"):
+            found.setdefault(path, "python-path")
+    for place in facts.served_by(pool.name):
+        if place.path.startswith("/") and "$" not in place.path:
+            found.setdefault(place.path.rstrip("/"), "entry")
+            for path in facts.paths.get(place.path, {}).get("inserts", []):
+                found.setdefault(path, "sys.path of the script")
+    return found

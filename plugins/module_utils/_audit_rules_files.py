@@ -1,0 +1,304 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules on files: where code lies, and who may write it (group F)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, VirtualHost
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
+    first_alias,
+    script_aliases,
+    sections_of,
+    serving_hosts,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
+    Evidence,
+    Group,
+    Result,
+    config,
+    missing_process,
+    pool_option,
+    running,
+    verdict,
+)
+
+GROUP = Group()
+_FILES = "Filesystem hardening"
+_SHOWN = 20
+_EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_UMASK = 0o027
+# Of these only one is the page's; the others are where people look for code as well.
+_UNUSUAL = ("/srv", "/var/www", "/home", "/root", "/tmp", "/var/tmp")  # noqa: S108
+
+
+def _code(facts: Facts) -> dict[str, str]:
+    """Return every path that holds code of an application, with what it is; a script that stands alone is none."""
+    found: dict[str, str] = {}
+    for pool in facts.pools:
+        found.update(code_paths(facts, pool))
+    for place in facts.places:
+        if place.path.startswith("/") and "$" not in place.path:
+            found.setdefault(place.path.rstrip("/"), "entry")
+    code = {}
+    for path, kind in found.items():
+        if kind != "entry":
+            code[path] = kind
+            continue
+        if facts.paths.get(path, {}).get("neighbours"):
+            # Then its directory is the application's.
+            code[os.path.dirname(path)] = "directory of the script"
+        elif facts.paths.get(path, {}).get("defines"):
+            code[path] = "script with the application in it"
+    return code
+
+
+def _inside(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def _served(facts: Facts, host: VirtualHost) -> Iterator[tuple[str, str, Directive]]:
+    """Give URL, directory and line of everything that Apache serves from files."""
+    documents = facts.last("documentroot", host)
+    if documents and documents.words:
+        yield "/", documents.words[0], documents
+    for line in [*host.directives, *facts.tree.directives]:
+        if line.name in ("alias", "scriptalias") and len(line.words) > 1:
+            yield line.words[0], line.words[1], line
+
+
+def _denied(facts: Facts, host: VirtualHost, url: str, path: str) -> bool:
+    """Tell whether the section that counts denies everybody."""
+    last: list[str] = []
+    for section in sections_of(facts.tree, host, url, path):
+        said = [line.text.lower() for line in section.inside if line.name == "require"]
+        said += ["other" for line in section.inside if line.name.startswith("require") and line.name != "require"]
+        last = said or last
+    return bool(last) and all(line == "all denied" for line in last)
+
+
+@GROUP.add(
+    "F1",
+    "No code lies where Apache serves files",
+    "high",
+    _FILES,
+    looks_at="the directories of code against each DocumentRoot, Alias and ScriptAlias, and who may read there",
+    decides="fails where code lies below one that is not denied, also if a WSGIScriptAlias hides it for now; "
+    "critical where it is served already. A script alone in its directory that only imports the application is no code",
+    remedy="Move the code out, to /var/lib/ACCOUNT, and leave the entry file alone in its directory.",
+    variable="wsgi_apps",
+    by_hand=("mv /var/www/shop /var/lib/shop-app/code",),
+    attack="With the alias gone, or beside it, Apache sends settings and secrets as text.",
+)
+def code_outside_documents(facts: Facts) -> Iterable[Result]:
+    code = _code(facts)
+    for path, kind in sorted(code.items()):
+        bad: list[Evidence] = []
+        severity = ""
+        for host in serving_hosts(facts.tree):
+            for url, root, line in _served(facts, host):
+                top, real = facts.real(root), facts.real(path)
+                if not _inside(real, top):
+                    continue
+                rest = os.path.relpath(real, top)
+                below_root = root.rstrip("/") if rest == "." else f"{root.rstrip('/')}/{rest}"
+                file = "" if kind.startswith("script") else "/settings.py"
+                address = url.rstrip("/") + ("" if rest == "." else f"/{rest}") + file
+                if _denied(facts, host, address, below_root + file):
+                    continue
+                if line.name != "documentroot" or first_alias(address, script_aliases(facts.tree, host)) is None:
+                    severity = "critical"
+                bad.append(config(line, f"{path} ({kind}) elsewhere, or denied"))
+        yield verdict(
+            not bad, "file", path, *(bad or [Evidence("config", "", "below nothing that is served")]), severity=severity
+        )
+
+
+@GROUP.add(
+    "F2",
+    "Code lies where people expect it",
+    "info",
+    _FILES,
+    looks_at="the directories of code",
+    decides="fails below /srv, /var/www, /home, /root, /tmp and /var/tmp",
+    remedy="Use /var/lib/ACCOUNT or /opt/NAME.",
+    variable="wsgi_apps",
+    attack="Rules and habits for documents and home directories are applied to code.",
+)
+def conventional_location(facts: Facts) -> Iterable[Result]:
+    for path, kind in sorted(_code(facts).items()):
+        unusual = [top for top in _UNUSUAL if _inside(facts.real(path), top)]
+        observed = f"{kind} below {unusual[0]}" if unusual else f"{kind} at {facts.real(path)}"
+        yield verdict(not unusual, "file", path, Evidence("stat", path, observed, "/var/lib or /opt"))
+
+
+@GROUP.add(
+    "F3",
+    "The entry file stands apart from the code",
+    "medium",
+    _FILES,
+    looks_at="what lies beside each script, and the pool's home=, python-home= and python-path=",
+    decides="fails where other Python code lies in its directory, or it lies in one of those",
+    remedy="Put a file that only imports the application into a directory of its own, which Apache may read.",
+    variable="wsgi_apps",
+    by_hand=("install -D -m 0644 wsgi.py /var/www/shop/wsgi.py",),
+    attack="To read the entry file Apache must be let into the code, and so is everything else that Apache runs.",
+)
+def entry_apart(facts: Facts) -> Iterable[Result]:
+    known = {os.path.basename(place.path) for place in facts.places}
+    for place in facts.places:
+        row = facts.paths.get(place.path)
+        if not row or not row.get("exists") or row.get("directory"):
+            continue
+        beside = [name for name in row.get("neighbours", []) if name not in known]
+        pool = facts.pool(place.process_group.value)
+        trees = [path for path, kind in code_paths(facts, pool).items() if kind != "entry"] if pool else []
+        around = [tree for tree in trees if _inside(facts.real(place.path), facts.real(tree))]
+        seen = [Evidence("stat", place.path, f"beside it: {', '.join(beside[:_SHOWN]) or 'nothing'}", "nothing")]
+        seen += [
+            Evidence("config", pool.directive.source, f"it lies in {tree}", "not in it") for tree in around if pool
+        ]
+        yield verdict(not beside and not around, "file", place.path, *seen)
+
+
+@GROUP.add(
+    "F5",
+    "Every pool starts in a directory of its own",
+    "medium",
+    _FILES,
+    looks_at="home= of each WSGIDaemonProcess",
+    decides="fails without home=, where it is not there, for / and for directories that everybody writes",
+    remedy="Set home= to the code of the application, which its account cannot write.",
+    variable="wsgi_apps",
+    by_hand=("home=/var/lib/shop-app/code",),
+    attack="home= is first in sys.path: a file that anybody put there is imported in place of the right one.",
+)
+def home_set(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        home = pool.options.get("home", "")
+        seen = [pool_option(pool, "home", "a directory of this application")]
+        real = facts.real(home)
+        good = home.startswith("/") and real != "/" and not any(_inside(real, top) for top in _EVERYBODYS)
+        if good and not facts.paths.get(home, {}).get("exists"):
+            good = False
+            seen.append(Evidence("stat", home, "not there", "a directory"))
+        yield verdict(good, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "F18",
+    "What a pool writes is not for everybody",
+    "medium",
+    _FILES,
+    looks_at="the umask of each pool's processes",
+    decides="fails unless it takes writing from the group and everything from others: 0027 or stricter",
+    remedy="Set umask=0027.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("umask=0027",),
+    attack="Another account of the host reads session files and uploads.",
+)
+def umask(facts: Facts) -> Iterable[Result]:
+    def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
+        masks = sorted({str(one["umask"]) for one in processes})
+        # Kernels before 4.7 do not tell.
+        if not all(masks):
+            return Result("unknown", "pool", pool.name, (Evidence("proc", "/proc", "no umask", "a umask"),))
+        good = all(int(mask, 8) & _UMASK == _UMASK for mask in masks)
+        return verdict(
+            good, "pool", pool.name, Evidence("proc", "/proc", f"umask {', '.join(masks)}", "0027 or stricter")
+        )
+
+    yield from running(facts, judged)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[Evidence]:
+    seen = [
+        Evidence(
+            kind,
+            row["path"],
+            f"{row['path']} ({row['root']}), owner {_name(row['owner'])}, mode {row['mode']}",
+            expected,
+        )
+        for row in rows[:_SHOWN]
+    ]
+    if len(rows) > _SHOWN:
+        seen.append(Evidence(kind, "", f"{len(rows) - _SHOWN} more", expected))
+    return seen
+
+
+def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None) -> Iterator[Result]:
+    """Give the result of each pool from the rows that bad returns of what its account may do."""
+    for pool in facts.pools:
+        access = facts.access.get(pool.name)
+        if access is None:
+            yield missing_process(pool)
+            continue
+        rows = bad(access)
+        if rows:
+            severity = worst(rows) if worst else ""
+            yield verdict(False, "pool", pool.name, *_rows(kind, rows, expected), severity=severity)
+        elif access.unknown:
+            yield Result("unknown", "pool", pool.name, (Evidence("stat", "", access.unknown, "all of it looked at"),))
+        else:
+            yield verdict(True, "pool", pool.name, Evidence(kind, "", "all paths of its code", expected))
+
+
+@GROUP.add(
+    "F6",
+    "No pool's account owns its code",
+    "high",
+    _FILES,
+    looks_at="the owner of the entry file, of its directory, and of everything in home=, python-home= and python-path=",
+    decides="fails where it is the pool's account: an owner gives himself every right. Directories without code, "
+    "such as "
+    "uploads, do not count",
+    remedy="Let root or a deployment account own the code.",
+    variable="wsgi_apps_deploy_account",
+    by_hand=("chown -R root:shop-app /var/lib/shop-app/code", "chmod -R u=rwX,g=rX,o= /var/lib/shop-app/code"),
+    attack="A bug in the application becomes code of the attacker's that stays.",
+)
+def code_owner(facts: Facts) -> Iterable[Result]:
+    yield from _judged(
+        facts, "stat", lambda access: [row for row in access.owned if row["kind"] != "ancestor"], "another owner"
+    )
+
+
+@GROUP.add(
+    "F7",
+    "No pool can change its code",
+    "high",
+    _FILES,
+    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account",
+    decides="fails where one can be written, or a directory above belongs to the account; critical for the entry file, "
+    "home=, the virtual environment and .pth files",
+    remedy="Take the right to write from the account, and from its groups.",
+    variable="wsgi_apps_deploy_account",
+    by_hand=("setfacl -R -x u:shop-app /var/lib/shop-app/code",),
+    attack="The application writes a .pth or a module that runs at the next start, or moves the whole tree aside.",
+)
+def code_not_writable(facts: Facts) -> Iterable[Result]:
+    def bad(access: Any) -> list[dict[str, Any]]:
+        paths = {row["path"]: row for row in access.writable}
+        paths.update({row["path"]: row for row in access.owned if row["kind"] == "ancestor"})
+        return list(paths.values())
+
+    def worst(rows: Sequence[dict[str, Any]]) -> str:
+        roots = ("entry", "python-home", "home")
+        severe = any(row["root"] in roots or row["path"].endswith(".pth") for row in rows)
+        return "critical" if severe else ""
+
+    yield from _judged(facts, "acl", bad, "not writable for the account", worst)

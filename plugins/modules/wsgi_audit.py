@@ -1,0 +1,98 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_audit
+short_description: Judge a host's Apache and mod_wsgi by the rules of the hardening page
+version_added: 0.1.0
+description:
+  - Reads the running processes, Apache's own dump of its configuration, files, and answers over loopback, and judges
+    them. It does not matter what made the host what it is.
+  - Needs root, since only root sees the daemons' processes and can look at files as their accounts.
+  - Nothing is changed, no code of an application runs, and values that may be secrets are left out.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Changes nothing, so it runs fully in check mode.
+    support: full
+options:
+  active:
+    description:
+      - Requests that the audit may send over loopback.
+      - With V(none) it sends none, and what only an answer shows is unknown.
+      - With V(safe) it sends one request a virtual host that Apache refuses before an application sees it.
+    type: str
+    choices: [none, safe]
+    default: safe
+"""
+
+EXAMPLES = r"""
+- name: Judge the host
+  palisade.mod_wsgi.wsgi_audit:
+  register: audit
+
+- name: Show what failed
+  ansible.builtin.debug:
+    msg: "{{ audit.report.results | selectattr('status', 'equalto', 'fail') | map(attribute='title') | unique }}"
+"""
+
+RETURN = r"""
+report:
+  description: The document; docs/audit.md has all of its fields.
+  type: dict
+  returned: always
+  contains:
+    schema: {description: Name and version of this form., type: str, sample: palisade.mod_wsgi/audit/1}
+    host: {description: Name of the host., type: str, sample: www1}
+    collected_at: {description: "When it was read, in UTC.", type: str, sample: "2026-01-31T12:00:00Z"}
+    collection_version: {description: Version of this collection., type: str, sample: 0.1.0}
+    instances:
+      description: Every Apache that runs on the host, or the installed one that does not.
+      type: list
+      elements: dict
+      sample: [{binary: /usr/sbin/apache2, pid: 812, config_file: /etc/apache2/apache2.conf, pools: [shop]}]
+    results:
+      description: What every rule says of each of its subjects.
+      type: list
+      elements: dict
+      contains:
+        rule_id: {description: The rule., type: str, sample: U1}
+        title: {description: What the rule asks., type: str}
+        severity: {description: How bad a failure is., type: str, sample: high}
+        confidence: {description: How sure the rule is., type: str, sample: high}
+        status: {description: What it found., type: str, sample: fail}
+        subject: {description: Kind and name of what was judged., type: dict}
+        instance: {description: Configuration file of the Apache., type: str}
+        evidence: {description: "What was seen: kind, source, observed and expected.", type: list, elements: dict}
+        remedy: {description: "What to do: text, variable and by_hand.", type: dict}
+        attack: {description: What a failure allows., type: str}
+        reference: {description: Paragraph of the hardening page and number of the CIS benchmark., type: dict}
+        fingerprint: {description: The same for the same finding in another run., type: str}
+    summary: {description: Number of results by status and of failures by severity., type: dict}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect import collect
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import VERSION, report
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        {"active": {"type": "str", "choices": ["none", "safe"], "default": "safe"}}, supports_check_mode=True
+    )
+    try:
+        facts = collect(runner(module.run_command), module.params["active"])
+        module.exit_json(changed=False, report=report(facts, VERSION))
+    except (PalisadeError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

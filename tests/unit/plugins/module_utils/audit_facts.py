@@ -1,0 +1,119 @@
+"""Facts of a good host as plain data, and how a test spoils them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Instance
+
+APACHE = 33
+PAGES = "\n".join(
+    f'ErrorDocument {status} "Sorry"' for status in (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
+)
+SERVER = f"""\
+User www-data
+Group www-data
+Listen 80
+Listen 443
+ServerTokens Prod
+LimitRequestBody 10485760
+ServerSignature Off
+WSGIRestrictEmbedded On
+{PAGES}
+<Directory />
+  Require all denied
+</Directory>
+<Directory /var/www/>
+  Require all granted
+</Directory>
+"""
+
+
+def site(name: str = "shop", options: str = "", lines: str = "", location: str = "", mount: str = "/") -> str:
+    """Return a virtual host as a careful administrator writes it by hand."""
+    return f"""\
+<VirtualHost *:443>
+  ServerName {name}.test
+  SSLEngine on
+  DocumentRoot /var/www/html
+  WSGIDaemonProcess {name} user={name}-app group={name}-app home=/var/lib/{name}/code python-home=/var/lib/{name}/venv \
+display-name=%{{GROUP}} request-timeout=60 {options}
+  WSGIScriptAlias {mount} /var/www/{name}/wsgi.py
+  {lines}
+  <Location {mount}>
+    WSGIProcessGroup {name}
+    WSGIApplicationGroup %{{GLOBAL}}
+    WSGIRestrictProcess {name}
+    WSGIScriptReloading Off
+    RequestHeader unset X-Forwarded-For
+    {location}
+  </Location>
+</VirtualHost>
+"""
+
+
+def process(name: str = "shop", uid: int = 990, **fields: Any) -> dict[str, Any]:
+    """Return a daemon as the collector sees it."""
+    gid = fields.get("gid", uid)
+    return {
+        "pid": 100 + uid,
+        "uid": uid,
+        "uids": [uid] * 4,
+        "gid": gid,
+        "gids": [gid] * 4,
+        "groups": [gid],
+        "user": f"{name}-app",
+        "group": f"{name}-app",
+        "umask": "0027",
+        "cwd": f"/var/lib/{name}/code",
+        "capabilities": 0,
+        "title": f"(wsgi:{name})",
+        **fields,
+    }
+
+
+def paths(name: str = "shop", **script: Any) -> dict[str, dict[str, Any]]:
+    """Return what the collector sees of an app's paths."""
+    entry = {"exists": True, "directory": False, "neighbours": [], "defines": False, "inserts": [], **script}
+    return {
+        f"/var/www/{name}/wsgi.py": {"real": f"/var/www/{name}/wsgi.py", **entry},
+        f"/var/lib/{name}/venv": {"exists": True, "real": f"/var/lib/{name}/releases/1/venv", "environment": True},
+        f"/var/lib/{name}/code": {"exists": True, "real": f"/var/lib/{name}/releases/1/code", "environment": False},
+    }
+
+
+def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
+    """Return the facts of a host with these apps, all of them good unless the configuration says otherwise."""
+    names = names or ("shop",)
+    uids = {name: 990 - number for number, name in enumerate(names)}
+    text = SERVER + "".join(site(name) for name in names) if config is None else config
+    values: dict[str, Any] = {
+        "live": {name: [process(name, uid), process(name, uid, pid=5)] for name, uid in uids.items()},
+        "users": {f"{name}-app": uid for name, uid in uids.items()},
+        "groups": {f"{name}-app": uid for name, uid in uids.items()},
+        "access": {name: Access(checked=10) for name in names},
+        "paths": {path: row for name in names for path, row in paths(name).items()},
+        "listeners": [{"address": "::", "port": 443}],
+        "probes": [answer(f"{name}.test *:443") for name in names],
+    }
+    instance = Instance(
+        "/usr/sbin/apache2",
+        "/etc/apache2/apache2.conf",
+        1,
+        modules=["wsgi", "reqtimeout"],
+        user="www-data",
+        uid=APACHE,
+        gid=APACHE,
+    )
+    return Facts(instance, read_tree(text), **{**values, **fields})
+
+
+def answer(host: str, **fields: Any) -> dict[str, Any]:
+    """Return Apache's answer to the canary."""
+    return {"host": host, "request": "GET /", "status": 404, "server": "Apache", "body": "Sorry", **fields}
+
+
+def row(path: str, kind: str = "code", root: str = "home") -> dict[str, Any]:
+    """Return a path that an account could write or owns."""
+    return {"path": path, "kind": kind, "root": root, "owner": 990, "mode": "0755"}

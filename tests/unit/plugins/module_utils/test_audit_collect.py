@@ -1,0 +1,132 @@
+"""What is read of a host: the parts that need no Apache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_collect
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect import (
+    Apache,
+    address_of,
+    collect,
+    script_facts,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
+
+BUILT = """\
+Server version: Apache/2.4.71 (Debian)
+Server MPM:     event
+ -D HTTPD_ROOT="/etc/apache2"
+ -D SERVER_CONFIG_FILE="apache2.conf"
+"""
+RUN = """\
+ServerRoot: "/etc/apache2"
+User: name="www-data" id=33
+Group: name="www-data" id=33
+Loaded Modules:
+ core_module (static)
+ wsgi_module (shared)
+"""
+DUMP = "# In file: /etc/apache2/apache2.conf\n#   1:\nWSGIScriptAlias / /srv/none/wsgi.py\n"
+
+
+def test_addresses_of_the_kernel() -> None:
+    assert address_of("0100007F:1F90") == {"address": "127.0.0.1", "port": 8080}
+    assert address_of("00000000000000000000000000000000:0050") == {"address": "::", "port": 80}
+    assert address_of("00000000000000000000000001000000:01BB") == {"address": "::1", "port": 443}
+
+
+@pytest.mark.parametrize(
+    ("text", "defines", "inserts"),
+    [
+        ("from shop import application\n", False, []),
+        ("def application(e, s):\n    return []\n", True, []),
+        ("class application:\n    pass\n", True, []),
+        (
+            "import sys\nsys.path.insert(0, '/srv/shop')\nsys.path.append('x')\nfrom a import application",
+            False,
+            ["/srv/shop"],
+        ),
+        ("def application(:\n", False, []),
+        ("\0", False, []),
+    ],
+)
+def test_scripts_are_read_and_not_run(tmp_path: Path, text: str, defines: bool, inserts: list[str]) -> None:
+    script = tmp_path / "wsgi.py"
+    script.write_text(text, encoding="utf-8")
+    assert script_facts(str(script)) == {"defines": defines, "inserts": inserts}
+
+
+def test_a_script_that_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    assert script_facts(str(tmp_path)) == script_facts(str(tmp_path / "none")) == {"defines": False, "inserts": []}
+
+
+def said(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
+    if "-V" in arguments:
+        return BUILT
+    return DUMP if "DUMP_CONFIG" in arguments else RUN
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An Apache that is installed and does not run."""
+    binary = tmp_path / "apache2"
+    binary.touch()
+
+    layout = SimpleNamespace(binary=str(binary), envvars="")
+    monkeypatch.setattr(_audit_collect, "host_layout", lambda: layout)
+    monkeypatch.setattr(_audit_collect, "parents", list)
+    return binary
+
+
+def test_an_apache_that_does_not_run_is_judged_by_its_configuration(stopped: Path) -> None:
+    (facts,) = collect(said, "safe")
+    assert vars(facts.instance) == {
+        "binary": str(stopped),
+        "pid": None,
+        "config_file": "/etc/apache2/apache2.conf",
+        "root": "/etc/apache2",
+        "apache_version": "2.4.71",
+        "mod_wsgi_version": "",
+        "mpm": "event",
+        "modules": ["core", "wsgi"],
+        "user": "www-data",
+        "uid": 33,
+        "gid": 33,
+        "error": "",
+    }
+    assert {row["rule_id"] for row in report([facts], "1")["results"] if row["status"] == "fail"} >= {"M1", "M2", "I4"}
+
+
+def test_a_refused_configuration_is_told(stopped: Path) -> None:
+    def refusing(
+        arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
+        if "-t" in arguments:
+            raise CommandError("apache2", 1, "AH00526: Syntax error on line 3 of /etc/x.conf:")
+        return BUILT
+
+    (facts,) = collect(refusing, "none")
+    assert facts.instance.error.startswith("AH00526")
+    assert not [row for row in report([facts], "1")["results"] if row["status"] in ("pass", "error")]
+
+
+def test_a_host_without_apache_has_an_empty_report(stopped: Path) -> None:
+    stopped.unlink()
+    assert report(collect(said, "safe"), "1")["results"] == []
+
+
+def test_the_configuration_file_is_the_one_that_apache_was_started_with() -> None:
+    built = {"HTTPD_ROOT": "/etc/apache2", "SERVER_CONFIG_FILE": "apache2.conf"}
+
+    def file(*arguments: str) -> str:
+        return Apache("/usr/sbin/apache2", list(arguments), {}, said).config_file(built)
+
+    assert file() == "/etc/apache2/apache2.conf"
+    assert file("-f", "other.conf") == "/etc/apache2/other.conf"
+    assert file("-d", "/opt", "-f", "other.conf") == "/opt/other.conf"
+    assert file("-f", "/srv/x.conf") == "/srv/x.conf"

@@ -1,0 +1,89 @@
+"""Apache's dump as a tree, and what of it a report shows."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import HIDDEN, Directive, read_tree
+from hypothesis import given
+from hypothesis import strategies as st
+
+DUMP = """\
+# In file: /etc/apache2/apache2.conf
+#  87:
+Timeout 60
+# In file: /etc/apache2/sites-enabled/shop.conf
+#   3:
+<VirtualHost *:80>
+  #   4:
+  ServerName shop.test
+  #   5:
+  wsgidaemonprocess shop user=shop-app home="/var/lib/shop app"
+  #   6:
+  <Location /admin>
+    #   7:
+    Require all denied
+  </Location>
+</VirtualHost>
+"""
+
+
+def test_sections_files_and_lines_are_kept() -> None:
+    tree = read_tree(DUMP)
+    (host,) = tree.hosts
+    assert host.name == "shop.test *:80"
+    assert [line.source for line in tree.directives] == ["/etc/apache2/apache2.conf:87"]
+    location = host.directives[2]
+    assert (location.name, location.text, location.source) == (
+        "location",
+        "/admin",
+        "/etc/apache2/sites-enabled/shop.conf:6",
+    )
+    assert [line.shown for line in location.inside] == ["Require all denied"]
+
+
+def test_pools_know_their_host_in_any_case_of_the_directive() -> None:
+    tree = read_tree(DUMP)
+    (pool,) = tree.pools
+    assert (pool.name, pool.options) == ("shop", {"user": "shop-app", "home": "/var/lib/shop app"})
+    assert pool.host is tree.hosts[0]
+
+
+def test_the_last_line_counts_and_the_virtual_host_s_before_the_server_s() -> None:
+    tree = read_tree("Timeout 1\nTimeout 2\n<VirtualHost *>\nTimeout 3\n</VirtualHost>")
+    assert (tree.last("timeout") or Directive("", "")).text == "2"
+    assert (tree.last("timeout", tree.hosts[0]) or Directive("", "")).text == "3"
+    assert tree.last("listen") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'SetEnv DB_PASSWORD "s3cr3t"',
+        "SetEnv API_KEY s3cr3t",
+        "SetEnv SECRET_KEY s3cr3t",
+        "SSLCertificateKeyPassphrase s3cr3t",
+        'DBDParams "host=x password=s3cr3t"',
+        "AuthLDAPBindPassword s3cr3t",
+        "RequestHeader set X-Api-Token s3cr3t",
+        "Define DB_PASSWORD s3cr3t",
+        "SetEnv DATABASE_URL postgres://shop:s3cr3t@db/shop",
+        'ProxyPass /x "http://h/?api_key=s3cr3t&b=1"',
+    ],
+)
+def test_a_secret_is_not_shown(line: str) -> None:
+    (directive,) = read_tree(line).directives
+    assert "s3cr3t" not in directive.shown
+    assert HIDDEN in directive.shown
+    assert directive.shown.split()[0] == line.split()[0]
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    text = "KeepAlive On\nSetEnv no-gzip 1\nServerTokens Prod"
+    assert [line.shown for line in read_tree(text).directives] == text.split("\n")
+
+
+@given(st.text())
+def test_any_text_is_read(text: str) -> None:
+    tree = read_tree(text)
+    for line in tree.directives:
+        assert isinstance(line.words, list)

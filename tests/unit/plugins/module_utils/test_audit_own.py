@@ -1,0 +1,67 @@
+"""The audit finds nothing in the virtual hosts that the roles write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_rules
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
+
+NAMES = ["www.example.org"]
+MOUNTED: list[dict[str, Any]] = [
+    {"name": "main", "mount": "/", "static": {"/static": "static", "/media": "files"}},
+    {"name": "api", "mount": "/api", "writable": ["uploads"]},
+    {"name": "inner", "mount": "/api/v2", "limits": {"request_body": 99}},
+]
+PROXIES = {"trusted_proxies": ["192.0.2.1"], "trusted_proxy_headers": ["X-Forwarded-For"]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "allowed"),
+    [
+        ([{"name": "shop"}], {"E4"}),
+        ([{"name": "shop", "mount": "/shop"}], {"E4"}),
+        (MOUNTED, {"E4"}),
+        (list(reversed(MOUNTED)), {"E4"}),
+        (MOUNTED[1:], {"E4"}),
+        ([{"name": "shop", "tls": {"self_signed": True}}], set()),
+        ([{"name": "shop", "tls": {"acme": True}}], set()),
+        ([{"name": "shop", **PROXIES}], {"E4"}),
+        # Told, as the application's own business.
+        ([{"name": "shop", "handles_authorization": True}], {"E4", "A1"}),
+    ],
+)
+@pytest.mark.parametrize("layout", [DEBIAN, REDHAT], ids=["Debian", "RedHat"])
+def test_what_the_roles_write_has_no_finding_above_info(
+    rows: list[dict[str, Any]], allowed: set[str], layout: Any
+) -> None:
+    apps = [check_app(app(**{"server_names": NAMES, **row}), 0, None) for row in rows]
+    config = SERVER + virtual_host(apps, "5.0.2", layout.as_dict())
+    paths = {}
+    for one in apps:
+        for path in (f"{one.current}/code", f"{one.current}/venv", one.entry_file):
+            paths[path] = {"exists": True, "real": path, "environment": path.endswith("venv")}
+    uids = {one.name: 900 + number for number, one in enumerate(apps)}
+    host = facts(
+        config,
+        *uids,
+        paths=paths,
+        live={name: [process(name, uid)] for name, uid in uids.items()},
+        probes=[],
+    )
+    host.users = {f"{name}-app": uid for name, uid in uids.items()}
+    host.groups = dict(host.users)
+    results = _audit_rules.report([host], "1")["results"]
+    bad = [(row["rule_id"], row["subject"], row["evidence"]) for row in results if row["status"] not in _FINE]
+    assert {rule for rule, _subject, _evidence in bad} == allowed, bad
+    assert {row["severity"] for row in results if row["status"] == "fail"} <= {"info"}
+    # Each mount is a place of its own.
+    assert {place.url for place in host.places} >= {one.mount for one in apps}
+
+
+_FINE = ("pass", "not_applicable")
