@@ -59,8 +59,10 @@ def releases_of(directory: str) -> list[str]:
     names = [name for name in os.listdir(directory) if is_complete(directory, name)]
 
     def age(name: str) -> float:
-        told = description(place_of(directory, name))
-        return float(told.get("activated") or told.get("built") or 0.0)
+        place = place_of(directory, name)
+        told = description(place)
+        # The first version of this collection noted neither.
+        return float(told.get("activated") or told.get("built") or os.stat(os.path.join(place, COMPLETE)).st_mtime)
 
     return sorted(names, key=age, reverse=True)
 

@@ -368,6 +368,16 @@ def test_old_releases_go_and_the_one_that_serves_never(host: Host) -> None:
     assert prune([row], 3, DEBIAN, check=False) == []
 
 
+def test_releases_of_an_earlier_version_have_an_age(host: Host) -> None:
+    row = host.app("shop", OLD, NEW, "3" * 16, current="3" * 16)
+    for release, age in ((OLD, 50), (NEW, 100)):
+        place = host.root / "shop" / "releases" / release
+        describe(str(place), {"app": "shop"})
+        os.utime(place / "release.json", (age, age))
+    prune([row], 2, DEBIAN, check=False)
+    assert sorted(os.listdir(row["directory"])) == [NEW, "3" * 16]
+
+
 def test_keeping_one_keeps_the_current(host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
     prune([row], 1, DEBIAN, check=False)
