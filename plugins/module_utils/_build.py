@@ -21,8 +21,8 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory, switch_link
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Installer, Pip
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import opened_directory
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Installer
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import check_names, describe, is_complete
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served, give, reader, serve
@@ -182,14 +182,3 @@ def _ensure(
                 raise PalisadeError(f"app {row['app']}: the directory {row['directory']} does not exist")
         build(row, installer, run, environment)
     return {"path": place, "before": {"release": "missing"}, "after": {"release": "built"}}
-
-
-def ensure_releases(
-    rows: Sequence[Mapping[str, Any]], python: str, run: Run, bound: int, check: bool
-) -> list[dict[str, Any]]:
-    """Build what is missing and point every app's `current` at its release. Return the differences."""
-    result = ensure_built(rows, {}, Pip(python), run, bound, check)
-    for app in sorted(result.failures):
-        raise PalisadeError(result.failures[app])
-    links = (switch_link(row["current"], f"releases/{row['release']}", check) for row in rows)
-    return [*result.differences, *(changed for changed in links if changed)]

@@ -6,9 +6,15 @@ import json
 import shutil
 import sys
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_built
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import switch_link
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Pip
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import cached_place
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
@@ -68,3 +74,14 @@ def write_wheel(directory: Path, name: str, version: str = "1.0", requires: str 
         wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{about}/RECORD", f"{name}.py,,\n")
     return path
+
+
+def ensure_releases(
+    rows: Sequence[Mapping[str, Any]], python: str, run: Run, bound: int, check: bool
+) -> list[dict[str, Any]]:
+    """Build what is missing by pip and make it current, without a pool. Return the differences."""
+    result = ensure_built(rows, {}, Pip(python), run, bound, check)
+    for app in sorted(result.failures):
+        raise PalisadeError(result.failures[app])
+    links = (switch_link(row["current"], f"releases/{row['release']}", check) for row in rows)
+    return [*result.differences, *(changed for changed in links if changed)]

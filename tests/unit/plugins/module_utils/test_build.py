@@ -19,7 +19,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import (
     Built,
     build,
     ensure_built,
-    ensure_releases,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -28,7 +27,13 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import is_complete
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import cached_place, missing
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
-from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, RELEASE, Host, write_wheel
+from ansible_collections.palisade.mod_wsgi.tests.unit.releases import (
+    PYTHON,
+    RELEASE,
+    Host,
+    ensure_releases,
+    write_wheel,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run, snapshot
 
 PIP = Pip(PYTHON)

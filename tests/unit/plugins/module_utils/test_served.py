@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_releases
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
-from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host
+from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host, ensure_releases
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import acls, allowed, needs_root, snapshot
 
 
