@@ -21,6 +21,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import access_of, holds_code
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Instance, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import file_facts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import host_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -171,6 +173,8 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
         process = next(iter(facts.live.get(pool.name, [])), None)
         if process:
             facts.access[pool.name] = access_of(process, code_paths(facts, pool))
+    facts.host = host_facts(facts)
+    facts.files = file_facts(facts)
     if active != "none" and pid is not None:
         facts.probes = probe(facts.listeners, tree)
     return facts

@@ -47,6 +47,16 @@ class Access:
 
 
 @dataclass
+class HostFacts:
+    """What is read of accounts, processes and the unit beside the pools' own processes."""
+
+
+@dataclass
+class FileFacts:
+    """What is read of files beside what a pool may write of its code."""
+
+
+@dataclass
 class Facts:
     """Everything that a rule may look at."""
 
@@ -64,6 +74,8 @@ class Facts:
     listeners: list[dict[str, Any]] = field(default_factory=list)
     # {host, request, status, server, body} of each answer.
     probes: list[dict[str, Any]] = field(default_factory=list)
+    host: HostFacts = field(default_factory=HostFacts)
+    files: FileFacts = field(default_factory=FileFacts)
     _places: list[Place] | None = None
 
     @property

@@ -94,14 +94,16 @@ def _row(rule: Rule, result: Result, instance: str) -> dict[str, Any]:
         "remedy": {"text": rule.remedy, "variable": rule.variable, "by_hand": list(rule.by_hand)},
         "attack": rule.attack,
         "reference": {"page": rule.page, "cis": rule.cis},
-        "fingerprint": _fingerprint(rule.id, result),
+        "fingerprint": _fingerprint(rule.id, result, instance),
     }
 
 
-def _fingerprint(rule: str, result: Result) -> str:
+def _fingerprint(rule: str, result: Result, instance: str) -> str:
     """Return what is the same for the same finding in another run: no process ids, no times."""
     observed = [re.sub(r"\bpid [0-9]+", "pid", seen.observed) for seen in result.evidence]
-    return hashlib.sha256("\0".join([rule, result.kind, result.name, *observed]).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(
+        "\0".join([rule, instance, result.kind, result.name, *observed]).encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def config(line: Directive | None, expected: str, absent: str = "not set") -> Evidence:

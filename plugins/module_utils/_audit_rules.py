@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
+    _audit_rules_access,
     _audit_rules_files,
+    _audit_rules_host,
     _audit_rules_pools,
     _audit_rules_server,
+    _audit_rules_web,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import SEVERITIES, STATUSES, Rule, judge
@@ -23,15 +26,24 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
 SCHEMA = "palisade.mod_wsgi/audit/1"
 # The collection's, as in galaxy.yml, which a managed host does not have.
 VERSION = "0.1.0"
-_LETTERS = "MUIFNEALD"
+# The page's order; then the built-in ones, those beyond the page, and the audit's own.
+_LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
 
 
 def _order(rule: Rule) -> tuple[int, int, str]:
-    return _LETTERS.find(rule.id[0]), int(re.sub(r"\D", "", rule.id)), rule.id
+    letters = re.split(r"[^A-Z]", rule.id)[0]
+    return _LETTERS.index(letters), int(re.sub(r"\D", "", rule.id) or 0), rule.id
 
 
-_FILES = (_audit_rules_files.GROUP, _audit_rules_pools.GROUP, _audit_rules_server.GROUP)
-RULES: list[Rule] = sorted((rule for group in _FILES for rule in group.rules), key=_order)
+_FILES = (
+    _audit_rules_pools,
+    _audit_rules_host,
+    _audit_rules_files,
+    _audit_rules_access,
+    _audit_rules_server,
+    _audit_rules_web,
+)
+RULES: list[Rule] = sorted((rule for file in _FILES for rule in file.GROUP.rules), key=_order)
 
 
 def report(hosts: Sequence[Facts], version: str) -> dict[str, Any]:

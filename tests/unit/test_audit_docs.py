@@ -30,7 +30,8 @@ def text() -> str:
             "",
             f"## {rule.id}: {rule.title}",
             "",
-            f"- Severity {rule.severity}, confidence {rule.confidence}; paragraph '{rule.page}'"
+            f"- Severity {rule.severity}, confidence {rule.confidence}"
+            + (f"; paragraph '{rule.page}'" if rule.page else "")
             + (f"; CIS {rule.cis}" if rule.cis else ""),
             f"- Looks at {rule.looks_at}",
             f"- {rule.decides[0].upper()}{rule.decides[1:]}",
@@ -52,4 +53,6 @@ def test_each_rule_s_paragraph_is_on_the_hardening_page() -> None:
     # It has the number and the first words of each paragraph.
     heads = {" ".join(line.split()[1:]) for line in page}
     for rule in RULES:
+        if rule.id.startswith(("X-", "AUDIT-")):
+            continue
         assert any(head and rule.page.startswith(head) for head in heads), (rule.id, rule.page)

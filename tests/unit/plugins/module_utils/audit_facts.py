@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Instance
 
 APACHE = 33
+
+
+class Case(NamedTuple):
+    """A host, and what a rule says of one subject there; severity where it is not the rule's own."""
+
+    rule: str
+    host: Facts
+    subject: str = "shop"
+    severity: str = ""
+
+
+URL = "shop.test *:443 /"
+HOST = "shop.test *:443"
+MAIN = "/etc/apache2/apache2.conf"
+ENTRY = "/var/www/shop/wsgi.py"
 PAGES = "\n".join(
     f'ErrorDocument {status} "Sorry"' for status in (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
 )
@@ -117,3 +132,26 @@ def answer(host: str, **fields: Any) -> dict[str, Any]:
 def row(path: str, kind: str = "code", root: str = "home") -> dict[str, Any]:
     """Return a path that an account could write or owns."""
     return {"path": path, "kind": kind, "root": root, "owner": 990, "mode": "0755"}
+
+
+def without(text: str, config: str = SERVER + site()) -> str:
+    """Return the configuration without the part, which must be in it."""
+    assert text in config
+    return config.replace(text, "")
+
+
+def changed(old: str, new: str) -> str:
+    """Return the configuration of a good host with one part replaced."""
+    config = SERVER + site()
+    assert old in config
+    return config.replace(old, new)
+
+
+def running(**fields: Any) -> dict[str, Any]:
+    """Return the fields of facts() for a pool one of whose processes is different."""
+    return {"live": {"shop": [process(), process(**{"pid": 7, **fields})]}}
+
+
+def located(lines: str) -> Facts:
+    """Return a good host with further lines in the application's <Location>."""
+    return facts(SERVER + site(location=lines))
