@@ -32,6 +32,25 @@ _HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # A daemon that cannot enter its directory stays for a while before it ends.
 _SETTLED = 1.0
 _PATIENCE = 15.0
+# What holds for Apache and for every program of others that we run.
+CONFINEMENT = (
+    "ProtectSystem=strict",
+    # Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.
+    "ReadOnlyPaths=/run",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "ProtectProc=invisible",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "LockPersonality=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+)
 
 Pools = dict[str, set[tuple[str, str]]]
 
@@ -97,31 +116,16 @@ def drop_in(layout: ApacheLayout, settings: Settings) -> str:
             f'ExecStartPre=+/bin/sh -c "umask 0022 && exec {layout.control} -v >/dev/null"',
         ]
     lines += [
-        "ProtectSystem=strict",
-        "# Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.",
-        "ReadOnlyPaths=/run",
+        *CONFINEMENT,
         *(f"ReadWritePaths=-{path}" for path in (*own, os.path.dirname(ACME_STORE), *settings.writable_paths)),
         f"ProtectHome={settings.protect_home}",
-        "PrivateTmp=yes",
-        "PrivateDevices=yes",
-        "ProtectProc=invisible",
-        "ProtectClock=yes",
-        "ProtectControlGroups=yes",
-        "ProtectHostname=yes",
-        "ProtectKernelLogs=yes",
-        "ProtectKernelModules=yes",
-        "ProtectKernelTunables=yes",
         "NoNewPrivileges=yes",
         "# For the parent, which starts daemons as other accounts, gives Apache their sockets and ends them.",
         "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL CAP_NET_BIND_SERVICE",
         "# The socket of mod_cgid and file mutexes lie in directories of Apache's account.",
         "CapabilityBoundingSet=CAP_DAC_OVERRIDE",
-        "LockPersonality=yes",
         f"MemoryDenyWriteExecute={'yes' if settings.memory_deny_write_execute else 'no'}",
         f"RestrictAddressFamilies={' '.join(settings.address_families)}",
-        "RestrictNamespaces=yes",
-        "RestrictRealtime=yes",
-        "RestrictSUIDSGID=yes",
         "SystemCallArchitectures=native",
         "# Not less: the parent needs @setuid and @chown, cpu-priority and memory-limit need @resources.",
         "SystemCallFilter=@system-service",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import EXECUTE, change_user
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import check_path
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import CONFINEMENT, check_path
 
 _CAP_SYS_ADMIN = 21
 _RUNNING_SYSTEMD = "/run/systemd/system"
@@ -29,24 +29,6 @@ _READ_ONLY = "/etc"
 _GRACE = 5
 _NO_NAMESPACE = 226
 _PRIVILEGES = ("NoNewPrivileges=yes", "CapabilityBoundingSet=")
-_SANDBOX = (
-    "PrivateTmp=yes",
-    "PrivateDevices=yes",
-    "ProtectSystem=strict",
-    # Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.
-    "ReadOnlyPaths=/run",
-    "ProtectProc=invisible",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "LockPersonality=yes",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-)
 # The program is no main process: systemd would take one that ends by SIGTERM for a success. What it says of a directory
 # that it cannot enter, or a program that it cannot find, systemd would say in the journal only.
 _PROGRAM = 'umask 0027 && cd "$1" && shift && trap : HUP INT TERM && "$@"; exit $?'
@@ -184,7 +166,7 @@ def _transient(unit: Unit, sees_places: bool) -> list[str]:
         f"RuntimeMaxSec={unit.seconds}",
         f"TimeoutStopSec={_GRACE}",
         *_PRIVILEGES,
-        *(_SANDBOX if _may_filter() else ()),
+        *(CONFINEMENT if _may_filter() else ()),
         *(f"ReadWritePaths=-{path}" for path in unit.writable),
         *(f"InaccessiblePaths=-{path}" for path in unit.hidden),
     ]
@@ -263,7 +245,7 @@ def _obstacle(run: Run) -> str:
     if not _has_systemd():
         return "no systemd runs here"
     trial = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
-    trial += [f"--property={setting}" for setting in (*_PRIVILEGES, *_SANDBOX)]
+    trial += [f"--property={setting}" for setting in (*_PRIVILEGES, *CONFINEMENT)]
     try:
         # As root, who could write otherwise.
         said = run([*trial, "/bin/sh", "-c", f"test -w {_READ_ONLY} || test -w /run || echo read-only"], data="\n")
