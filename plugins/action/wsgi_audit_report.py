@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import get_unique_id
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import read
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import paths, write
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import from_host
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import paths, write, write_overview
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate import message, verdict
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import counts, text
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import (
@@ -44,23 +46,28 @@ class ActionModule(ActionBase):
                 "show": {"type": "bool", "default": True},
             }
         )
-        host = str((task_vars or {}).get("inventory_hostname", ""))
+        variables = task_vars or {}
+        host = str(variables.get("inventory_hostname", ""))
         try:
-            result.update(self._report(host, arguments))
+            result.update(self._report(host, variables.get("ansible_play_hosts_all") or [host], arguments))
         except PalisadeError as error:
             raise AnsibleActionFail(str(error)) from error
         return result
 
-    def _report(self, host: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _report(self, host: str, hosts: Iterable[str], arguments: dict[str, Any]) -> dict[str, Any]:
         today = datetime.datetime.now(datetime.UTC).date()
         waivers = read_waivers(arguments["waivers"])
         baseline = read_baseline(arguments["baseline"]) if arguments["baseline"] else None
-        files = paths(os.path.abspath(arguments["directory"]), host)
-        document = waived(read(arguments["report"]), waivers, today)
+        directory = os.path.abspath(arguments["directory"])
+        files = paths(directory, host)
+        document = waived(from_host(arguments["report"]), waivers, today)
         if baseline:
             document = compared(document, baseline)
         if not self._task.check_mode:
             write(document, files)
+            # Ansible's ids start with the same words in a whole run, and in no other.
+            run = get_unique_id().rpartition("-")[0]
+            files["overview"] = write_overview(document, directory, host, run, map(str, hosts))
         if arguments["show"]:
             Display().display(text(document))
         findings = verdict(document, arguments["fail_when"])

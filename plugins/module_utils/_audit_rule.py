@@ -17,6 +17,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 
 STATUSES = ("pass", "fail", "not_applicable", "unknown", "waived", "error")
 SEVERITIES = ("info", "low", "medium", "high", "critical")
+# The page's order; then the built-in ones, those beyond the page, and the audit's own.
+_LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Rule:
     cis: str = ""
     # Cannot be judged where Apache does not show its configuration.
     needs_configuration: bool = True
+
+
+def place_of(identifier: str) -> tuple[int, int, str]:
+    """Return what a rule sorts by: the page's order, and U2 before U10."""
+    letters = re.split(r"[^A-Z]", identifier)[0]
+    digits = re.split(r"[^0-9]", identifier[len(letters) :])[0][:9]
+    place = _LETTERS.index(letters) if letters in _LETTERS else len(_LETTERS)
+    return place, int(digits or 0), identifier
 
 
 def judge(rule: Rule, facts: Facts) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Sequence
@@ -21,20 +20,17 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
     _audit_rules_web,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import SEVERITIES, STATUSES, Rule, judge
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
+    SEVERITIES,
+    STATUSES,
+    Rule,
+    judge,
+    place_of,
+)
 
 SCHEMA = "palisade.mod_wsgi/audit/1"
 # The collection's, as in galaxy.yml, which a managed host does not have.
 VERSION = "0.1.0"
-# The page's order; then the built-in ones, those beyond the page, and the audit's own.
-_LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
-
-
-def _order(rule: Rule) -> tuple[int, int, str]:
-    letters = re.split(r"[^A-Z]", rule.id)[0]
-    return _LETTERS.index(letters), int(re.sub(r"\D", "", rule.id) or 0), rule.id
-
-
 _FILES = (
     _audit_rules_pools,
     _audit_rules_host,
@@ -43,7 +39,7 @@ _FILES = (
     _audit_rules_server,
     _audit_rules_web,
 )
-RULES: list[Rule] = sorted((rule for file in _FILES for rule in file.GROUP.rules), key=_order)
+RULES: list[Rule] = sorted((rule for file in _FILES for rule in file.GROUP.rules), key=lambda rule: place_of(rule.id))
 
 
 def report(hosts: Sequence[Facts], version: str) -> dict[str, Any]:

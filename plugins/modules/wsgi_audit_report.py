@@ -43,6 +43,9 @@ options:
         description: Name of the subject; V(*), V(?) and V([abc]) stand for others.
         type: str
         required: true
+      instance:
+        description: Configuration file of the Apache, for a host with several; a pattern as well. Every one by default.
+        type: str
       reason: {description: Why the failure is accepted., type: str, required: true}
       owner: {description: Who answers for it., type: str, required: true}
       expires:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import place_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 Document = dict[str, Any]
@@ -39,7 +39,8 @@ _RESULT: dict[str, Any] = {
 }
 _INSTANCE: dict[str, Any] = {
     "binary": str,
-    "pid": int,
+    # None where it does not run.
+    "pid": int | None,
     "config_file": str,
     "apache_version": str,
     "mod_wsgi_version": str,
@@ -62,6 +63,16 @@ def read(report: Any, subject: str = "report") -> Document:
     document: Document = json.loads(json.dumps(report, default=str))
     _check(document, _DOCUMENT, subject)
     document["summary"] = summary(document["results"])
+    return document
+
+
+def from_host(report: Any) -> Document:
+    """Return what a host says of itself; what has been accepted only the controller says."""
+    document = read(report)
+    document.pop("absent", None)
+    for result in document["results"]:
+        result.pop("waiver", None)
+        result.pop("baseline", None)
     return document
 
 
@@ -126,18 +137,9 @@ def finding(
 def ordered(results: Iterable[Result]) -> list[Result]:
     """Return the results with the worst first: failures by severity, then what is not known, and what passed last."""
 
-    def rank(result: Result) -> tuple[int, int, str, int, str, str]:
-        # U2 before U10.
-        rule_id = result["rule_id"]
-        number = re.search(r"[0-9]+", rule_id)
-        return (
-            STATUSES.index(result["status"]),
-            SEVERITIES.index(result["severity"]),
-            rule_id[: number.start()] if number else rule_id,
-            int(number.group()[:9]) if number else 0,
-            rule_id,
-            result["subject"]["name"],
-        )
+    def rank(result: Result) -> tuple[int, int, tuple[int, int, str], str, str]:
+        status, severity = STATUSES.index(result["status"]), SEVERITIES.index(result["severity"])
+        return status, severity, place_of(result["rule_id"]), result["subject"]["name"], result["instance"]
 
     return sorted(results, key=rank)
 

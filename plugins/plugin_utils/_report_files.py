@@ -6,21 +6,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import Document
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_html import page
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_junit import junit
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_overview import index, rows
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_sarif import sarif
+
+INDEX = "index.html"
+_STATE = ".overview.json"
 
 
 def paths(directory: str, name: str) -> dict[str, str]:
     """Return the files by their kinds; PalisadeError where the host's name is no name of a file."""
     if not name or name.startswith(".") or "/" in name or "\0" in name:
         raise PalisadeError(f"host {name!r}: expected a name that can be a file's: the reports are called by it")
+    if f"{name}.html" == INDEX:
+        raise PalisadeError(f"host {name!r}: expected another name: {INDEX} is the page over all hosts")
     return {kind: os.path.join(directory, f"{name}.{kind}") for kind in ("json", "sarif", "xml", "html")}
 
 
@@ -38,6 +46,29 @@ def write(document: Document, files: dict[str, str]) -> None:
             _replace(path, texts[kind])
         except OSError as error:
             raise PalisadeError(f"wsgi_audit_report_dir: {path} cannot be written: {error}") from error
+
+
+def write_overview(document: Document, directory: str, name: str, run: str, expected: Iterable[str]) -> str:
+    """Write the page over all hosts with this one's report, and return its path; tasks of other hosts do the same."""
+    path, state = os.path.join(directory, INDEX), os.path.join(directory, _STATE)
+    try:
+        # The lock ends with the file, also where the process is killed.
+        with open(os.open(state, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8", errors="replace") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            found = rows(file.read(), run, expected, name, document)
+            # A report that somebody has removed is not to be linked.
+            found = {
+                host: row
+                for host, row in found.items()
+                if row["run"] == run or os.path.exists(os.path.join(directory, f"{host}.html"))
+            }
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(found))
+            _replace(path, index(found, run))
+    except OSError as error:
+        raise PalisadeError(f"wsgi_audit_report_dir: {path} cannot be written: {error}") from error
+    return path
 
 
 def _json(document: object) -> str:

@@ -2,9 +2,15 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fixed parts of the HTML page: style and script, which its Content-Security-Policy allows by their hashes."""
+"""What the HTML pages have in common: style and script, which a Content-Security-Policy allows by their hashes."""
 
 from __future__ import annotations
+
+import base64
+import hashlib
+import html
+
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import visible
 
 STYLE = """
 :root {
@@ -25,6 +31,8 @@ body { margin: 0 auto; max-width: 64rem; padding: 1rem; background: var(--back);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1.125rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; padding-bottom: .25rem; border-bottom: 2px solid var(--line); }
+h4 { font-size: .875rem; margin: 1rem 0 .25rem; color: var(--quiet); }
 p { margin: .25rem 0; }
 .quiet { color: var(--quiet); }
 .critical { --mark: var(--critical); } .high { --mark: var(--high); } .medium { --mark: var(--medium); }
@@ -38,6 +46,10 @@ p { margin: .25rem 0; }
 .tiles .none { opacity: .6; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .375rem; margin: .5rem 0;
   padding-top: .625rem; }
+.hosts { margin: 0; padding: 0; list-style: none; }
+.hosts li { border-inline-start: .25rem solid var(--mark); padding: .625rem .75rem; }
+.hosts .title { margin-inline-end: .5rem; }
+a { color: var(--low); }
 form { position: sticky; top: 0; z-index: 1; background: var(--back); border-bottom: 1px solid var(--line);
   padding: .5rem 0; display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
@@ -82,7 +94,7 @@ dd li.step { background: var(--back); border-radius: .25rem; padding: .25rem .5r
     --pass: #1a6b35; --unknown: #6b3fa0; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   form, summary::after { display: none; }
-  h2, summary { break-after: avoid; }
+  h2, h3, h4, summary { break-after: avoid; }
   .tiles li { break-inside: avoid; }
   dl { display: block; }
   dt { float: inline-start; clear: both; }
@@ -102,6 +114,7 @@ SCRIPT = """
     severity: element.dataset.severity,
     text: element.textContent.toLowerCase(),
   }));
+  const groups = document.querySelectorAll("section");
   const show = () => {
     const words = form.search.value.toLowerCase().split(/\\s+/).filter(Boolean);
     const status = form.status.value;
@@ -115,6 +128,7 @@ SCRIPT = """
       finding.element.hidden = !wanted;
       number += wanted ? 1 : 0;
     }
+    for (const group of groups) group.hidden = !group.querySelector("details:not([hidden])");
     shown.value = `${number} of ${findings.length} results shown`;
   };
   form.hidden = false;
@@ -131,3 +145,53 @@ SCRIPT = """
   show();
 })();
 """
+
+
+def text(value: str) -> str:
+    """Return text of the host as text of the page."""
+    return html.escape(visible(value))
+
+
+def tile(name: str, label: str, number: int) -> str:
+    """Return a number with what it counts."""
+    return f'<li class="{name}{"" if number else " none"}"><b>{number}</b>{label}</li>'
+
+
+def whole(title: str, said: str, body: str, script: str = "") -> str:
+    """Return the page; title and said are text, body is HTML."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{text(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>{text(title)}</h1>
+<p class="quiet">{text(said)}</p>
+</header>
+<main>
+{body}
+</main>{f"{chr(10)}<script>{script}</script>" if script else ""}
+</body>
+</html>
+"""
+
+
+def _policy(script: str) -> str:
+    def allowed(part: str) -> str:
+        digest = base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()
+        return f"'sha256-{digest}'" if part else "'none'"
+
+    rules = [
+        "default-src 'none'",
+        f"script-src {allowed(script)}",
+        f"style-src {allowed(STYLE)}",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return html.escape("; ".join(rules), quote=False)

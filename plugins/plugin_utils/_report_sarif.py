@@ -30,6 +30,7 @@ _KINDS = {
     "error": "open",
 }
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
+_STATES = {"known": "unchanged", "new": "new", "absent": "absent"}
 # As GitHub reads them.
 _SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0", "info": "0.0"}
 _PRECISIONS = {"high": "high", "medium": "medium", "low": "low"}
@@ -37,7 +38,8 @@ _PRECISIONS = {"high": "high", "medium": "medium", "low": "low"}
 
 def sarif(document: Document) -> dict[str, Any]:
     """Return the log with one run."""
-    results = ordered(document["results"])
+    absent = [{**result, "baseline": "absent"} for result in document.get("absent", [])]
+    results = [*ordered(document["results"]), *ordered(absent)]
     rules = {result["rule_id"]: _rule(result) for result in results}
     numbers = {rule_id: number for number, rule_id in enumerate(rules)}
     return {
@@ -101,7 +103,7 @@ def _result(result: Result, number: int) -> dict[str, Any]:
         words = f"{waiver['reason']} ({waiver['owner']}, until {waiver['expires']})"
         entry["suppressions"] = [{"kind": "external", "status": "accepted", "justification": visible(words)}]
     if "baseline" in result:
-        entry["baselineState"] = "unchanged" if result["baseline"] == "known" else "new"
+        entry["baselineState"] = _STATES[result["baseline"]]
     return entry
 
 

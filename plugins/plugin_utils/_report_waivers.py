@@ -24,6 +24,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document
 )
 
 FIELDS = ("rule", "subject", "reason", "owner", "expires")
+# Of a host with two Apaches, where pools and virtual hosts may have the same names.
+OPTIONAL = ("instance",)
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,26 @@ class Waiver:
     reason: str
     owner: str
     expires: datetime.date
+    # Configuration file of the Apache; empty for every one.
+    instance: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return how a finding about it names it."""
+        return f"{self.rule} {self.subject}" + (f" in {self.instance}" if self.instance else "")
 
     def covers(self, result: Result) -> bool:
-        """Return whether it is about this rule and this subject."""
-        name = result["subject"]["name"]
-        # An address such as [::1]:80 is a pattern of other names.
-        return self.rule == result["rule_id"] and (name == self.subject or fnmatchcase(name, self.subject))
+        """Return whether it is about this rule, this subject and this Apache."""
+        return (
+            self.rule == result["rule_id"]
+            and _fits(result["subject"]["name"], self.subject)
+            and (not self.instance or _fits(result["instance"], self.instance))
+        )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    # An address such as [::1]:80 is a pattern of other names.
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def read_waivers(rows: Any) -> list[Waiver]:
@@ -54,10 +70,10 @@ def _read_waiver(row: Any, where: str) -> Waiver:
     if not isinstance(row, dict):
         raise PalisadeError(f"{where}: expected a mapping, got {row!r}")
     for name in row:
-        if name not in FIELDS:
+        if name not in (*FIELDS, *OPTIONAL):
             raise PalisadeError(f"{where}: unknown field {str(name)!r}{nearest(name, FIELDS)}")
     # YAML reads a date as one.
-    texts = {name: str(row[name]).strip() if row.get(name) is not None else "" for name in FIELDS}
+    texts = {name: str(row[name]).strip() if row.get(name) is not None else "" for name in (*FIELDS, *OPTIONAL)}
     for name in FIELDS:
         if not texts[name]:
             raise PalisadeError(f"{where}: {name}: expected some text, got nothing")
@@ -73,15 +89,21 @@ def waived(document: Document, waivers: Sequence[Waiver], today: datetime.date) 
     holding = [waiver for waiver in waivers if waiver.expires >= today]
     results = [_waived(result, holding) for result in document["results"]]
     for waiver in waivers:
-        # A rule that could not decide this time says nothing against its waiver.
-        if not any(waiver.covers(result) for result in document["results"] if result["status"] in _UNSETTLED):
+        if not any(_speaks_for(result, waiver) for result in document["results"]):
             results.append(_stale(waiver))
         elif waiver.expires < today:
             results.append(_expired(waiver, today))
     return {**document, "results": results, "summary": summary(results)}
 
 
-_UNSETTLED = ("fail", "unknown", "error")
+_UNDECIDED = ("unknown", "error")
+
+
+def _speaks_for(result: Result, waiver: Waiver) -> bool:
+    # A rule that could not decide this time, of whatever subject, says nothing against its waiver.
+    if result["status"] in _UNDECIDED:
+        return bool(result["rule_id"] == waiver.rule)
+    return waiver.covers(result) if result["status"] == "fail" else False
 
 
 def _waived(result: Result, waivers: Sequence[Waiver]) -> Result:
@@ -97,7 +119,7 @@ def _expired(waiver: Waiver, today: datetime.date) -> Result:
         "AUDIT-WAIVER-EXPIRED",
         "No waiver has expired",
         "low",
-        {"kind": "waiver", "name": f"{waiver.rule} {waiver.subject}"},
+        {"kind": "waiver", "name": waiver.name},
         {
             "kind": "config",
             "source": "wsgi_audit_waivers",
@@ -113,11 +135,11 @@ def _stale(waiver: Waiver) -> Result:
         "AUDIT-WAIVER-STALE",
         "Every waiver covers a failure",
         "info",
-        {"kind": "waiver", "name": f"{waiver.rule} {waiver.subject}"},
+        {"kind": "waiver", "name": waiver.name},
         {
             "kind": "config",
             "source": "wsgi_audit_waivers",
-            "observed": f"no failure of {waiver.rule} whose subject matches {waiver.subject}",
+            "observed": f"no failure that {waiver.name} matches",
             "expected": "a failure that the waiver covers",
         },
         "Remove the waiver: what it was for is corrected, or it never matched.",
@@ -134,7 +156,10 @@ def read_baseline(path: str) -> Document:
 
 
 def compared(document: Document, baseline: Document) -> Document:
-    """Return the document with every failure marked: known where the baseline has it, no milder; new otherwise."""
+    """Return the document with every failure marked: known where the baseline has it, no milder; new otherwise.
+
+    Failures of the baseline that are none any more are the document's `absent`.
+    """
     # What was waived then has to be judged again once its waiver is gone.
     earlier = [result for result in baseline["results"] if result["status"] == "fail"]
     worst: dict[str, int] = {}
@@ -148,4 +173,12 @@ def compared(document: Document, baseline: Document) -> Document:
         known = worst.get(result["fingerprint"], len(SEVERITIES)) <= SEVERITIES.index(result["severity"])
         return {**result, "baseline": "known" if known else "new"}
 
-    return {**document, "results": [marked(result) for result in document["results"]]}
+    here = {result["fingerprint"] for result in document["results"] if result["status"] in ("fail", "waived")}
+    # What a rule could not decide this time may be there still.
+    undecided = {_rule(result) for result in document["results"] if result["status"] in _UNDECIDED}
+    absent = [result for result in earlier if result["fingerprint"] not in here and _rule(result) not in undecided]
+    return {**document, "results": [marked(result) for result in document["results"]], "absent": absent}
+
+
+def _rule(result: Result) -> tuple[str, str]:
+    return result["rule_id"], result["instance"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,12 +24,14 @@ ROOT = FIXTURES.parents[1]
 HIGH = "results[?status=='fail' && severity=='high']"
 
 
-def run(directory: Path, host: str = "www", check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+def run(
+    directory: Path, host: str = "www", check_mode: bool = False, hosts: Sequence[str] = (), **arguments: Any
+) -> dict[str, Any]:
     arguments = {"report": example(), "directory": str(directory), "show": False, **arguments}
     task: Any = SimpleNamespace(args=arguments, action="wsgi_audit_report", async_val=0, check_mode=check_mode)
     connection: Any = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     action = ActionModule(task, connection, SimpleNamespace(), None, None, None)
-    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": host})
+    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": host, "ansible_play_hosts_all": list(hosts)})
     return found
 
 
@@ -40,14 +43,23 @@ def test_the_reports_are_written_before_the_play_fails(tmp_path: Path) -> None:
     found = run(tmp_path, fail_when=HIGH)
     assert found["failed"] is True
     assert "high U1 pool shop" in found["msg"]
-    assert names(tmp_path) == ["www.html", "www.json", "www.sarif", "www.xml"]
-    assert found["files"] == [str(tmp_path / f"www.{kind}") for kind in ("json", "sarif", "xml", "html")]
+    assert names(tmp_path) == [".overview.json", "index.html", "www.html", "www.json", "www.sarif", "www.xml"]
+    written = [f"www.{kind}" for kind in ("json", "sarif", "xml", "html")]
+    assert found["files"] == [str(tmp_path / name) for name in [*written, "index.html"]]
+
+
+def test_the_overview_has_every_host_of_the_play(tmp_path: Path) -> None:
+    for host in ("a", "b"):
+        run(tmp_path, host, hosts=["a", "b", "c"], fail_when=HIGH)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert [f'href="{host}.html"' in page for host in "abc"] == [True, True, False]
+    assert "no report in this run" in page
 
 
 def test_a_gate_that_cannot_be_read_costs_no_report(tmp_path: Path) -> None:
     with pytest.raises(AnsibleActionFail, match="wsgi_audit_fail_when"):
         run(tmp_path, fail_when="results[?")
-    assert len(names(tmp_path)) == 4
+    assert len(names(tmp_path)) == 6
 
 
 def test_a_report_that_passes(tmp_path: Path) -> None:
@@ -102,5 +114,5 @@ def test_the_text_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_the_role_says_the_same_of_a_waiver() -> None:
     specification = yaml.safe_load((ROOT / "roles/wsgi_audit/meta/argument_specs.yml").read_text(encoding="utf-8"))
     fields = specification["argument_specs"]["main"]["options"]["wsgi_audit_waivers"]["options"]
-    assert tuple(fields) == _report_waivers.FIELDS
-    assert all(field["required"] for field in fields.values())
+    assert set(fields) == {*_report_waivers.FIELDS, *_report_waivers.OPTIONAL}
+    assert {name for name, field in fields.items() if field.get("required")} == set(_report_waivers.FIELDS)

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import (
+    from_host,
     ordered,
     read,
     subject_of,
     summary,
     visible,
 )
-from ansible_collections.palisade.mod_wsgi.tests.unit.reports import example, result
+from ansible_collections.palisade.mod_wsgi.tests.unit.reports import document, example, result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +31,9 @@ class Tagged(str):
 
 
 def test_a_report_is_taken_in_plain_types() -> None:
-    document = read({**example(), "host": Tagged("www"), "more": datetime.date(2026, 1, 2)})
-    assert not isinstance(document["host"], Tagged)
-    assert document["more"] == "2026-01-02"
+    taken = read({**example(), "host": Tagged("www"), "more": datetime.date(2026, 1, 2)})
+    assert not isinstance(taken["host"], Tagged)
+    assert taken["more"] == "2026-01-02"
 
 
 def change(*keys: Any, to: Any) -> Callable[[Any], None]:
@@ -59,13 +60,13 @@ def change(*keys: Any, to: Any) -> Callable[[Any], None]:
     ],
 )
 def test_another_shape_is_refused(changed: Callable[[Any], None], words: str | None) -> None:
-    document = example()
-    changed(document)
+    spoilt = example()
+    changed(spoilt)
     if words is None:
-        assert read(document)
+        assert read(spoilt)
         return
     with pytest.raises(PalisadeError, match=words):
-        read(document)
+        read(spoilt)
 
 
 @pytest.mark.parametrize("report", [None, [], "report", {}])
@@ -75,10 +76,10 @@ def test_no_report(report: Any) -> None:
 
 
 def test_the_summary_is_counted_and_not_believed() -> None:
-    document = read({**example(), "summary": {"fail": 0}})
-    assert document["summary"] == summary(document["results"])
-    assert (document["summary"]["fail"], document["summary"]["unknown"]) == (5, 1)
-    assert document["summary"]["by_severity"] == {"critical": 1, "high": 1, "medium": 1, "low": 1, "info": 1}
+    counted = read({**example(), "summary": {"fail": 0}})
+    assert counted["summary"] == summary(counted["results"])
+    assert (counted["summary"]["fail"], counted["summary"]["unknown"]) == (5, 1)
+    assert counted["summary"]["by_severity"] == {"critical": 1, "high": 1, "medium": 1, "low": 1, "info": 1}
 
 
 def test_the_worst_comes_first() -> None:
@@ -90,12 +91,10 @@ def test_the_worst_comes_first() -> None:
         result(rule_id="A1", status="unknown"),
         result(rule_id="N1", severity="low"),
         result(rule_id="Z1", severity="critical"),
-        result(rule_id="AUDIT-POOL-DOWN"),
     ]
     order = [(row["rule_id"], row["status"]) for row in ordered(rows)]
     assert order == [
         ("Z1", "fail"),
-        ("AUDIT-POOL-DOWN", "fail"),
         ("U2", "fail"),
         ("U2b", "fail"),
         ("U10", "fail"),
@@ -103,6 +102,26 @@ def test_the_worst_comes_first() -> None:
         ("A1", "unknown"),
         ("A1", "pass"),
     ]
+
+
+def test_rules_stand_in_the_page_s_order() -> None:
+    expected = ["M1", "U1", "U1b", "I2", "I10", "F1", "N1", "E1", "A1", "L1", "D1", "B1"]
+    expected += ["X-TLS-CERT", "X-TLS-PROTO", "AUDIT-POOL-DOWN", "AUDIT-WAIVER-STALE", "", "\u0661", "Q1"]
+    rows = [result(rule_id=rule_id) for rule_id in sorted(expected)]
+    assert [row["rule_id"] for row in ordered(rows)] == expected
+
+
+def test_an_apache_that_does_not_run_has_no_pid() -> None:
+    found = example()
+    found["instances"][0]["pid"] = None
+    assert read(found)["instances"][0]["pid"] is None
+
+
+def test_a_host_does_not_say_what_is_accepted() -> None:
+    waiver = {"reason": "x", "owner": "x", "expires": "2099-01-01"}
+    found = from_host({**document(result(waiver=waiver, baseline="known")), "absent": "x"})
+    assert "absent" not in found
+    assert not {"waiver", "baseline"} & set(found["results"][0])
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import paths, write
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import paths, write, write_overview
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import DOCUMENTS, example
 from hypothesis import given
 
@@ -52,6 +54,40 @@ def test_where_no_file_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(PalisadeError, match="cannot be written"):
         write(example(), paths(str(tmp_path), "www"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "www.json"]
+
+
+def test_no_host_takes_the_place_of_the_overview() -> None:
+    with pytest.raises(PalisadeError, match=r"index\.html is the page over all hosts"):
+        paths("/srv", "index")
+
+
+def _add(arguments: tuple[str, str]) -> None:
+    directory, name = arguments
+    write(example(), paths(directory, name))
+    write_overview(example(), directory, name, "run", ["www0", "gone"])
+
+
+def test_tasks_of_many_hosts_write_one_overview(tmp_path: Path) -> None:
+    names = [f"www{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(_add, [(str(tmp_path), name) for name in names]))
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert sorted(re.findall('href="([^"]+)"', page)) == sorted(f"{name}.html" for name in names)
+    assert page.count("no report in this run") == 1
+    assert (tmp_path / "index.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_overview_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".overview.json").mkdir()
+    with pytest.raises(PalisadeError, match=r"wsgi_audit_report_dir: .*/index\.html cannot be written"):
+        write_overview(example(), str(tmp_path), "www", "run", [])
+
+
+def test_a_report_that_was_removed_is_not_linked(tmp_path: Path) -> None:
+    _add((str(tmp_path), "www1"))
+    (tmp_path / "www1.html").unlink()
+    write_overview(example(), str(tmp_path), "www2", "later", [])
+    assert "www1" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 @given(DOCUMENTS)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report as a page. PALISADE_BROWSER names a Chromium to open it with as well."""
+"""The report as a page. The tests with a browser need Debian's chromium, or another one that PALISADE_BROWSER names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,8 +21,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_html imp
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import DOCUMENTS, NASTY, document, example, result
 from hypothesis import given
 
-BROWSER = os.environ.get("PALISADE_BROWSER", "")
-needs_browser = pytest.mark.skipif(not BROWSER, reason="PALISADE_BROWSER names no browser")
+BROWSER = os.environ.get("PALISADE_BROWSER") or shutil.which("chromium") or ""
+needs_browser = pytest.mark.skipif(not BROWSER, reason="no chromium is installed")
 
 
 class Page(HTMLParser):
@@ -103,13 +104,33 @@ def test_text_of_the_host_is_text_and_nothing_else(report: Document) -> None:
     found = Page(whole)
     assert found.number("script") == found.number("style") == 1
     assert found.number("details") == len(report["results"])
-    assert {tag for tag, _attributes in found.elements} <= {tag for tag, _attributes in Page(page(example())).elements}
+    known = {tag for tag, _attributes in Page(page(example())).elements}
+    assert {tag for tag, _attributes in found.elements} <= known | {"h3"}
     names = {name for _tag, attributes in found.elements for name in attributes}
     assert not any(name.startswith(("on", "style", "src", "href")) for name in names)
     words = "".join(found.texts)
     for item in report["results"]:
         assert visible(item["title"]) in words
         assert all(visible(evidence["observed"]) in words for evidence in item["evidence"])
+
+
+def test_results_are_grouped_by_apache_and_severity() -> None:
+    rows = [result(instance=f"/etc/{name}.conf", severity=level) for name in "ba" for level in ("low", "high")]
+    whole = page(document(*rows, result(status="pass", instance="/etc/a.conf"), result(instance="")))
+    heads = re.findall(r"<h[34]>(?:<span[^>]*>)?([^<]+)", whole)
+    assert heads == [
+        "/etc/a.conf",
+        "1 high",
+        "1 low",
+        "1 pass",
+        "/etc/b.conf",
+        "1 high",
+        "1 low",
+        "The audit itself",
+        "1 high",
+    ]
+    # With one Apache its name would be said for nothing.
+    assert re.findall("<h3>", page(document(rows[0]))) == []
 
 
 def opened(text: str, directory: Path) -> Page:
@@ -161,4 +182,7 @@ def test_the_form_filters(fields: dict[str, str], expected: list[bool], tmp_path
     script = f"<script>{entered}document.querySelector('form').dispatchEvent(new Event('input'))</script></body>"
     # A script of the test is none that the policy allows.
     text = page(example()).replace("Content-Security-Policy", "x-none", 1).replace("</body>", script, 1)
-    assert shown(opened(text, tmp_path)) == expected
+    found = opened(text, tmp_path)
+    assert shown(found) == expected
+    groups = [row for tag, row in found.elements if tag == "section" and row.get("class") == "group"]
+    assert all("hidden" in row for row in groups) == (not any(expected))

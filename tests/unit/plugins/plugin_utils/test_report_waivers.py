@@ -69,6 +69,21 @@ def test_a_name_that_looks_like_a_pattern_is_covered_by_itself() -> None:
     assert states(judged(report, row(subject="shop.test [::1]:80 /"))) == [("U1", "waived")]
 
 
+def test_a_waiver_can_be_for_one_apache_of_several() -> None:
+    rows = [result(instance=f"/etc/{name}/apache2.conf", fingerprint=name) for name in ("apache2", "apache2-b")]
+    found = judged(document(*rows), row(instance="/etc/apache2/*"))
+    assert states(found) == [("U1", "waived"), ("U1", "fail")]
+    assert [status for _rule, status in states(judged(document(*rows), row()))] == ["waived", "waived"]
+    elsewhere = judged(document(rows[0]), row(instance="/etc/apache2-c/apache2.conf"))
+    assert elsewhere["results"][1]["subject"]["name"] == "U1 shop in /etc/apache2-c/apache2.conf"
+
+
+def test_a_rule_that_could_not_decide_makes_no_waiver_stale() -> None:
+    # Where Apache shows no configuration, nothing is said of the pool.
+    report = document(result(status="unknown", subject={"kind": "server", "name": "/etc/apache2/apache2.conf"}))
+    assert states(judged(report, row())) == [("U1", "unknown")]
+
+
 def test_another_waiver_takes_the_place_of_an_expired_one() -> None:
     found = judged(document(result()), row(expires="2026-01-01"), row(subject="*"))
     assert states(found) == [("U1", "waived"), ("AUDIT-WAIVER-EXPIRED", "fail")]
@@ -137,6 +152,14 @@ def test_only_new_failures_are_new() -> None:
 )
 def test_a_baseline_has_failures_only_and_no_worse_ones(earlier: dict[str, str], expected: str) -> None:
     assert marks(document(result()), document(result(**earlier))) == [expected]
+
+
+def test_what_is_gone_since_the_baseline_is_absent() -> None:
+    gone = result(fingerprint="gone")
+    undecided = result(rule_id="U2", fingerprint="undecided")
+    baseline = document(result(), gone, undecided, result(fingerprint="x", status="pass"))
+    now = document(result(status="waived"), result(rule_id="U2", status="unknown"))
+    assert compared(now, baseline)["absent"] == [gone]
 
 
 def test_the_worst_of_a_baseline_counts() -> None:
