@@ -2,63 +2,126 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an account may write, found out by really becoming it in a process of its own; nothing is changed or made."""
+"""What accounts may read and write, found out by really becoming them in processes of their own; nothing is changed."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
-import stat
+import select
+import signal
+import socket
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Row, Tree
 
-# Where a tree is larger, or takes longer, the rest is unknown.
-ENTRIES = 150_000
-SECONDS = 15.0
+# A process that takes longer, as on a network file system that hangs, is ended.
+SECONDS = 60.0
+_GRACE = 2.0
 _CLONE_NEWNS = 0x00020000
-_CODE = (".py", ".pyc", ".so", ".pth", ".wsgi", ".pyi", ".egg-link")
-_CODE_NAMES = frozenset({"pyvenv.cfg", "__pycache__", "site-packages", "bin"})
+# Of a tree of somebody else's, this many readable files are enough.
+_SHOWN = 3
 
 
-def access_of(process: Mapping[str, Any], roots: Mapping[str, str]) -> Access:
-    """Return what the account of a daemon may write of these roots and the directories above them."""
-    try:
-        found = as_process(process, lambda: _walk(roots), _judge)
-    except (OSError, ValueError) as error:
-        return Access(unknown=f"could not look as uid {process['uid']}: {error}")
-    return Access(**found)
+def in_mounts(pid: int | None, look: Callable[[], Any]) -> Any:
+    """Return what look() says as root in the mounts of a process; a JSON value."""
+
+    def inside() -> Any:
+        if pid is not None:
+            _enter_mounts(pid)
+        return look()
+
+    return _in_child(inside, SECONDS)
+
+
+def as_account(account: Mapping[str, Any], look: Callable[[], Any]) -> Any:
+    """Return what look() says as an account with uid, gid and groups; a JSON value."""
+
+    def inside() -> Any:
+        os.setgroups(account["groups"])
+        os.setresgid(account["gid"], account["gid"], account["gid"])
+        os.setresuid(account["uid"], account["uid"], account["uid"])
+        return look()
+
+    return _in_child(inside, SECONDS / 2)
 
 
 def as_process(process: Mapping[str, Any], before: Callable[[], Any], after: Callable[[Any, int], Any]) -> Any:
     """Return after(before()): before runs as root in the mounts of a process, after as its account."""
+
+    def look() -> Any:
+        seen = before()
+        return as_account(process, lambda: after(seen, int(process["uid"])))
+
+    return in_mounts(int(process["pid"]), look)
+
+
+def _in_child(work: Callable[[], Any], seconds: float) -> Any:
+    """Return what work() returns in a process of its own; OSError where it fails or takes too long."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        status = 1
-        try:
-            os.close(reading)
-            _enter_mounts(int(process["pid"]))
-            seen = before()
-            os.setgroups(process["groups"])
-            os.setresgid(process["gid"], process["gid"], process["gid"])
-            os.setresuid(process["uid"], process["uid"], process["uid"])
-            with os.fdopen(writing, "w", encoding="utf-8") as pipe:
-                json.dump(after(seen, int(process["uid"])), pipe)
-            status = 0
-        except BaseException as error:  # the child must end here, whatever happens
-            with os.fdopen(2, "w", closefd=False) as complaint:
-                complaint.write(f"{error}\n")
-        finally:
-            os._exit(status)
+        os.close(reading)
+        _answer(work, writing, seconds)
     os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as pipe:
-        text = pipe.read()
-    os.waitpid(child, 0)
-    return json.loads(text)
+    try:
+        said = _everything(reading, time.monotonic() + seconds + _GRACE)
+    finally:
+        os.close(reading)
+        _end(child)
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        raise OSError("looking took too long") from None
+    if "error" in answer:
+        raise OSError(answer["error"])
+    return answer["value"]
+
+
+def _answer(work: Callable[[], Any], writing: int, seconds: float) -> NoReturn:
+    """Write the answer and end; runs in the child, which must not come back to what forked it."""
+    status = 1
+    try:
+        # The kernel ends it, also where it hangs in a file system.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            answer = {"value": work()}
+        except Exception as error:  # whatever it is, only the parent can tell it
+            answer = {"error": str(error) or type(error).__name__}
+        data = json.dumps(answer).encode()
+        while data:
+            data = data[os.write(writing, data) :]
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _everything(descriptor: int, until: float) -> bytes:
+    """Return what comes until the end of the pipe, or until the time is over."""
+    parts: list[bytes] = []
+    while True:
+        ready = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]
+        part = os.read(descriptor, 1 << 20) if ready else b""
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def _end(child: int) -> None:
+    """Reap a child; one that hangs is killed, and left to the end of this process where even that does not help."""
+    until = time.monotonic() + _GRACE
+    with contextlib.suppress(OSError):
+        while os.waitpid(child, os.WNOHANG)[0] == 0:
+            if time.monotonic() > until:
+                return
+            if time.monotonic() > until - _GRACE / 2:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.001)
 
 
 def _enter_mounts(pid: int) -> None:
@@ -73,128 +136,100 @@ def _enter_mounts(pid: int) -> None:
     os.chdir("/")
 
 
-def _way_to(path: str) -> list[str]:
-    """Return every directory on the way to a path, through each link on it."""
-    found: list[str] = []
-    waiting = [path]
-    seen: set[str] = set()
-    while waiting and len(seen) < 100:
-        one = waiting.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        parts = [part for part in one.split("/") if part]
-        for number in range(len(parts)):
-            above, this = "/" + "/".join(parts[:number]), "/" + "/".join(parts[: number + 1])
-            found.append(above)
-            if os.path.islink(this):
-                target = os.path.join(above, os.readlink(this))
-                waiting.append(os.path.normpath(os.path.join(target, *parts[number + 1 :])))
-                break
-    return list(dict.fromkeys(found))
+def may_write(row: Row) -> bool:
+    """Tell whether this account may write, or give itself the right to; in a shared directory only what is its own."""
+    if row.uid == os.geteuid():
+        return True
+    return not (row.kind == "ancestor" and row.shared) and os.access(row.path, os.W_OK)
 
 
-def _row(path: str, kind: str, root: str, found: os.stat_result, sticky: bool = False) -> list[Any]:
-    return [path, kind, root, found.st_uid, found.st_mode, sticky]
-
-
-def _walk(roots: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of every path to judge; read by root, without following a link."""
-    rows: dict[str, list[Any]] = {}
-    state = {"left": ENTRIES, "until": time.monotonic() + SECONDS, "unknown": ""}
-    for path, kind in roots.items():
-        real = os.path.realpath(path)
-        if kind == "entry" and os.path.isfile(real):
-            # Scripts lie beside it, or its cache.
-            _add(rows, real, "entry", kind)
-            real = os.path.dirname(real)
-            _add(rows, real, "root", kind)
-            if holds_code(real, os.path.basename(path)):
-                _walk_into(real, kind, rows, state)
-        elif kind == "home" and real == "/":
-            state["unknown"] = "home=/ was not walked"
-        elif os.path.isdir(real):
-            _add(rows, real, "root", kind)
-            _walk_into(real, kind, rows, state)
-        else:
-            state["unknown"] = f"{path} is not there"
-        for above in _way_to(path):
-            if above not in rows:
-                _add(rows, above, "ancestor", kind)
-    return {"rows": list(rows.values()), "unknown": state["unknown"]}
-
-
-def holds_code(directory: str, script: str) -> list[str]:
-    """Return what else of Python there is in the directory of a script."""
-    try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-    except OSError:
-        return []
-    return [entry.name for entry in entries if entry.name not in (script, "__pycache__") and _is_code(entry)]
-
-
-def _is_code(entry: os.DirEntry[str]) -> bool:
-    if entry.is_dir(follow_symlinks=False):
-        try:
-            return any(name.endswith(_CODE) for name in os.listdir(entry.path))
-        except OSError:
-            return False
-    return entry.name.endswith(_CODE) or entry.name.startswith((".env", ".git", "requirements"))
-
-
-def _add(rows: dict[str, list[Any]], path: str, kind: str, root: str) -> None:
-    if path not in rows or rows[path][1] == "ancestor":
-        try:
-            found = os.stat(path)
-        except OSError:
-            return
-        rows[path] = _row(path, kind, root, found, bool(found.st_mode & stat.S_ISVTX))
-
-
-def _walk_into(top: str, root: str, rows: dict[str, list[Any]], state: dict[str, Any]) -> None:
-    waiting = [top]
-    while waiting:
-        directory = waiting.pop()
-        try:
-            entries = list(os.scandir(directory))
-        except OSError:
-            continue
-        if any(entry.name.endswith(_CODE) for entry in entries) and rows.get(directory, ["", ""])[1] == "data":
-            rows[directory][1] = "code"
-        for entry in entries:
-            state["left"] -= 1
-            if state["left"] < 0 or time.monotonic() > state["until"]:
-                state["unknown"] = f"{top} holds more than could be looked at"
-                return
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if entry.path in rows:
-                continue
-            code = root == "python-home" or entry.name in _CODE_NAMES or entry.name.endswith(_CODE)
-            if stat.S_ISDIR(found.st_mode):
-                rows[entry.path] = _row(entry.path, "code" if code else "data", root, found)
-                waiting.append(entry.path)
-            elif stat.S_ISREG(found.st_mode) and code:
-                rows[entry.path] = _row(entry.path, "code", root, found)
-
-
-def _judge(seen: dict[str, Any], uid: int) -> dict[str, Any]:
-    """Return the fields of Access; runs as the account."""
-    writable: list[dict[str, Any]] = []
-    owned: list[dict[str, Any]] = []
-    for path, kind, root, owner, mode, sticky in seen["rows"]:
+def own_code(trees: Iterable[Tree], ways: Iterable[Row]) -> dict[str, Any]:
+    """Return what this account could write, owns and cannot read of its own code; runs as the account."""
+    found: dict[str, Any] = {"writable": [], "owned": [], "unreadable": [], "checked": 0}
+    uid = os.geteuid()
+    rows: dict[str, Row] = {row.path: row for row in ways}
+    rows.update((row.path, row) for tree in trees if tree.kind != "account" for row in tree.rows)
+    for path, row in rows.items():
         # Such as uploads: no code comes from there.
-        if kind == "data":
+        if row.kind in ("data", "secret"):
             continue
-        row = {"path": path, "kind": kind, "root": root, "owner": owner, "mode": f"{stat.S_IMODE(mode):04o}"}
-        if owner == uid:
+        found["checked"] += 1
+        if row.uid == uid:
             # Its owner can give himself what its mode takes from him.
-            owned.append(row)
-        # In a directory with the sticky bit nobody renames what another one owns.
-        elif kind == "ancestor" and sticky:
+            found["owned"].append(row.shown())
+        elif row.kind == "ancestor" and row.shared:
+            # Nobody renames there what another one owns.
             continue
         if os.access(path, os.W_OK):
-            writable.append(row)
-    return {"writable": writable, "owned": owned, "checked": len(seen["rows"]), "unknown": seen["unknown"]}
+            found["writable"].append(row.shown())
+        if row.kind != "ancestor" and not os.access(path, _needed(row)):
+            found["unreadable"].append(row.shown())
+    return found
+
+
+def _needed(row: Row) -> int:
+    # Python lists the directories that it imports from; a script is opened by its name.
+    listed = os.R_OK | os.X_OK if row.root != "entry" else os.X_OK
+    return listed if row.is_directory else os.R_OK
+
+
+def own_data(trees: Iterable[Tree]) -> list[dict[str, Any]]:
+    """Return the topmost directories without code in these trees that this account may write."""
+    found: list[dict[str, Any]] = []
+    inside: set[str] = set()
+    for tree in trees:
+        for row in tree.rows:
+            if not row.is_directory or row.kind != "data":
+                continue
+            if os.path.dirname(row.path) in inside:
+                inside.add(row.path)
+            elif os.access(row.path, os.W_OK):
+                inside.add(row.path)
+                found.append(row.shown())
+    return found
+
+
+def others_trees(trees: Iterable[Tree], served: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what this account may read and write of trees that are not its own; served ones may be read."""
+    found: dict[str, list[dict[str, Any]]] = {"reads": [], "writes": [], "secrets": []}
+    below = tuple(top.rstrip("/") + "/" for top in served)
+    for tree in trees:
+        if not os.access(tree.top, os.X_OK):
+            continue
+        pools, read = sorted(tree.pools), 0
+        for row in tree.rows:
+            if (row.path + "/").startswith(below):
+                continue
+            if row.mode & 0o022 and not row.shared and os.access(row.path, os.W_OK):
+                found["writes"].append({**row.shown(), "pools": pools})
+            if not row.is_file or not (row.kind == "secret" or (read < _SHOWN and row.kind == "code")):
+                continue
+            if os.access(row.path, os.R_OK):
+                found["secrets" if row.kind == "secret" else "reads"].append({**row.shown(), "pools": pools})
+                read += row.kind == "code"
+    return found
+
+
+def reachable(path: str) -> bool:
+    """Tell whether this account may pass every directory on the way to what is there."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def connects(path: str, really: bool) -> bool:
+    """Tell whether this account may connect to a socket; where the mode lets it, only really where that is allowed."""
+    # A longer path is not for connect().
+    if (not really and os.access(path, os.W_OK)) or len(os.fsencode(path)) > 107:
+        return os.access(path, os.W_OK)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as plain:
+        try:
+            plain.connect(path)
+        except BlockingIOError:
+            # It is let in, but the queue is full.
+            return True
+        except OSError:
+            return False
+    return True

@@ -18,12 +18,12 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import access_of, holds_code
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Instance, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import host_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import holds_code
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools, parent_pid
@@ -112,12 +112,13 @@ def _settings(instance: Instance, apache: Apache) -> Tree:
     instance.config_file = apache.config_file(built)
     instance.root = built.get("HTTPD_ROOT", "")
     try:
-        said = apache.dump("DUMP_MODULES", "DUMP_RUN_CFG")
+        said = apache.dump("DUMP_MODULES", "DUMP_RUN_CFG", "DUMP_INCLUDES")
         tree = read_tree(apache.dump("DUMP_CONFIG"))
     except CommandError as error:
         instance.error = error.complaint or "Apache's check failed"
         return Tree([], [], [])
     instance.modules = re.findall(r"^ (\w+)_module \(", said, re.MULTILINE)
+    instance.files = re.findall(r"^  +\([*0-9]+\) (/.*)$", said, re.MULTILINE)
     instance.root = _found(r'^ServerRoot: "(.*)"$', said) or instance.root
     instance.user = _found(r'^User: name="(.*?)"', said)
     instance.uid = int(_found(r"^User: .* id=([0-9]+)", said) or 0) or None
@@ -169,12 +170,8 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
         facts.listeners = listeners(pid)
     _accounts(facts)
     _paths(facts)
-    for pool in tree.pools:
-        process = next(iter(facts.live.get(pool.name, [])), None)
-        if process:
-            facts.access[pool.name] = access_of(process, code_paths(facts, pool))
     facts.host = host_facts(facts)
-    facts.files = file_facts(facts)
+    facts.files = file_facts(facts, active)
     if active != "none" and pid is not None:
         facts.probes = probe(facts.listeners, tree)
     return facts
@@ -283,7 +280,7 @@ def _paths(facts: Facts) -> None:
         real = os.path.realpath(path)
         row = {"exists": os.path.exists(real), "real": real, "directory": os.path.isdir(real)}
         if not row["directory"]:
-            row["neighbours"] = holds_code(os.path.dirname(real), os.path.basename(real))
+            row["neighbours"] = holds_code(os.path.dirname(real), [os.path.basename(real)])
         row["environment"] = os.path.exists(os.path.join(real, "pyvenv.cfg"))
         facts.paths[path] = {**facts.paths.get(path, {}), **row}
     for line, _around, _host in facts.tree.every("documentroot", "alias", "scriptalias"):

@@ -30,6 +30,8 @@ class Instance:
     user: str = ""
     uid: int | None = None
     gid: int | None = None
+    # Every file of the configuration.
+    files: list[str] = field(default_factory=list)
     # Apache's complaint where it refuses its configuration.
     error: str = ""
 
@@ -41,6 +43,7 @@ class Access:
     # Path, kind (root, code or ancestor), owner and mode of what it could write or owns.
     writable: list[dict[str, Any]] = field(default_factory=list)
     owned: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[dict[str, Any]] = field(default_factory=list)
     checked: int = 0
     # Why something is not known; empty if everything was looked at.
     unknown: str = ""
@@ -52,8 +55,59 @@ class HostFacts:
 
 
 @dataclass
+class Reach:
+    """What an account may do with files that are not its own code; rows as in Access, some with their pools."""
+
+    # Of what other pools have: the first files of code, all secrets, and what could be written.
+    reads: list[dict[str, Any]] = field(default_factory=list)
+    secrets: list[dict[str, Any]] = field(default_factory=list)
+    writes: list[dict[str, Any]] = field(default_factory=list)
+    # Of Apache's configuration, modules, logs and the directories above them, what the account may write or owns.
+    watched: list[dict[str, Any]] = field(default_factory=list)
+    # Directories that it may write, by the served one that they are in.
+    served: dict[str, list[str]] = field(default_factory=dict)
+    # Logs that it may read, and sockets that it may connect to.
+    logs: list[str] = field(default_factory=list)
+    connects: list[str] = field(default_factory=list)
+    # Scripts that it cannot reach.
+    unreached: list[str] = field(default_factory=list)
+    # Its own directories without code, what else of the host it may write, and secrets of the host that it may read.
+    data: list[dict[str, Any]] = field(default_factory=list)
+    foreign: list[dict[str, Any]] = field(default_factory=list)
+    private: list[str] = field(default_factory=list)
+    unknown: str = ""
+
+
+@dataclass
 class FileFacts:
-    """What is read of files beside what a pool may write of its code."""
+    """What is read of files beside what a pool may do with its code."""
+
+    pools: dict[str, Reach] = field(default_factory=dict)
+    # Apache's own account, and one that is in no group and owns nothing.
+    apache: Reach | None = None
+    others: Reach | None = None
+    apache_groups: list[int] = field(default_factory=list)
+    # Rows with the pools that they are of: secrets, what everybody may write, and what has an extended ACL
+    # (users and groups by number with what they effectively have, default, unread).
+    secrets: list[dict[str, Any]] = field(default_factory=list)
+    wide: list[dict[str, Any]] = field(default_factory=list)
+    acls: list[dict[str, Any]] = field(default_factory=list)
+    # {path, pools} of each log.
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    # By served directory as it is configured: {loose: rows of directories that others than root may write, overrides:
+    # {path, loose, lines} of each .htaccess, unknown}.
+    served: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # {path, pool, owner, mode, named: who an ACL names, way: rows of the directories above}.
+    sockets: list[dict[str, Any]] = field(default_factory=list)
+    # By pool, what it has in a directory that everybody writes: {what, path}.
+    temporary: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    private_tmp: bool = False
+    # By directory of a virtual environment: {system: sees the system's packages, altered, unread, editable, imports}.
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Directories from which programs could be run, by pool.
+    executable: dict[str, list[str]] = field(default_factory=dict)
+    # Why something is not known, by what: trees (of a pool by its name), watched, everything.
+    unknown: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

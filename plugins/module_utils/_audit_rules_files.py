@@ -13,7 +13,13 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import (
+    EVERYBODYS,
+    below_any,
+    directory_of,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
+    Place,
     first_alias,
     script_aliases,
     sections_of,
@@ -33,7 +39,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
 GROUP = Group()
 _FILES = "Filesystem hardening"
 _SHOWN = 20
-_EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _UMASK = 0o027
 # Of these only one is the page's; the others are where people look for code as well.
 _UNUSUAL = ("/srv", "/var/www", "/home", "/root", "/tmp", "/var/tmp")  # noqa: S108
@@ -64,17 +69,20 @@ def _inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _served(facts: Facts, host: VirtualHost) -> Iterator[tuple[str, str, Directive]]:
-    """Give URL, directory and line of everything that Apache serves from files."""
+SCRIPTS = ("wsgiscriptalias",)
+
+
+def served(facts: Facts, host: VirtualHost, more: Sequence[str] = ()) -> Iterator[tuple[str, str, Directive]]:
+    """Give URL, directory and line of everything that Apache serves from files, and by these directives."""
     documents = facts.last("documentroot", host)
     if documents and documents.words:
         yield "/", documents.words[0], documents
     for line in [*host.directives, *facts.tree.directives]:
-        if line.name in ("alias", "scriptalias") and len(line.words) > 1:
+        if line.name in ("alias", "scriptalias", *more) and len(line.words) > 1:
             yield line.words[0], line.words[1], line
 
 
-def _denied(facts: Facts, host: VirtualHost, url: str, path: str) -> bool:
+def denied(facts: Facts, host: VirtualHost, url: str, path: str) -> bool:
     """Tell whether the section that counts denies everybody."""
     last: list[str] = []
     for section in sections_of(facts.tree, host, url, path):
@@ -103,7 +111,7 @@ def code_outside_documents(facts: Facts) -> Iterable[Result]:
         bad: list[Evidence] = []
         severity = ""
         for host in serving_hosts(facts.tree):
-            for url, root, line in _served(facts, host):
+            for url, root, line in served(facts, host):
                 top, real = facts.real(root), facts.real(path)
                 if not _inside(real, top):
                     continue
@@ -111,7 +119,7 @@ def code_outside_documents(facts: Facts) -> Iterable[Result]:
                 below_root = root.rstrip("/") if rest == "." else f"{root.rstrip('/')}/{rest}"
                 file = "" if kind.startswith("script") else "/settings.py"
                 address = url.rstrip("/") + ("" if rest == "." else f"/{rest}") + file
-                if _denied(facts, host, address, below_root + file):
+                if denied(facts, host, address, below_root + file):
                     continue
                 if line.name != "documentroot" or first_alias(address, script_aliases(facts.tree, host)) is None:
                     severity = "critical"
@@ -185,7 +193,7 @@ def home_set(facts: Facts) -> Iterable[Result]:
         home = pool.options.get("home", "")
         seen = [pool_option(pool, "home", "a directory of this application")]
         real = facts.real(home)
-        good = home.startswith("/") and real != "/" and not any(_inside(real, top) for top in _EVERYBODYS)
+        good = home.startswith("/") and real != "/" and not any(_inside(real, top) for top in EVERYBODYS)
         if good and not facts.paths.get(home, {}).get("exists"):
             good = False
             seen.append(Evidence("stat", home, "not there", "a directory"))
@@ -218,19 +226,21 @@ def umask(facts: Facts) -> Iterable[Result]:
     yield from running(facts, judged)
 
 
-def _name(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """Return the name of an account, or its number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def _rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[Evidence]:
+def file_rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[Evidence]:
+    """Return the first of these rows as evidence."""
     seen = [
         Evidence(
             kind,
             row["path"],
-            f"{row['path']} ({row['root']}), owner {_name(row['owner'])}, mode {row['mode']}",
+            f"{row['path']} ({row['root']}), owner {name_of(row['owner'])}, mode {row['mode']}",
             expected,
         )
         for row in rows[:_SHOWN]
@@ -250,7 +260,7 @@ def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None)
         rows = bad(access)
         if rows:
             severity = worst(rows) if worst else ""
-            yield verdict(False, "pool", pool.name, *_rows(kind, rows, expected), severity=severity)
+            yield verdict(False, "pool", pool.name, *file_rows(kind, rows, expected), severity=severity)
         elif access.unknown:
             yield Result("unknown", "pool", pool.name, (Evidence("stat", "", access.unknown, "all of it looked at"),))
         else:
@@ -302,3 +312,82 @@ def code_not_writable(facts: Facts) -> Iterable[Result]:
         return "critical" if severe else ""
 
     yield from _judged(facts, "acl", bad, "not writable for the account", worst)
+
+
+@GROUP.add(
+    "F9",
+    "A script alias names one file",
+    "high",
+    _FILES,
+    looks_at="where each WSGIScriptAlias leads, and handlers that run files as scripts: AddHandler and SetHandler "
+    "wsgi-script or WSGIHandlerScript with ExecCGI",
+    decides="fails for a directory, for a part of the URL in the path, and for such a handler outside of an alias; "
+    "critical where a pool, Apache's account or everybody may write there. Unknown where the file is not there",
+    remedy="Name the entry file itself, one alias for each application.",
+    variable="wsgi_apps",
+    by_hand=("WSGIScriptAlias / /var/www/shop/wsgi.py",),
+    attack="An uploaded picture with Python in it is run by a request for its name.",
+)
+def alias_to_file(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        row = facts.paths.get(place.path, {})
+        seen = config(place.mapped, "one regular file")
+        if place.aliased and "$" not in place.path and not row.get("directory"):
+            there = Evidence("stat", place.path, "a file" if row.get("exists") else "not there", "a regular file")
+            status = "pass" if row.get("exists") else "unknown"
+            yield Result(status, "virtual_host", place.name, (seen, there))
+            continue
+        writers = sorted(_writers(facts, place))
+        observed = f"{place.path}: {', '.join(writers)} may write there" if writers else f"{place.path} is no one file"
+        there = Evidence("acl", place.path, observed, "one regular file")
+        yield verdict(False, "virtual_host", place.name, seen, there, severity="critical" if writers else "")
+
+
+def _writers(facts: Facts, place: Place) -> Iterator[str]:
+    """Give who may write in a directory of scripts."""
+    tops = {place.path, directory_of(place.path), directory_of(os.path.dirname(place.path))}
+    reaches = {f"pool {pool}": reach for pool, reach in facts.files.pools.items()}
+    for name, found in (("Apache's account", facts.files.apache), ("everybody", facts.files.others)):
+        if found is not None:
+            reaches[name] = found
+    for name, reach in reaches.items():
+        if any(reach.served.get(top) for top in tops):
+            yield name
+
+
+@GROUP.add(
+    "F12",
+    "No pool keeps anything in /tmp",
+    "medium",
+    "Not under /tmp. /tmp",
+    looks_at="home=, python-eggs= and WSGISocketPrefix, TMPDIR of each pool's process, and the files that it holds "
+    "open",
+    decides="fails for what is below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
+    "/tmp of the unit is told, and does not help: all pools share it",
+    remedy="Use a directory of the application's own, and set TMPDIR to it where the application needs one.",
+    variable="wsgi_apps[].writable",
+    by_hand=("install -d -o shop-app -g shop-app -m 0750 /var/lib/shop-app/data/tmp",),
+    attack="Another application makes the file or the link first, and this one writes where that leads.",
+)
+def not_in_tmp(facts: Facts) -> Iterable[Result]:
+    private = "; /tmp is the unit's own, and all its pools'" if facts.files.private_tmp else ""
+    prefix = facts.last("wsgisocketprefix")
+    for pool in facts.pools:
+        seen = [
+            pool_option(pool, option, "a directory of its own")
+            for option in ("home", "python-eggs")
+            if below_any(facts.real(pool.options.get(option, "")), EVERYBODYS)
+        ]
+        if prefix and prefix.words and below_any(prefix.words[0], EVERYBODYS):
+            seen.append(config(prefix, "a directory of root's"))
+        held = facts.files.temporary.get(pool.name)
+        for row in (held or [])[:_SHOWN]:
+            seen.append(Evidence("proc", row["what"], f"{row['path']}{private}", "a directory of its own"))
+        if seen:
+            yield verdict(False, "pool", pool.name, *seen)
+        elif held is None:
+            yield missing_process(pool)
+        else:
+            yield verdict(
+                True, "pool", pool.name, Evidence("proc", "/proc", f"nothing there{private}", "nothing there")
+            )

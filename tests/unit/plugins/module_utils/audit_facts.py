@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Instance
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import (
+    Access,
+    Facts,
+    FileFacts,
+    Instance,
+    Reach,
+)
 
 APACHE = 33
 
@@ -110,6 +116,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         "access": {name: Access(checked=10) for name in names},
         "paths": {path: row for name in names for path, row in paths(name).items()},
         "listeners": [{"address": "::", "port": 443}],
+        "files": file_facts(*names),
         "probes": [answer(f"{name}.test *:443") for name in names],
     }
     instance = Instance(
@@ -124,14 +131,35 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
     return Facts(instance, read_tree(text), **{**values, **fields})
 
 
+def file_facts(*names: str, **fields: Any) -> FileFacts:
+    """Return what the collector sees of files on a good host; a Reach by the name of an account, and other fields."""
+    pools = {name: fields.pop(name, Reach()) for name in names or ("shop",)}
+    values: dict[str, Any] = {
+        "pools": pools,
+        "apache": Reach(),
+        "others": Reach(),
+        "apache_groups": [APACHE],
+        "secrets": [row("/var/lib/shop/environment", "secret", "account", mode="0640", pools=["shop"])],
+        "sockets": [a_socket(name) for name in pools],
+        "temporary": {name: [] for name in pools},
+    }
+    return FileFacts(**{**values, **fields})
+
+
+def a_socket(name: str = "shop", **fields: Any) -> dict[str, Any]:
+    """Return the socket of a pool as mod_wsgi makes it."""
+    found = {"path": f"/run/apache2/wsgi.1.0.{name}.sock", "pool": name, "owner": APACHE, "mode": "0700"}
+    return {**found, "named": False, "way": [], "stickies": [], **fields}
+
+
 def answer(host: str, **fields: Any) -> dict[str, Any]:
     """Return Apache's answer to the canary."""
     return {"host": host, "request": "GET /", "status": 404, "server": "Apache", "body": "Sorry", **fields}
 
 
-def row(path: str, kind: str = "code", root: str = "home") -> dict[str, Any]:
+def row(path: str, kind: str = "code", root: str = "home", **fields: Any) -> dict[str, Any]:
     """Return a path that an account could write or owns."""
-    return {"path": path, "kind": kind, "root": root, "owner": 990, "mode": "0755"}
+    return {"path": path, "kind": kind, "root": root, "owner": 990, "group": 990, "mode": "0755", **fields}
 
 
 def without(text: str, config: str = SERVER + site()) -> str:

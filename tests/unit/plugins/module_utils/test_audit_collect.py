@@ -97,6 +97,7 @@ def test_an_apache_that_does_not_run_is_judged_by_its_configuration(stopped: Pat
         "user": "www-data",
         "uid": 33,
         "gid": 33,
+        "files": [],
         "error": "",
     }
     assert {row["rule_id"] for row in report([facts], "1")["results"] if row["status"] == "fail"} >= {"M1", "M2", "I4"}
