@@ -11,9 +11,10 @@ Of the sections that fit, the later one counts: server, virtual host, <Directory
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_options
@@ -98,6 +99,12 @@ class Place:
             return None
         return [EMBEDDED if word == GLOBAL else word for word in found.value.split()]
 
+    @property
+    def handler(self) -> str:
+        """Return what handles the request: a SetHandler that fits counts more than the alias."""
+        found = self.setting("sethandler").value.strip('"').lower()
+        return "wsgi-script" if found in ("", "none") else found
+
     def on(self, directive: str, default: bool = False) -> bool:
         """Tell whether a switch is on here."""
         found = self.setting(directive)
@@ -134,17 +141,44 @@ def script_aliases(tree: Tree, host: VirtualHost) -> list[Directive]:
     return [item for item in [*host.directives, *tree.directives] if item.name in _ALIASES]
 
 
-def place_at(tree: Tree, host: VirtualHost, url: str) -> Place | None:
-    """Return what holds for a URL that a script alias takes; None for one that none takes, or an Alias before it."""
+def place_at(tree: Tree, host: VirtualHost, url: str, is_file: Callable[[str], bool] | None = None) -> Place | None:
+    """Return what holds for a URL that a script alias takes; None for one that none takes, or an Alias before it.
+
+    Without is_file the script's path is as far as the configuration says it.
+    """
     alias = None if _taken(tree, host, url) else first_alias(url, script_aliases(tree, host))
     if alias is None:
         return None
     pattern, path, options = _alias_parts(alias)
-    if len(pattern) > 1 and pattern.endswith("/") and not path.endswith("/") and url != pattern:
+    if is_file is not None:
+        file = _existing(_joined(alias, url), is_file)
+    elif len(pattern) > 1 and pattern.endswith("/") and not path.endswith("/") and url != pattern:
         # Apache joins both to the name of a file that is not there.
+        file = ""
+    else:
+        file = path if alias.name.endswith("match") else _target(path, url[len(pattern.rstrip("/")) :])
+    if not file:
         return None
-    file = path if alias.name.endswith("match") else _target(path, url[len(pattern.rstrip("/")) :])
     return Place(host, url, file, alias, tuple(sections_of(tree, host, url, file)), options)
+
+
+def _joined(alias: Directive, url: str) -> str:
+    """Return the name that mod_wsgi makes of a URL, with what follows the script in it."""
+    pattern, path, _options = _alias_parts(alias)
+    if alias.name.endswith("match"):
+        found = re.search(pattern, url)
+        return re.sub(r"\$([0-9])", lambda number: _group(found, int(number.group(1))), path)
+    return path + (url if pattern == "/" else url[len(pattern) :])
+
+
+def _group(found: re.Match[str] | None, number: int) -> str:
+    return (found.group(number) or "") if found and number <= (found.re.groups) else ""
+
+
+def _existing(path: str, is_file: Callable[[str], bool]) -> str:
+    """Return the first part of a path that is a file, empty where none is."""
+    parts = path.split("/")
+    return next((one for one in ("/".join(parts[:end]) for end in range(2, len(parts) + 1)) if is_file(one)), "")
 
 
 def _alias_places(tree: Tree, host: VirtualHost, alias: Directive) -> Iterator[Place]:
@@ -165,6 +199,33 @@ def _variants(place: Place) -> Iterator[Place]:
             if any(item.name.startswith("wsgi") or item.name in _TELLING for item in section.inside):
                 url = f"{place.url} where <{section.name} {section.text}>".replace(" >", ">")
                 yield replace(place, url=url, sections=(*place.sections, section))
+
+
+def outcomes(place: Place) -> list[Place]:
+    """Return the place with every choice of the conditions that stand in its sections; of too many, none."""
+    chains: list[list[tuple[Directive, ...]]] = []
+    for section in place.sections:
+        chains += _chains(section.inside)
+    if len(chains) > _MOST_CHAINS:
+        return []
+    return [
+        replace(place, sections=(*place.sections, *itertools.chain(*chosen))) for chosen in itertools.product(*chains)
+    ]
+
+
+_MOST_CHAINS = 6
+
+
+def _chains(lines: Sequence[Directive]) -> list[list[tuple[Directive, ...]]]:
+    """Return of each <If> with its <ElseIf> and <Else> what may hold: one of them, or none without an <Else>."""
+    found: list[list[tuple[Directive, ...]]] = []
+    for line in _all_sections(lines, _CONDITIONS):
+        if line.name == "if" or not found:
+            found.append([()])
+        found[-1].append((line,))
+        if line.name == "else":
+            found[-1].remove(())
+    return found
 
 
 def _alias_parts(alias: Directive) -> tuple[str, str, dict[str, str]]:
@@ -227,8 +288,20 @@ _TELLING = frozenset({"limitrequestbody", "authtype", "cgipassauth"})
 
 def _taken(tree: Tree, host: VirtualHost, url: str) -> bool:
     """Tell whether an Alias takes the URL before mod_wsgi sees it."""
-    lines = [*host.directives, *tree.directives]
-    return any(item.name == "alias" and len(item.words) > 1 and below(url, item.words[0]) for item in lines)
+    return any(_takes(item, url) for item in [*host.directives, *tree.directives] if item.name in _TAKING)
+
+
+_TAKING = {"alias": 2, "scriptalias": 2, "aliasmatch": 2, "scriptaliasmatch": 2, "redirect": 1, "redirectmatch": 1}
+_REDIRECTS = re.compile(r"permanent|temp|seeother|gone|[0-9]{3}", re.IGNORECASE)
+
+
+def _takes(line: Directive, url: str) -> bool:
+    words = line.words
+    if line.name.startswith("redirect") and len(words) > 1 and _REDIRECTS.fullmatch(words[0]):
+        words = words[1:]
+    if len(words) < _TAKING[line.name]:
+        return False
+    return _searched(words[0], url) if line.name.endswith("match") else below(url, words[0])
 
 
 def _all_sections(lines: Sequence[Directive], names: Sequence[str]) -> list[Directive]:

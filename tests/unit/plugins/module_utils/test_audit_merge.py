@@ -11,6 +11,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
     GLOBAL,
     Place,
     below,
+    outcomes,
     place_at,
     places,
 )
@@ -123,3 +124,58 @@ def test_a_handler_without_an_alias_is_a_place_where_scripts_may_run() -> None:
 def test_without_virtual_hosts_the_main_server_serves() -> None:
     assert only(read_tree(SCRIPT)).name == "main server /"
     assert [place.host.name for place in places(tree_of(server=SCRIPT))] == ["a.test *:80"]
+
+
+SCRIPTS = {"/srv/a.py", "/srv/d/b.py"}
+
+
+@pytest.mark.parametrize(
+    ("alias", "url", "path"),
+    [
+        ("WSGIScriptAlias /a /srv/a.py", "/a/x/y", "/srv/a.py"),
+        ("WSGIScriptAlias /a/ /srv/a.py", "/a/x", None),
+        ("WSGIScriptAlias /d /srv/d", "/d/b.py/x", "/srv/d/b.py"),
+        ("WSGIScriptAlias /d /srv/d", "/d/none.py", None),
+        ("WSGIScriptAlias / /srv/a.py", "/x", "/srv/a.py"),
+        ("WSGIScriptAliasMatch ^/m/(.*) /srv/$1", "/m/d/b.py/x", "/srv/d/b.py"),
+        ("WSGIScriptAliasMatch ^/m/(.*) /srv/$1$2", "/m/a.py", "/srv/a.py"),
+    ],
+)
+def test_the_script_is_the_first_file_of_the_path(alias: str, url: str, path: str | None) -> None:
+    tree = tree_of(alias)
+    place = place_at(tree, tree.hosts[0], url, SCRIPTS.__contains__)
+    assert (place.path if place else None) == path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AliasMatch ^/static/(.*) /srv/$1",
+        "ScriptAlias /static/ /srv/cgi/",
+        "Redirect /static http://x/",
+        "Redirect permanent /static http://x/",
+        "RedirectMatch 404 ^/static",
+    ],
+)
+def test_what_another_module_takes_is_not_mod_wsgi_s(line: str) -> None:
+    tree = tree_of(line, SCRIPT)
+    assert place_at(tree, tree.hosts[0], "/static/x") is None
+    assert place_at(tree, tree.hosts[0], "/other") is not None
+
+
+def test_every_choice_of_the_conditions_is_an_outcome() -> None:
+    chain = '<If "a">\nWSGIProcessGroup p1\n</If>\n<ElseIf "b">\nWSGIProcessGroup p2\n</ElseIf>\n'
+    with_else = '<If "c">\nWSGIRestrictProcess p1\n</If>\n<Else>\nWSGIRestrictProcess p2\n</Else>'
+    tree = tree_of(SCRIPT, chain, "<Location />", with_else, "</Location>")
+    place = place_at(tree, tree.hosts[0], "/")
+    assert place is not None
+    assert {(one.process_group.value, *(one.restriction or ())) for one in outcomes(place)} == {
+        (group, restriction) for group in ("", "p1", "p2") for restriction in ("p1", "p2")
+    }
+
+
+def test_a_handler_of_a_section_beats_the_alias() -> None:
+    status = "<Location /server-status>\nSetHandler server-status\n</Location>"
+    tree = tree_of(SCRIPT, status)
+    handlers = [place_at(tree, tree.hosts[0], url) for url in ("/", "/server-status")]
+    assert [place.handler for place in handlers if place] == ["wsgi-script", "server-status"]
