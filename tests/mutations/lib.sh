@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # names for the commands
+# What the commands of mutations.yml may use.
+set -eu
+blog=/etc/apache2/sites-available/zz-palisade-blog.conf
+front=/etc/apache2/sites-available/zz-palisade-front.conf
+server=/etc/apache2/conf-available/zz-palisade.conf
+tls=/etc/apache2/conf-available/zz-palisade-tls.inc
+kept=/run/mutations
+
+# keep FILE: for restore.
+keep() { [[ -e $kept$1 ]] || { mkdir -p "$kept" && cp --archive --parents "$1" "$kept"; }; }
+
+# edit FILE SED...: with the time that it had, as the audit compares that with Apache's start; nothing to change is an error.
+edit() {
+  local file=$1 before
+  keep "$file"
+  shift
+  before=$(<"$file")
+  sed -i -E "$@" "$file"
+  touch --reference "$kept$file" "$file"
+  if [[ $(<"$file") == "$before" ]]; then
+    echo "nothing to change in $file" >&2
+    return 1
+  fi
+}
+
+# add FILE LINE: at its end.
+add() { edit "$1" "\$a $2"; }
+
+# option FILE OPTION: to a pool, in place of the one of that name.
+option() { edit "$1" "/WSGIDaemonProcess/{s# ${2%%=*}=[^ ]*##;s#\$# $2#}"; }
+
+# without FILE OPTION: takes one off a pool.
+without() { edit "$1" "/WSGIDaemonProcess/s# $2=[^ ]*##"; }
+
+# restore: everything as it was.
+restore() {
+  [[ ! -d $kept ]] || cp --archive "$kept/." /
+  rm -rf "$kept"
+}
