@@ -19,7 +19,7 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, read_tree
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Instance, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import NO_DUMP, Facts, Instance, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import host_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe
@@ -63,7 +63,7 @@ class Apache:
     """One Apache, asked with the arguments and the environment that it was started with."""
 
     def __init__(self, binary: str, arguments: list[str], environment: Mapping[str, str], run: Run) -> None:
-        self.binary, self._arguments, self._environment, self._run = binary, arguments, environment, run
+        self.binary, self._arguments, self._environment, self.run = binary, arguments, environment, run
 
     @classmethod
     def of(cls, pid: int, run: Run) -> Apache:
@@ -76,7 +76,7 @@ class Apache:
         return cls(_executable(pid), kept, {key: value for key, _equals, value in pairs}, run)
 
     def say(self, *arguments: str) -> str:
-        return self._run([self.binary, *self._arguments, *arguments], {**self._environment, "LC_ALL": "C.UTF-8"})
+        return self.run([self.binary, *self._arguments, *arguments], {**self._environment, "LC_ALL": "C.UTF-8"})
 
     def built_with(self) -> dict[str, str]:
         """Return version, HTTPD_ROOT, SERVER_CONFIG_FILE and the like."""
@@ -124,7 +124,7 @@ def _settings(instance: Instance, apache: Apache) -> Tree:
     instance.uid = int(_found(r"^User: .* id=([0-9]+)", said) or 0) or None
     instance.gid = int(_found(r"^Group: .* id=([0-9]+)", said) or 0) or None
     if not tree.directives:
-        instance.error = "mod_info is not installed, so Apache cannot show its configuration"
+        instance.error = NO_DUMP
     return tree
 
 
@@ -170,7 +170,7 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
         facts.listeners = listeners(pid)
     _accounts(facts)
     _paths(facts)
-    facts.host = host_facts(facts)
+    facts.host = host_facts(facts, apache.run)
     facts.files = file_facts(facts, active)
     if active != "none" and pid is not None:
         facts.probes = probe(facts.listeners, tree)
@@ -195,6 +195,7 @@ def _more(pid: int) -> dict[str, Any]:
         "uids": [int(word) for word in status["Uid"].split()],
         "gids": [int(word) for word in status["Gid"].split()],
         "capabilities": int(status["CapEff"], 16) | int(status.get("CapAmb", "0"), 16),
+        "no_new_privileges": status.get("NoNewPrivs", "").strip() == "1",
         # What ps shows.
         "title": _read(f"/proc/{pid}/cmdline").split("\0")[0].rstrip(),
     }

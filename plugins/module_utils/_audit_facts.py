@@ -13,6 +13,9 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, Tree, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, places
 
+# Apache's configuration may be good, but it cannot show it.
+NO_DUMP = "mod_info is not installed, so Apache cannot show its configuration"
+
 
 @dataclass
 class Instance:
@@ -52,6 +55,44 @@ class Access:
 @dataclass
 class HostFacts:
     """What is read of accounts, processes and the unit beside the pools' own processes."""
+
+    # Why one of these is not known, by its name.
+    unknown: dict[str, str] = field(default_factory=dict)
+    # The account of each pool: {name, uid, gid, groups, shell, home, home_mode, locked, shadow, keys, jobs, others,
+    # regular, sudo}.
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    group_names: dict[int, str] = field(default_factory=dict)
+    # Of the groups that supplementary-groups= names and the host has.
+    group_ids: dict[str, int] = field(default_factory=dict)
+    # Who owns a pool's code.
+    owners: dict[str, list[int]] = field(default_factory=dict)
+    # {uid, mapped: in a namespace of users, environment: names of likely secrets, label, enforcing, unit}.
+    parent: dict[str, Any] = field(default_factory=dict)
+    # {pid, uid, program, own: of Apache's binary, pool, hidden, command, secrets: names} of all that Apache started.
+    children: list[dict[str, Any]] = field(default_factory=list)
+    # Further parents of the same command line.
+    twins: list[int] = field(default_factory=list)
+    # Interpreters that run as Apache's account beside it.
+    foreign: list[str] = field(default_factory=list)
+    # Earliest and latest time at which Apache may have read its configuration, and the files that changed after.
+    loaded: list[float] = field(default_factory=list)
+    changed: dict[str, float] = field(default_factory=dict)
+    # Limits of each pool's processes, as the kernel writes them.
+    bounds: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Whether other processes of its account may look into a pool's.
+    dumpable: dict[str, bool] = field(default_factory=dict)
+    # By pool: {signal, environment}: the pools whose processes it could signal or look into; or {unknown}.
+    reach: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Settings of the parent's unit as systemctl shows them, and its name.
+    unit: dict[str, str] = field(default_factory=dict)
+    # By target of a ScriptAlias: whether there is something to run.
+    scripts: dict[str, bool] = field(default_factory=dict)
+    # By telemetry socket: what everybody may write on the way to it.
+    telemetry: dict[str, list[str]] = field(default_factory=dict)
+    # Files of cron, logrotate and systemd with pkill -f wsgi.
+    jobs: list[str] = field(default_factory=list)
+    # Of apache and module: {path, package, version, mended, replaced}.
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass

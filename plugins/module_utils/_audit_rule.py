@@ -140,6 +140,16 @@ def missing_process(pool: Pool) -> Result:
     return Result("unknown", "pool", pool.name, (Evidence("proc", "", "no running process", "a running process"),))
 
 
+def gap(kind: str, name: str, way: str, source: str, reason: str) -> Result:
+    """Return that something is unknown, and why; way is the kind of evidence."""
+    return Result("unknown", kind, name, (Evidence(way, source, reason, "to be read"),))
+
+
+def worst(severities: Iterable[str]) -> str:
+    """Return the worst of some severities; empty for none."""
+    return max(severities, key=SEVERITIES.index, default="")
+
+
 def running(facts: Facts, judged: Callable[[Pool, Sequence[dict[str, Any]]], Result]) -> Iterable[Result]:
     """Give the result of each pool, unknown for one without processes."""
     for pool in facts.pools:

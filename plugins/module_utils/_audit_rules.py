@@ -17,6 +17,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
     _audit_rules_host,
     _audit_rules_pools,
     _audit_rules_server,
+    _audit_rules_unit,
     _audit_rules_web,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
@@ -34,6 +35,7 @@ VERSION = "0.1.0"
 _FILES = (
     _audit_rules_pools,
     _audit_rules_host,
+    _audit_rules_unit,
     _audit_rules_files,
     _audit_rules_access,
     _audit_rules_server,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     Group,
     Result,
     config,
+    gap,
     missing_process,
     pool_option,
     running,
@@ -31,7 +33,7 @@ _PS = "Make daemon processes identifiable"
 _RESTART = "Restarting a single application"
 _LIMITS = "Resource limits and DoS resistance"
 # Which accounts are everybody's.
-_SHARED = frozenset({"nobody", "nogroup", "daemon", "bin", "www", "http", "nfsnobody"})
+SHARED = frozenset({"nobody", "nogroup", "daemon", "bin", "www", "http", "nfsnobody"})
 _OVERFLOW = 65534
 
 
@@ -179,8 +181,10 @@ def _explicit(facts: Facts, option: str, known: dict[str, int | None], ids: str)
     "No pool runs as root",
     "critical",
     _USERS,
-    looks_at="the user ids and the capabilities of each pool's processes",
-    decides="fails for user id 0, or an effective or ambient capability",
+    looks_at="the user ids and the capabilities of each pool's processes, and what sudoers(5) lets its account do",
+    decides="fails for user id 0, or an effective or ambient capability, and for what the account, or a group of it, "
+    "may run by sudo without a password: high for single commands, medium where NoNewPrivileges keeps it from sudo; "
+    "rules in a directory service are not seen",
     remedy="Set user= and group= to a service account without privileges.",
     variable="wsgi_apps[].account",
     attack="The application owns the host.",
@@ -191,9 +195,24 @@ def not_root(facts: Facts) -> Iterable[Result]:
         bad = [process for process in processes if 0 in process["uids"] or process["capabilities"]]
         shown = (bad or list(processes))[0]
         observed = f"uids {shown['uids']}, capabilities {shown['capabilities']:#x}"
-        return verdict(not bad, "pool", pool.name, _live(shown, observed, "another uid, and no capability"))
+        seen = _live(shown, observed, "another uid, and no capability")
+        if bad:
+            return verdict(False, "pool", pool.name, seen)
+        if "sudoers" in facts.host.unknown:
+            return gap("pool", pool.name, "stat", "/etc/sudoers", facts.host.unknown["sudoers"])
+        granted = facts.host.accounts.get(pool.name, {}).get("sudo", [])
+        evidence = [_granted(row) for row in granted]
+        severity = "critical" if any(row["everything"] and row["root"] for row in granted) else "high"
+        if all(one.get("no_new_privileges") for one in processes):
+            severity = "medium"
+        return verdict(not granted, "pool", pool.name, seen, *evidence, severity=severity)
 
     yield from running(facts, judged)
+
+
+def _granted(row: dict[str, Any]) -> Evidence:
+    whose = "as root" if row["root"] else "as another account"
+    return Evidence("stat", row["source"], f"{row['command']} {whose} without a password", "nothing without one")
 
 
 @GROUP.add(
@@ -235,7 +254,7 @@ def not_apache(facts: Facts) -> Iterable[Result]:
 def not_nobody(facts: Facts) -> Iterable[Result]:
     def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
         bad = [
-            one for one in processes if {one["user"], one["group"]} & _SHARED or _OVERFLOW in (one["uid"], one["gid"])
+            one for one in processes if {one["user"], one["group"]} & SHARED or _OVERFLOW in (one["uid"], one["gid"])
         ]
         shown = (bad or list(processes))[0]
         observed = f"{shown['user']} and group {shown['group']}"
@@ -244,7 +263,8 @@ def not_nobody(facts: Facts) -> Iterable[Result]:
     yield from running(facts, judged)
 
 
-def _applications(facts: Facts, pool: str) -> frozenset[str]:
+def applications(facts: Facts, pool: str) -> frozenset[str]:
+    """Return the scripts that a pool serves: pools of one script belong together."""
     return frozenset(facts.real(place.path) for place in facts.served_by(pool))
 
 
@@ -261,7 +281,7 @@ def _applications(facts: Facts, pool: str) -> frozenset[str]:
 )
 def account_per_app(facts: Facts) -> Iterable[Result]:
     rows = [
-        (pool, {one["uid"] for one in processes}, {one["gid"] for one in processes}, _applications(facts, pool.name))
+        (pool, {one["uid"] for one in processes}, {one["gid"] for one in processes}, applications(facts, pool.name))
         for pool in facts.pools
         if (processes := facts.live.get(pool.name))
     ]
@@ -372,7 +392,7 @@ def restrict_process(facts: Facts) -> Iterable[Result]:
 )
 def venv_distinct(facts: Facts) -> Iterable[Result]:
     rows = [
-        (pool, facts.real(pool.options["python-home"]), _applications(facts, pool.name))
+        (pool, facts.real(pool.options["python-home"]), applications(facts, pool.name))
         for pool in facts.pools
         if "python-home" in pool.options
     ]
@@ -495,6 +515,28 @@ def script_reloading(facts: Facts) -> Iterable[Result]:
             yield verdict(not theirs and not beside, "virtual_host", place.name, seen, seen_files)
 
 
+_RECYCLING = ("maximum-requests", "restart-interval", "inactivity-timeout", "cpu-time-limit")
+
+
+@GROUP.add(
+    "L1",
+    "Processes are replaced now and then",
+    "info",
+    "maximum-requests recycles the daemon",
+    looks_at="maximum-requests=, restart-interval=, inactivity-timeout= and cpu-time-limit= of each WSGIDaemonProcess",
+    decides="fails where none of them is more than 0; info, since only an application that leaks needs it",
+    remedy="Set restart-interval=86400, or maximum-requests= where memory grows.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("restart-interval=86400",),
+    attack="A leak grows until the host has no memory left.",
+)
+def recycling(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        used = [name for name in _RECYCLING if _seconds(pool, name, 0) > 0]
+        expected = f"one of {', '.join(_RECYCLING)}"
+        yield verdict(bool(used), "pool", pool.name, pool_option(pool, (used or _RECYCLING)[0], expected))
+
+
 @GROUP.add(
     "L2",
     "A request that hangs ends",
@@ -516,13 +558,39 @@ def request_timeout(facts: Facts) -> Iterable[Result]:
         yield verdict(watched and _seconds(pool, "request-timeout", 0) > 0, "pool", pool.name, *seen)
 
 
+_UNITS = {
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1,
+    "min": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "month": 2629800,
+    "y": 31557600,
+}
+
+
+def span(text: str) -> float | None:
+    """Return the seconds of a time as systemctl shows it, such as 1min 30s; None for no limit and what is none."""
+    parts = [re.fullmatch(r"([0-9.]+)([a-z]+)", word) for word in text.split()]
+    if not parts or not all(parts):
+        return None
+    try:
+        return sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts if part)
+    except (KeyError, ValueError):
+        return None
+
+
 @GROUP.add(
     "L3",
     "A pool ends in time",
     "low",
     _LIMITS,
-    looks_at="shutdown-timeout=, graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess",
-    decides="fails for more than 30 seconds of the first, or more than 60 of one of the others",
+    looks_at="shutdown-timeout=, graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess, and TimeoutStopSec "
+    "of Apache's unit",
+    decides="fails for more than 30 seconds of the first, or more than 60 of one of the others, and where the time for "
+    "a restart and the first together are not less than TimeoutStopSec, as far as systemd runs Apache",
     remedy="Set shutdown-timeout= to at most 30, graceful-timeout= and eviction-timeout= to at most 60.",
     variable="wsgi_apps[].daemon_process",
     attack="Old code serves on long after it was replaced.",
@@ -535,6 +603,12 @@ def stop_timeouts(facts: Facts) -> Iterable[Result]:
             for name, unset, most in bounds
             if _seconds(pool, name, unset) > most
         ]
+        waits = _seconds(pool, "eviction-timeout", 0) or _seconds(pool, "graceful-timeout", 15)
+        together = waits + _seconds(pool, "shutdown-timeout", 5)
+        limit = span(facts.host.unit.get("TimeoutStopUSec", ""))
+        if limit is not None and together >= limit:
+            told = f"{pool.name} may take {together} s, TimeoutStopSec is {limit:g} s"
+            over.append(Evidence("cmd", f"systemctl show {facts.host.unit.get('name', '')}", told, "less"))
         seen = over or [pool_option(pool, "shutdown-timeout", "at most 30")]
         yield verdict(not over, "pool", pool.name, *seen)
 

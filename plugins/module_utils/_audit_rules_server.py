@@ -35,7 +35,7 @@ GROUP = Group()
 _NETWORK = "Network exposure"
 _AUTHENTICATION = "Authentication"
 _DISCLOSURE = "Information disclosure"
-_EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
+EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
 _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
 
 
@@ -52,7 +52,7 @@ _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
     needs_configuration=False,
 )
 def backend_on_loopback(facts: Facts) -> Iterable[Result]:
-    if not _EXPRESS.search(facts.instance.config_file):
+    if not EXPRESS.search(facts.instance.config_file):
         return
     for listener in facts.listeners:
         address = listener["address"]

@@ -9,6 +9,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
     Access,
     Facts,
     FileFacts,
+    HostFacts,
     Instance,
     Reach,
 )
@@ -59,7 +60,7 @@ def site(name: str = "shop", options: str = "", lines: str = "", location: str =
   SSLEngine on
   DocumentRoot /var/www/html
   WSGIDaemonProcess {name} user={name}-app group={name}-app home=/var/lib/{name}/code python-home=/var/lib/{name}/venv \
-display-name=%{{GROUP}} request-timeout=60 {options}
+display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 {options}
   WSGIScriptAlias {mount} /var/www/{name}/wsgi.py
   {lines}
   <Location {mount}>
@@ -90,6 +91,7 @@ def process(name: str = "shop", uid: int = 990, **fields: Any) -> dict[str, Any]
         "cwd": f"/var/lib/{name}/code",
         "capabilities": 0,
         "title": f"(wsgi:{name})",
+        "no_new_privileges": False,
         **fields,
     }
 
@@ -118,6 +120,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         "listeners": [{"address": "::", "port": 443}],
         "files": file_facts(*names),
         "probes": [answer(f"{name}.test *:443") for name in names],
+        "host": host(uids),
     }
     instance = Instance(
         "/usr/sbin/apache2",
@@ -127,6 +130,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         user="www-data",
         uid=APACHE,
         gid=APACHE,
+        mod_wsgi_version="6.1.1",
     )
     return Facts(instance, read_tree(text), **{**values, **fields})
 
@@ -150,6 +154,86 @@ def a_socket(name: str = "shop", **fields: Any) -> dict[str, Any]:
     """Return the socket of a pool as mod_wsgi makes it."""
     found = {"path": f"/run/apache2/wsgi.1.0.{name}.sock", "pool": name, "owner": APACHE, "mode": "0700"}
     return {**found, "named": False, "way": [], "stickies": [], **fields}
+
+
+def account(name: str = "shop", uid: int = 990, **fields: Any) -> dict[str, Any]:
+    """Return a locked account as the collector sees it."""
+    return {
+        "name": f"{name}-app",
+        "uid": uid,
+        "gid": uid,
+        "groups": [uid],
+        "shell": "/usr/sbin/nologin",
+        "home": f"/var/lib/{name}",
+        "home_mode": 0o750,
+        "locked": True,
+        "shadow": "",
+        "keys": [],
+        "jobs": [],
+        "others": [],
+        "regular": False,
+        "sudo": [],
+        **fields,
+    }
+
+
+def child(pid: int = 50, **fields: Any) -> dict[str, Any]:
+    """Return one of Apache's own workers as the collector sees it."""
+    program = "/usr/sbin/apache2"
+    seen = {"pid": pid, "uid": APACHE, "program": program, "own": True, "pool": "", "hidden": False}
+    return {**seen, "command": f"{program} -k start", "secrets": [], **fields}
+
+
+UNIT = {
+    "name": "apache2.service",
+    "LoadState": "loaded",
+    "TimeoutStopUSec": "1min 30s",
+    "User": "",
+    "DynamicUser": "no",
+    "PrivateUsers": "no",
+    "CapabilityBoundingSet": "cap_chown cap_dac_override cap_kill cap_setgid cap_setuid cap_net_bind_service",
+    "SystemCallFilter": "",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+    "LimitNPROC": "infinity",
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "RestrictSUIDSGID": "yes",
+}
+PACKAGES: dict[str, dict[str, Any]] = {
+    "apache": {
+        "path": "/usr/sbin/apache2",
+        "package": "apache2-bin",
+        "version": "2.4.71-1",
+        "mended": [],
+        "replaced": False,
+    },
+    "module": {"path": "/opt/mod_wsgi.so", "package": "", "version": "", "mended": None, "replaced": False},
+}
+
+
+def host(uids: dict[str, int]) -> HostFacts:
+    """Return what the collector sees of a good host's accounts, processes and unit."""
+    limits = {"memory.max": "2147483648", "pids.max": "4915", "data": "unlimited", "address space": "unlimited"}
+    label = "/usr/sbin/apache2 (enforce)"
+    return HostFacts(
+        accounts={name: account(name, uid) for name, uid in uids.items()},
+        group_names={uid: f"{name}-app" for name, uid in uids.items()},
+        group_ids={f"{name}-app": uid for name, uid in uids.items()},
+        owners={name: [0] for name in uids},
+        parent={"uid": 0, "mapped": False, "environment": [], "label": label, "enforcing": None, "unit": UNIT["name"]},
+        children=[child(), *(child(60 + uid, uid=uid, pool=name) for name, uid in uids.items())],
+        loaded=[1000.0, 1000.0],
+        bounds={name: dict(limits) for name in uids},
+        dumpable=dict.fromkeys(uids, False),
+        reach={name: {"signal": [], "environment": []} for name in uids},
+        unit=dict(UNIT),
+        packages={key: dict(package) for key, package in PACKAGES.items()},
+    )
 
 
 def answer(host: str, **fields: Any) -> dict[str, Any]:

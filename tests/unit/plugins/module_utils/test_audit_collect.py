@@ -30,6 +30,9 @@ Group: name="www-data" id=33
 Loaded Modules:
  core_module (static)
  wsgi_module (shared)
+Included configuration files:
+  (*) /etc/apache2/apache2.conf
+    (147) /etc/apache2/mods-enabled/wsgi.conf
 """
 DUMP = "# In file: /etc/apache2/apache2.conf\n#   1:\nWSGIScriptAlias / /srv/none/wsgi.py\n"
 
@@ -94,10 +97,10 @@ def test_an_apache_that_does_not_run_is_judged_by_its_configuration(stopped: Pat
         "mod_wsgi_version": "",
         "mpm": "event",
         "modules": ["core", "wsgi"],
+        "files": ["/etc/apache2/apache2.conf", "/etc/apache2/mods-enabled/wsgi.conf"],
         "user": "www-data",
         "uid": 33,
         "gid": 33,
-        "files": [],
         "error": "",
     }
     assert {row["rule_id"] for row in report([facts], "1")["results"] if row["status"] == "fail"} >= {"M1", "M2", "I4"}
