@@ -179,7 +179,8 @@ def own_data(trees: Iterable[Tree]) -> list[dict[str, Any]]:
     inside: set[str] = set()
     for tree in trees:
         for row in tree.rows:
-            if not row.is_directory or row.kind != "data":
+            home = row.kind == "root" and tree.kind == "account"
+            if not row.is_directory or not (row.kind == "data" or home):
                 continue
             if os.path.dirname(row.path) in inside:
                 inside.add(row.path)

@@ -143,7 +143,8 @@ class FileFacts:
     # By pool, what it has in a directory that everybody writes: {what, path}.
     temporary: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     private_tmp: bool = False
-    # By directory of a virtual environment: {system: sees the system's packages, altered, unread, editable, imports}.
+    # By directory of a virtual environment: {system: whether it sees the system's packages, checked and unread: number
+    # of files that were compared with RECORD, or not, altered, editable and imports: paths}.
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Directories from which programs could be run, by pool.
     executable: dict[str, list[str]] = field(default_factory=dict)

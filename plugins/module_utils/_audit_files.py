@@ -34,6 +34,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import read_htaccess
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import serving_hosts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import (
+    BYTES,
+    FILES,
+    Budget,
+    packages_of,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import (
     Disk,
     Row,
@@ -101,7 +107,7 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
         facts.access.update({pool: Access(unknown=why) for pool in plan.code})
         found.pools = {pool: Reach(unknown=why) for pool in plan.code}
         return found
-    for key in ("secrets", "wide", "acls", "served", "sockets", "unknown"):
+    for key in ("secrets", "wide", "acls", "served", "sockets", "packages", "unknown"):
         setattr(found, key, seen[key])
     found.logs = [{"path": shown(path), "pools": sorted(pools)} for path, pools in plan.logs.items()]
     for pool in plan.code:
@@ -117,7 +123,10 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
     found.apache_groups = plan.accounts.get(APACHE, {}).get("groups", [])
     for pool, processes in facts.live.items():
         found.temporary[pool] = [row for process in processes[:1] for row in _temporary(int(process["pid"]))]
-    found.private_tmp = facts.instance.pid is not None and _has_private_tmp(facts.instance.pid)
+    mounts = _mounts(facts.instance.pid or os.getpid())
+    for pool, reach in found.pools.items():
+        found.executable[pool] = [row["path"] for row in reach.data if not _noexec(mounts, row["path"])]
+    found.private_tmp = any(point == "/tmp" and "systemd-private-" in root for point, root, _said in mounts)  # noqa: S108
     return found
 
 
@@ -264,12 +273,22 @@ def below_any(path: str, tops: tuple[str, ...]) -> bool:
     return any(path == top or path.startswith(top + "/") for top in tops)
 
 
-def _has_private_tmp(pid: int) -> bool:
+def _mounts(pid: int) -> list[tuple[str, str, str]]:
+    """Return where each file system is mounted for a process, what of it, and its options; the last one counts."""
     try:
-        mounts = [line.split() for line in _read(f"/proc/{pid}/mountinfo").splitlines()]
+        rows = [line.split() for line in _read(f"/proc/{pid}/mountinfo").splitlines()]
     except OSError:
-        return False
-    return any(len(row) > 4 and row[4] == "/tmp" and "systemd-private-" in row[3] for row in mounts)  # noqa: S108
+        return []
+    return [(row[4].replace("\\040", " "), row[3], row[5]) for row in rows if len(row) > 5]
+
+
+def _noexec(mounts: list[tuple[str, str, str]], path: str) -> bool:
+    around = [
+        (point, said) for point, _root, said in mounts if path == point or path.startswith(point.rstrip("/") + "/")
+    ]
+    # Of two on the same directory the later one hides the other.
+    said = max(enumerate(around), key=lambda one: (len(one[1][0]), one[0]))[1][1] if around else ""
+    return "noexec" in said.split(",")
 
 
 @dataclass
@@ -285,6 +304,7 @@ class Seen:
     sockets: list[tuple[Row, list[Row]]]
     # Those that are there.
     scripts: list[str]
+    packages: dict[str, dict[str, Any]]
     unknown: dict[str, str]
 
     def uids(self, tree: Tree) -> set[int]:
@@ -327,8 +347,12 @@ def _look(plan: Plan) -> dict[str, Any]:
         for path in plan.sockets
         for row in _rows(path, "socket", "")
     ]
+    venvs = [tree.top for tree in trees if tree.kind == "python-home"]
+    # Each has its share, so that what is said of one does not depend on the others.
+    shares = [Budget(BYTES // len(venvs), FILES // len(venvs)) for _venv in venvs]
+    packages = {shown(top): packages_of(disk, top, share) for top, share in zip(venvs, shares)}
     scripts = [path for path in plan.scripts if os.path.exists(path)]
-    seen = Seen(plan, trees, ways, watched, served, wide, sockets, scripts, unknown)
+    seen = Seen(plan, trees, ways, watched, served, wide, sockets, scripts, packages, unknown)
     return {"accounts": dict(_accounts(seen)), **_told(seen)}
 
 
@@ -407,7 +431,7 @@ def _judge(seen: Seen, name: str, uid: int) -> dict[str, Any]:
     reach = found["reach"]
     reach["watched"] = [row.shown() for row in seen.watched if may_write(row)]
     reach["served"] = {
-        shown(path): [shown(row.path) for row in rows if may_write(row)]
+        shown(path): _topmost([shown(row.path) for row in rows if may_write(row)])
         for path, (rows, _files, _why) in seen.served.items()
     }
     reach["logs"] = [shown(path) for path in plan.logs if os.access(path, os.R_OK)]
@@ -427,6 +451,11 @@ def _judge(seen: Seen, name: str, uid: int) -> dict[str, Any]:
         ][:_ROWS]
         reach["private"] = list(_readable_secrets())
     return found
+
+
+def _topmost(paths: list[str]) -> list[str]:
+    kept = set(paths)
+    return [path for path in paths if os.path.dirname(path) not in kept or path == "/"][:_ROWS]
 
 
 def _scripts_in(directory: str, scripts: set[str]) -> bool:
@@ -460,6 +489,7 @@ def _told(seen: Seen) -> dict[str, Any]:
             }
             for row, way in seen.sockets
         ],
+        "packages": seen.packages,
         "unknown": seen.unknown,
     }
 

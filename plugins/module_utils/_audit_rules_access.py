@@ -268,13 +268,16 @@ def options_of(sections: Sequence[Directive]) -> set[str]:
 _STRONG = ("all", "fileinfo", "authconfig", "options")
 
 
+def _is_strong(line: Directive, strong: Sequence[str] = _STRONG) -> bool:
+    words = {word.lower().partition("=")[0] for word in line.words}
+    return bool(words & set(strong)) if line.name == "allowoverride" else words != {"none"}
+
+
 def override_of(sections: Sequence[Directive]) -> Directive | None:
     """Return the line that lets a .htaccess change how files are handled; None where nothing does."""
     directories = [section for section in sections if section.name == "directory"]
     line, listed = merged(directories, "allowoverride"), merged(directories, "allowoverridelist")
-    if line and any(word.lower().partition("=")[0] in _STRONG for word in line.words):
-        return line
-    return listed if listed and [word.lower() for word in listed.words] != ["none"] else None
+    return next((one for one in (line, listed) if one and _is_strong(one)), None)
 
 
 def _runs(facts: Facts, host: VirtualHost, line: Directive, sections: Sequence[Directive]) -> str:
@@ -354,3 +357,349 @@ def _judged_directory(
         severity = "medium"
     seen = f"{directory} is writable, below {line.shown}" + (f"; {runs}" if runs else "")
     yield severity, Evidence("acl", directory, seen, "not writable, or not served")
+
+
+def loose_overrides(facts: Facts, host: VirtualHost, strong: Sequence[str] = _STRONG) -> Iterator[tuple[Evidence, str]]:
+    """Give where a .htaccess counts and another one than root may write it, and what such a file says already."""
+    lines = facts.tree.every("allowoverride", "allowoverridelist")
+    if not any(_is_strong(line, strong) for line, _around, _host in lines):
+        return
+    for url, root in _roots(facts, host):
+        found = facts.files.served.get(root, {"loose": [], "overrides": [], "unknown": ""})
+        line = _override(facts, host, url, root, strong)
+        if found["unknown"] and line:
+            yield Evidence("stat", root, found["unknown"], "all of it looked at"), "unknown"
+        for row in found["loose"]:
+            path = _configured(facts, root, row["path"])
+            line = _override(facts, host, url, path, strong)
+            if line:
+                seen = f"{row['path']}: {line.shown}; owner {name_of(row['owner'])}, mode {row['mode']}"
+                yield Evidence("stat", row["path"], seen, "AllowOverride None, or root's alone to write"), "high"
+        for file in found["overrides"]:
+            line = _override(facts, host, url, _configured(facts, root, os.path.dirname(file["path"])), strong)
+            if line and file["loose"]:
+                seen = f"{file['path']} counts by {line.shown}"
+                yield Evidence("stat", file["path"], seen, "root's alone to write"), "high"
+            for text in _telling(facts, file["lines"]) if line else ():
+                yield Evidence("config", file["path"], text, "in Apache's own configuration"), "medium"
+
+
+def _roots(facts: Facts, host: VirtualHost) -> list[tuple[str, str]]:
+    """Return URL and directory of all that this virtual host serves, but for a DocumentRoot that an alias hides."""
+    aliases = script_aliases(facts.tree, host)
+    found = [
+        (url, root)
+        for url, root, line in served(facts, host, SCRIPTS)
+        if line.name != "documentroot" or first_alias("/x", aliases) is None
+    ]
+    # The directory of a script as well.
+    found += [(place.url, os.path.dirname(place.path)) for place in facts.places if place.host is host]
+    return list(dict.fromkeys(row for row in found if row[1] in facts.files.served))
+
+
+def _configured(facts: Facts, root: str, path: str) -> str:
+    """Return the path by which Apache comes to a directory: its sections are not for where links lead."""
+    rest = os.path.relpath(path, facts.real(root))
+    return path if rest.startswith("..") else os.path.normpath(os.path.join(root, rest))
+
+
+def _override(facts: Facts, host: VirtualHost, url: str, path: str, strong: Sequence[str]) -> Directive | None:
+    line = override_of(list(sections_of(facts.tree, host, url, path)))
+    return line if line and _is_strong(line, strong) else None
+
+
+_TELLING = ("sethandler", "addhandler", "action", "cgipassauth", "wsgi", "authbasicprovider")
+_VARIABLES = ("setenv", "setenvif", "setenvifnocase", "rewriterule", "browsermatch")
+
+
+def _telling(facts: Facts, lines: Sequence[str]) -> list[str]:
+    """Return the lines of a .htaccess that change which code runs, or what it is told."""
+    routed = any("%{" in place.process_group.value for place in facts.places)
+    words = (*_TELLING, *_VARIABLES) if routed else _TELLING
+    found = []
+    for line in lines:
+        name, _space, rest = line.lower().partition(" ")
+        if name.startswith(words) or (name == "options" and "execcgi" in rest.replace("-execcgi", "")):
+            found.append(line)
+    return found
+
+
+@GROUP.add(
+    "I8",
+    "No .htaccess changes which code runs",
+    "high",
+    "Isolate application components from each other",
+    looks_at="AllowOverride and AllowOverrideList in every directory from / to what the virtual hosts of applications "
+    "serve and below, who may write these directories, and the .htaccess files in them",
+    decides="fails where FileInfo, AuthConfig, Options or All holds in a directory, or for a file, that others than "
+    "root may write; medium for a file of root's that sets a handler, the process group's variable or what the "
+    "application is told. A DocumentRoot that a WSGIScriptAlias for / hides is not read by Apache, and not judged",
+    remedy="Set AllowOverride None, and write what the files say into Apache's configuration.",
+    by_hand=("AllowOverride None",),
+    attack="An uploaded .htaccess sends requests to another application's pool, or makes a picture a program.",
+    cis="4.3",
+)
+def htaccess_cannot_reroute(facts: Facts) -> Iterable[Result]:
+    hosts = {place.host.name: place.host for place in facts.places}
+    for name, host in hosts.items():
+        found = list(dict.fromkeys(loose_overrides(facts, host)))
+        bad = [(severity, seen) for seen, severity in found if severity != "unknown"]
+        if bad:
+            bad.sort(key=lambda one: -SEVERITIES.index(one[0]))
+            seen = [one for _severity, one in bad[:_SHOWN]]
+            yield verdict(False, "virtual_host", name, *seen, severity=_worst(one for one, _seen in bad))
+        elif found or "everything" in facts.files.unknown:
+            yield _unknown("virtual_host", name, found[0][0].observed if found else facts.files.unknown["everything"])
+        else:
+            seen = [Evidence("config", "", "no .htaccess of others counts", "AllowOverride None")]
+            yield verdict(True, "virtual_host", name, *seen)
+
+
+@GROUP.add(
+    "F4",
+    "Apache reads the entry file and no more",
+    "medium",
+    "Separate the WSGI script",
+    looks_at="as Apache's own account: the way to each script, and the code, packages and secrets of each pool. "
+    "Directories that an Alias serves are left out",
+    decides="fails where the script cannot be reached, or code or a secret of the pool can be read",
+    remedy="Take the right to read from others; give Apache's account the right to pass the directories on the way to "
+    "the entry file.",
+    variable="wsgi_apps",
+    by_hand=("chmod -R o= /var/lib/shop-app", "chmod 0755 /var/www/shop"),
+    attack="Another site's PHP page, or a mistyped Alias, reads the settings.",
+)
+def apache_traverses(facts: Facts) -> Iterable[Result]:
+    apache = facts.files.apache
+    for pool in facts.pools:
+        scripts = [place.path for place in facts.served_by(pool.name)]
+        if apache is None or pool.name not in facts.files.pools:
+            yield missing_process(pool)
+            continue
+        bad = [
+            Evidence("stat", path, "out of Apache's reach", "every directory on its way may be passed")
+            for path in dict.fromkeys(scripts)
+            if path in apache.unreached
+        ]
+        rows = _mine([*apache.secrets, *apache.reads], pool.name)
+        bad += [_file(row, "Apache's account can read it", "for the pool only") for row in rows[:_SHOWN]]
+        why = apache.unknown or facts.files.unknown.get(pool.name, "")
+        if bad:
+            yield verdict(False, "pool", pool.name, *bad)
+        elif why:
+            yield _unknown("pool", pool.name, why)
+        else:
+            seen = Evidence("stat", "", "scripts can be reached, and nothing of the code is read", "no more than that")
+            yield verdict(True, "pool", pool.name, seen)
+
+
+@GROUP.add(
+    "F4b",
+    "Apache's account is not in a pool's group",
+    "medium",
+    "Do not add the",
+    looks_at="the groups of Apache's own processes, and the group of each pool's",
+    decides="fails where Apache's are in the pool's; a pool in Apache's own group is for U1b and U3",
+    remedy="Take Apache's account out of the group; let it read single files by an ACL.",
+    by_hand=("gpasswd -d www-data shop-app",),
+    attack="Everything that Apache runs, such as a PHP page of another site, reads the application's code.",
+)
+def apache_not_in_group(facts: Facts) -> Iterable[Result]:
+    own = facts.instance.gid
+    for pool in facts.pools:
+        processes = facts.live.get(pool.name, [])
+        if not processes or not facts.files.apache_groups:
+            yield missing_process(pool)
+            continue
+        shared = sorted({row["gid"] for row in processes} & set(facts.files.apache_groups) - {own})
+        observed = f"Apache's groups: {', '.join(map(str, facts.files.apache_groups))}"
+        yield verdict(
+            not shared, "pool", pool.name, Evidence("proc", "/proc", observed, f"without {processes[0]['gid']}")
+        )
+
+
+@GROUP.add(
+    "F8",
+    "Every pool can read its code",
+    "info",
+    _CODE,
+    looks_at="the files and directories of its code, tried as the pool's own account",
+    decides="fails for one that it cannot read; the application may do without it",
+    remedy="Give the pool's group the right to read.",
+    variable="wsgi_apps",
+    by_hand=("chgrp -R shop-app /var/lib/shop-app/code", "chmod -R g+rX /var/lib/shop-app/code"),
+    attack="None: a module that cannot be read is missing at the next start.",
+)
+def code_readable(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        access = facts.access.get(pool.name)
+        if access is None:
+            yield missing_process(pool)
+        elif access.unreadable:
+            yield verdict(False, "pool", pool.name, *file_rows("stat", access.unreadable, "readable for the account"))
+        elif access.unknown:
+            yield _unknown("pool", pool.name, access.unknown)
+        else:
+            yield verdict(True, "pool", pool.name, Evidence("stat", "", "all of its code", "readable for the account"))
+
+
+@GROUP.add(
+    "F10",
+    "What a pool writes is its own",
+    "low",
+    "Owned by and writable",
+    looks_at="the topmost directories without code that each pool may write, below its code and the home of its "
+    "account",
+    decides="fails where the owner is another one, where others may enter or read, or a group may write that is not "
+    "its own",
+    remedy="Let the account own its directories, with mode 0750, or 2770 for its own group.",
+    variable="wsgi_apps[].writable",
+    by_hand=("chown shop-app:shop-app /var/lib/shop-app/data", "chmod 0750 /var/lib/shop-app/data"),
+    attack="Another account of the host reads uploads, or plants some.",
+)
+def writable_directories(facts: Facts) -> Iterable[Result]:
+    for pool, reach in _reaches(facts):
+        processes = facts.live.get(pool.name, [])
+        if reach is None or not processes:
+            yield missing_process(pool)
+            continue
+        uid, gid = processes[0]["uid"], processes[0]["gid"]
+        bad = [row for row in reach.data if not _own_directory(row, uid, gid)]
+        why = reach.unknown or facts.files.unknown.get(f"data of {pool.name}", "")
+        if bad:
+            yield verdict(False, "pool", pool.name, *file_rows("stat", bad, "the account's, 0750 or stricter"))
+        elif why:
+            yield _unknown("pool", pool.name, why)
+        else:
+            seen = file_rows("stat", reach.data, "0750 or stricter") or [
+                Evidence("stat", "", "none", "0750 or stricter")
+            ]
+            yield verdict(True, "pool", pool.name, *seen)
+
+
+def _own_directory(row: dict[str, Any], uid: int, gid: int) -> bool:
+    mode = int(row["mode"], 8)
+    return row["owner"] == uid and not mode & 0o007 and (not mode & 0o020 or row["group"] == gid)
+
+
+@GROUP.add(
+    "F16",
+    "No ACL opens code",
+    "high",
+    "For per-file or per-directory",
+    looks_at="every extended ACL, default ones as well, in the code, the data and the homes of the pools' accounts",
+    decides="fails where one in effect lets the pool write its code, or lets another pool read or write; others are "
+    "listed",
+    remedy="Remove the entry.",
+    variable="wsgi_apps[].acls",
+    by_hand=("setfacl -R -x u:shop-app /var/lib/shop-app/code",),
+    attack="ls shows a plus sign and no more: the right to write goes unnoticed.",
+)
+def acl_inventory(facts: Facts) -> Iterable[Result]:
+    for pool, reach in _reaches(facts):
+        if reach is None:
+            yield missing_process(pool)
+            continue
+        rows = _mine(facts.files.acls, pool.name)
+        bad = [_acl(row, gives) for row in rows for gives in [_gives(facts, row)] if gives]
+        why = reach.unknown or facts.files.unknown.get(pool.name, "")
+        if bad:
+            yield verdict(False, "pool", pool.name, *bad[:_SHOWN])
+        elif why:
+            yield _unknown("pool", pool.name, why)
+        else:
+            seen = [_acl(row, "") for row in rows[:_SHOWN]]
+            if len(rows) > _SHOWN or not rows:
+                more = f"{len(rows) - _SHOWN} more with an ACL" if rows else "no extended ACL"
+                seen.append(Evidence("acl", "", more, "none that opens code"))
+            yield verdict(True, "pool", pool.name, *seen)
+
+
+def _gives(facts: Facts, row: dict[str, Any]) -> str:
+    """Return what an ACL gives a pool that it should not have."""
+    code = row["root"] != "account" and row["kind"] in ("root", "code", "entry", "secret")
+    for pool, processes in facts.live.items():
+        given = 0
+        for process in processes:
+            given |= row["users"].get(str(process["uid"]), 0)
+            for gid in process["groups"]:
+                given |= row["groups"].get(str(gid), 0)
+        own = pool in row["pools"] or any(_same(facts, pool, other) for other in row["pools"])
+        if given & 2 and (code or not own):
+            return f"pool {pool} may write"
+        if given & 4 and not own:
+            return f"pool {pool} may read"
+    return ""
+
+
+def _same(facts: Facts, pool: str, other: str) -> bool:
+    uids = [{process["uid"] for process in facts.live.get(name, [])} for name in (pool, other)]
+    return bool(uids[0] & uids[1])
+
+
+def _acl(row: dict[str, Any], gives: str) -> Evidence:
+    named = [f"user {name_of(int(uid))}:{_letters(bits)}" for uid, bits in sorted(row["users"].items())]
+    named += [f"group {gid}:{_letters(bits)}" for gid, bits in sorted(row["groups"].items())]
+    said = "of an unknown format" if row["unread"] else ", ".join(named)
+    kind = "default ACL" if row["default"] else "ACL"
+    seen = f"{row['path']}: {kind} {said}" + (f"; {gives}" if gives else "")
+    return Evidence("acl", row["path"], seen, "none that opens code")
+
+
+def _letters(bits: int) -> str:
+    return "".join(letter for letter, bit in (("r", 4), ("w", 2), ("x", 1)) if bits & bit) or "-"
+
+
+@GROUP.add(
+    "U9",
+    "A pool writes nothing but its own",
+    "medium",
+    "The daemon process should",
+    looks_at="what each pool may write below /etc, /var, /opt, /srv and /home, tried as its account, and whether it "
+    "reads /etc/shadow, /etc/ssl/private and the like",
+    decides="fails for what belongs to another account, or lies below /etc, and for such a secret. Directories such as "
+    "/tmp, where nobody touches what another one owns, do not count; nor does what F6, F7, F13 and F20 judge",
+    remedy="Take the right to write from everybody, and the account out of groups that it does not need.",
+    by_hand=("chmod o-w /var/spool/shop",),
+    attack="Data of another program of the host is changed, and its account does what the attacker wants.",
+)
+def minimal_write_access(facts: Facts) -> Iterable[Result]:
+    for pool, reach in _reaches(facts):
+        if reach is None:
+            yield missing_process(pool)
+            continue
+        seen = file_rows("acl", reach.foreign, "not writable for this account")
+        seen += [
+            Evidence("acl", path, f"{path} can be read", "not for this account") for path in reach.private[:_SHOWN]
+        ]
+        why = reach.unknown or facts.files.unknown.get("wide", "")
+        if seen:
+            yield verdict(False, "pool", pool.name, *seen)
+        elif why:
+            yield _unknown("pool", pool.name, why)
+        else:
+            yield verdict(True, "pool", pool.name, Evidence("acl", "", "nothing of others", "nothing of others"))
+
+
+@GROUP.add(
+    "X-LOG-FILES",
+    "No pool reads the logs of another",
+    "medium",
+    "",
+    looks_at="every log that the configuration names, as each pool and as an account in no group",
+    decides="fails where a pool of another virtual host, or everybody, can read one. A pool may read those of its own "
+    "virtual host",
+    remedy="Keep logs in a directory of root's with mode 0750.",
+    by_hand=("chmod 0750 /var/log/apache2", "chmod 0640 /var/log/apache2/*.log"),
+    attack="Addresses, session tokens in URLs and tracebacks of one application are read by another.",
+)
+def log_files(facts: Facts) -> Iterable[Result]:
+    for row in facts.files.logs:
+        accounts = list(_others(facts, row["pools"]))
+        readers = [name for name, reach in accounts if row["path"] in reach.logs]
+        why = [reach.unknown for _name, reach in accounts if reach.unknown]
+        if readers or not why:
+            seen = Evidence("stat", row["path"], f"readers: {', '.join(readers) or 'none'}", "no other pool")
+            yield verdict(not readers, "file", row["path"], seen)
+        else:
+            yield _unknown("file", row["path"], why[0])

@@ -391,3 +391,154 @@ def not_in_tmp(facts: Facts) -> Iterable[Result]:
             yield verdict(
                 True, "pool", pool.name, Evidence("proc", "/proc", f"nothing there{private}", "nothing there")
             )
+
+
+@GROUP.add(
+    "F19",
+    "The owner of the script is checked",
+    "low",
+    "Optional script-file ownership validation:",
+    looks_at="script-user= and script-group= of each WSGIDaemonProcess",
+    decides="fails without one of them, with both (Apache does not start with both), and for the pool's own account or "
+    "group",
+    remedy="Set script-user=root: then the directory of the script has to be root's as well.",
+    variable="wsgi_apps",
+    by_hand=("script-user=root",),
+    attack="A script that was replaced by somebody else's is run at the next request.",
+)
+def script_owner(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        given = [option for option in ("script-user", "script-group") if option in pool.options]
+        seen = [pool_option(pool, option, "script-user=root") for option in given or ["script-user"]]
+        own = {"script-user": _identities(facts, pool, "user"), "script-group": _identities(facts, pool, "group")}
+        good = len(given) == 1 and pool.options[given[0]] not in own[given[0]]
+        yield verdict(good, "pool", pool.name, *seen)
+
+
+def _identities(facts: Facts, pool: Pool, option: str) -> set[str]:
+    """Return how the pool's own account or group could be named."""
+    said = pool.options.get(option, "")
+    known = facts.users if option == "user" else facts.groups
+    live = {f"#{one['uid' if option == 'user' else 'gid']}" for one in facts.live.get(pool.name, [])}
+    names = {str(one[option]) for one in facts.live.get(pool.name, [])}
+    return {said, f"#{known.get(said)}"} | live | names
+
+
+@GROUP.add(
+    "I5b",
+    "No two applications share packages by another way",
+    "low",
+    "Use a separate Python",
+    looks_at="python-path= of pools that serve different scripts, and include-system-site-packages in pyvenv.cfg of "
+    "python-home=",
+    decides="fails where two of them name the same directory, or an environment sees the system's packages. Unknown "
+    "where the environment was not read",
+    remedy="Install what the application needs into its own virtual environment.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
+    attack="An update for one application, or of the system, changes another's code.",
+)
+def packages_distinct(facts: Facts) -> Iterable[Result]:
+    paths = {pool.name: {facts.real(path) for path in _python_path(pool)} for pool in facts.pools}
+    scripts = {pool.name: {place.path for place in facts.served_by(pool.name)} for pool in facts.pools}
+    for pool in facts.pools:
+        others = [
+            other.name
+            for other in facts.pools
+            if other is not pool
+            and paths[pool.name] & paths[other.name]
+            and not scripts[pool.name] & scripts[other.name]
+        ]
+        seen = [pool_option(pool, "python-path", f"not that of {', '.join(others)}")] if others else []
+        home = pool.options.get("python-home", "")
+        found = facts.files.packages.get(facts.real(home))
+        if found and found["system"]:
+            seen.append(Evidence("stat", home, "include-system-site-packages = true", "false"))
+        if seen:
+            yield verdict(False, "pool", pool.name, *seen)
+        elif home and found is None:
+            yield Result("unknown", "pool", pool.name, (Evidence("stat", home, "not read", "pyvenv.cfg"),))
+        else:
+            yield verdict(True, "pool", pool.name, Evidence("stat", home, "packages of its own", "packages of its own"))
+
+
+def _python_path(pool: Pool) -> list[str]:
+    return [path for path in pool.options.get("python-path", "").split(":") if path.startswith("/")]
+
+
+def _environments(facts: Facts) -> Iterator[tuple[str, dict[str, Any]]]:
+    for pool in facts.pools:
+        home = pool.options.get("python-home", "")
+        found = facts.files.packages.get(facts.real(home))
+        if home and found is not None:
+            yield home, found
+
+
+@GROUP.add(
+    "X-PIP-RECORD",
+    "Packages are as they were installed",
+    "high",
+    "",
+    confidence="medium",
+    looks_at="the size and the SHA-256 that RECORD of each package in python-home= lists for its .py, .so and .pth "
+    "files",
+    decides="fails where one differs. Files that are gone, caches and scripts do not count. Unknown where it is too "
+    "much to read all of it: sizes are compared, and a part of the contents",
+    remedy="Make the virtual environment again, and find out who changed it.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
+    attack="A changed package keeps its name and version, and runs with every start.",
+)
+def pip_record(facts: Facts) -> Iterable[Result]:
+    for home, found in _environments(facts):
+        done = f"{found['checked']} files as they were installed"
+        if found["altered"]:
+            seen = [Evidence("stat", path, f"{path} differs", "as in RECORD") for path in found["altered"][:_SHOWN]]
+            yield verdict(False, "file", home, *seen)
+        elif found["unread"]:
+            seen = [Evidence("stat", home, f"{done}; {found['unread']} not read", "all of them read")]
+            yield Result("unknown", "file", home, tuple(seen))
+        else:
+            yield verdict(True, "file", home, Evidence("stat", home, done, "as in RECORD"))
+
+
+@GROUP.add(
+    "X-PIP-EDITABLE",
+    "Packages come from releases",
+    "info",
+    "",
+    looks_at="direct_url.json, .egg-link and __editable__ files, and .pth files that import, in python-home=",
+    decides="fails for an editable install, one from a repository, and a .pth with an import; setuptools' and "
+    "virtualenv's own are known",
+    remedy="Build a wheel and install that.",
+    variable="wsgi_apps[].source",
+    by_hand=("pip install --require-hashes -r requirements.txt",),
+    attack="Who can write the directory of an editable install changes the application.",
+)
+def pip_editable(facts: Facts) -> Iterable[Result]:
+    for home, found in _environments(facts):
+        rows = [("installed from a directory or a repository", path) for path in found["editable"]]
+        rows += [("runs code at every start of Python", path) for path in found["imports"]]
+        seen = [Evidence("stat", path, f"{path}: {what}", "a release") for what, path in rows[:_SHOWN]]
+        yield verdict(not rows, "file", home, *(seen or [Evidence("stat", home, "only releases", "only releases")]))
+
+
+@GROUP.add(
+    "X-NOEXEC",
+    "Programs cannot be run from where a pool writes",
+    "info",
+    "",
+    looks_at="the mount options of each pool's writable directories",
+    decides="fails for one on a file system without noexec",
+    remedy="Put data on a file system of its own, mounted with noexec, nosuid and nodev.",
+    by_hand=("mount -o remount,noexec,nosuid,nodev /var/lib/shop-app/data",),
+    attack="An uploaded program or library is run or loaded; a Python module would run anyway.",
+)
+def no_exec(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        reach = facts.files.pools.get(pool.name)
+        if reach is None or not reach.data:
+            continue
+        paths = facts.files.executable.get(pool.name, [])
+        seen = [Evidence("proc", path, f"{path} without noexec", "noexec") for path in paths[:_SHOWN]]
+        yield verdict(not paths, "pool", pool.name, *(seen or [Evidence("proc", "", "noexec", "noexec")]))

@@ -24,6 +24,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     running,
     verdict,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_access import loose_overrides
 
 GROUP = Group()
 _DAEMON = "Choose daemon mode"
@@ -96,7 +97,7 @@ _PROVIDERS = ("authbasicprovider", "authdigestprovider")
     "high",
     _DAEMON,
     looks_at="WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript, WSGIDispatchScript, WSGIImportScript, "
-    "and the authentication provider wsgi",
+    "the authentication provider wsgi, and directories with AllowOverride AuthConfig that others than root may write",
     decides="fails for each of these; for a WSGIImportScript only without a declared process-group=",
     remedy="Authenticate in the application or with one of Apache's own providers; give WSGIImportScript a "
     "process-group=.",
@@ -113,6 +114,12 @@ def hidden_embedded(facts: Facts) -> Iterable[Result]:
         found = found or not good
         if not good:
             yield verdict(False, "virtual_host", name, config(line, "no such line, or a pool"))
+    for host in {place.host.name: place.host for place in facts.places}.values():
+        # A .htaccess there may name such a script as well.
+        rows = [one for one, how in loose_overrides(facts, host, ("all", "authconfig")) if how == "high"]
+        found = found or bool(rows)
+        if rows:
+            yield verdict(False, "virtual_host", host.name, *dict.fromkeys(rows[:5]))
     if not found and facts.places:
         seen = Evidence("config", facts.instance.config_file, "no such script", "no such script")
         yield verdict(True, "server", facts.instance.config_file, seen)

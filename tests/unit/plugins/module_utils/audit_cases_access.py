@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Reach
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Reach
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
     ENTRY,
+    HOST,
+    LOG,
     MAIN,
     SERVER,
     URL,
     Case,
     a_socket,
     changed,
+    environment,
     facts,
     file_facts,
     paths,
+    process,
     row,
     site,
 )
@@ -38,6 +42,33 @@ def written(lines: str = "", location: str = "", config: str = "") -> Facts:
     granted = f"<Directory {MEDIA}>\n{lines or 'Require all granted'}\n</Directory>\n{location}"
     text = config or SERVER + site(lines=f"Alias /media {MEDIA}\n{granted}")
     return seen(text, shop=Reach(served={MEDIA: [f"{MEDIA}/up"]}))
+
+
+DATA = "/var/lib/shop/data"
+OWN = row(DATA, "data", "account", mode="0750")
+HOME = "/var/lib/shop/venv"
+VENV = "/var/lib/shop/releases/1/venv"
+NO_FILES: dict[str, Any] = {"overrides": [], "unknown": ""}
+OVERRIDDEN = SERVER + site() + "<Directory /var/www/html>\nAllowOverride All\n</Directory>\n"
+
+
+def acl(**fields: Any) -> dict[str, Any]:
+    """Return an extended ACL of a directory of code."""
+    found = {"pools": ["shop"], "users": {}, "groups": {}, "default": False, "unread": False, **fields}
+    return {**row("/var/lib/shop/code/shop"), **found}
+
+
+def overriding(
+    override: str, loose: bool = True, lines: list[str] | None = None, routed: bool = False, file: bool = False
+) -> Facts:
+    """Return a host that serves a directory of media, with a .htaccess of these lines in it."""
+    granted = f"<Directory {MEDIA}>\nRequire all granted\n{override}\n</Directory>"
+    config = SERVER + site(lines=f"Alias /media {MEDIA}\n{granted}")
+    if routed:
+        config = config.replace("WSGIProcessGroup shop", "WSGIProcessGroup %{ENV:POOL}")
+    files = [] if lines is None else [{"path": f"{MEDIA}/.htaccess", "loose": file, "lines": lines}]
+    found = {"loose": [row(MEDIA)] if loose else [], "overrides": files, "unknown": ""}
+    return seen(config, served={MEDIA: found})
 
 
 NOSNIFF = "Header set X-Content-Type-Options nosniff"
@@ -114,6 +145,46 @@ BAD: list[Case] = [
     Case(
         "F20", seen(others=Reach(watched=[row("/etc/apache2", "ancestor", "configuration")])), f"{MAIN} for everybody"
     ),
+    Case("F4", seen(apache=Reach(unreached=[ENTRY]))),
+    Case("F4", seen(apache=Reach(secrets=[SECRET]))),
+    Case("F4", seen(apache=Reach(reads=[row("/var/lib/shop/venv/a.py", root="python-home", pools=["shop"])]))),
+    Case("F4b", seen(apache_groups=[33, 990])),
+    Case("F8", facts(access={"shop": Access(unreadable=[row("/var/lib/shop/code/a.py")])})),
+    Case("F10", seen(shop=Reach(data=[row(DATA, "data", "account")]))),
+    Case("F10", seen(shop=Reach(data=[row(DATA, "data", "account", mode="0750", owner=0)]))),
+    Case("F10", seen(shop=Reach(data=[row(DATA, "data", "account", mode="2770", group=33)]))),
+    Case("F16", seen(acls=[acl(users={"990": 7})])),
+    Case("F16", seen(acls=[acl(groups={"990": 2}, default=True)])),
+    Case("F16", seen(TWO, "shop", "blog", acls=[acl(users={"989": 4})])),
+    Case("F16", seen(TWO, "shop", "blog", acls=[acl(kind="data", root="account", users={"989": 6})])),
+    Case("F19", facts(changed("script-user=root", ""))),
+    Case("F19", facts(changed("script-user=root", "script-user=root script-group=root"))),
+    Case("F19", facts(changed("script-user=root", "script-user=shop-app"))),
+    Case("F19", facts(changed("script-user=root", "script-user=#990"))),
+    Case("F19", facts(changed("script-user=root", "script-group=shop-app"))),
+    Case("I5b", facts(TWO.replace("request-timeout", "python-path=/srv/common request-timeout"), "shop", "blog")),
+    Case("I5b", seen(packages={VENV: environment(system=True)})),
+    Case("I8", overriding("AllowOverride All"), HOST),
+    Case("I8", overriding("AllowOverride AuthConfig Limit"), HOST),
+    Case("I8", overriding("AllowOverride Options=Indexes,MultiViews"), HOST),
+    Case("I8", overriding("AllowOverrideList SetEnv"), HOST),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["SetHandler wsgi-script"]), HOST, "medium"),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["Options +ExecCGI"]), HOST, "medium"),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["WSGIPassAuthorization On"]), HOST, "medium"),
+    Case(
+        "I8", overriding("AllowOverride FileInfo", loose=False, lines=["SetEnv POOL blog"], routed=True), HOST, "medium"
+    ),
+    # In a directory of root's, a file that somebody else may write.
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["Require all granted"], file=True), HOST),
+    Case("M3", overriding("AllowOverride AuthConfig"), HOST),
+    Case("U9", seen(shop=Reach(foreign=[row("/var/spool/x", "", "")]))),
+    Case("U9", seen(shop=Reach(private=["/etc/shadow"]))),
+    Case("X-LOG-FILES", seen(TWO, "shop", "blog", blog=Reach(logs=[LOG])), LOG),
+    Case("X-LOG-FILES", seen(others=Reach(logs=[LOG])), LOG),
+    Case("X-NOEXEC", seen(shop=Reach(data=[OWN]), executable={"shop": [DATA]})),
+    Case("X-PIP-EDITABLE", seen(packages={VENV: environment(editable=["/x/__editable__.shop.pth"])}), HOME),
+    Case("X-PIP-EDITABLE", seen(packages={VENV: environment(imports=["/x/a.pth"])}), HOME),
+    Case("X-PIP-RECORD", seen(packages={VENV: environment(altered=["/x/a.py"])}), HOME),
 ]
 GOOD: list[Case] = [
     *(Case(rule, facts(), "shop") for rule in ("F11", "F12", "F13", "F17", "F20")),
@@ -141,4 +212,22 @@ GOOD: list[Case] = [
         ),
     ),
     Case("F20", seen(), f"{MAIN} for Apache's account"),
+    *(Case(rule, facts(), "shop") for rule in ("F4", "F4b", "F8", "F10", "F16", "F19", "I5b", "U9")),
+    # In Apache's own group: that is for U1b and U3.
+    Case("F4b", facts(live={"shop": [process(gid=33)]})),
+    Case("F10", seen(shop=Reach(data=[OWN, {**OWN, "mode": "2770"}, {**OWN, "mode": "0700"}]))),
+    # The daemon reads by an ACL; Apache passes; another one's has no effect.
+    Case("F16", seen(TWO, "shop", "blog", acls=[acl(users={"990": 5, "33": 5, "989": 1})])),
+    Case("F16", seen(acls=[acl(kind="data", root="account", users={"990": 7})])),
+    Case("F19", facts(changed("script-user=root", "script-group=root"))),
+    Case("I8", facts(), HOST),
+    Case("I8", overriding("AllowOverride None"), HOST),
+    Case("I8", overriding("AllowOverride Indexes Limit"), HOST),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["Require all granted", "SetEnv A b"]), HOST),
+    # Apache does not read a DocumentRoot that an alias for / hides.
+    Case("I8", seen(OVERRIDDEN, served={"/var/www/html": {"loose": [row("/var/www/html")], **NO_FILES}}), HOST),
+    Case("X-LOG-FILES", seen(shop=Reach(logs=[LOG])), LOG),
+    Case("X-NOEXEC", seen(shop=Reach(data=[OWN]))),
+    Case("X-PIP-EDITABLE", facts(), HOME),
+    Case("X-PIP-RECORD", facts(), HOME),
 ]

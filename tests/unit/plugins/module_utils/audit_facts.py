@@ -29,6 +29,7 @@ class Case(NamedTuple):
 URL = "shop.test *:443 /"
 HOST = "shop.test *:443"
 MAIN = "/etc/apache2/apache2.conf"
+LOG = "/var/log/apache2/shop.log"
 ENTRY = "/var/www/shop/wsgi.py"
 PAGES = "\n".join(
     f'ErrorDocument {status} "Sorry"' for status in (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
@@ -60,7 +61,7 @@ def site(name: str = "shop", options: str = "", lines: str = "", location: str =
   SSLEngine on
   DocumentRoot /var/www/html
   WSGIDaemonProcess {name} user={name}-app group={name}-app home=/var/lib/{name}/code python-home=/var/lib/{name}/venv \
-display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 {options}
+display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 script-user=root {options}
   WSGIScriptAlias {mount} /var/www/{name}/wsgi.py
   {lines}
   <Location {mount}>
@@ -146,8 +147,16 @@ def file_facts(*names: str, **fields: Any) -> FileFacts:
         "secrets": [row("/var/lib/shop/environment", "secret", "account", mode="0640", pools=["shop"])],
         "sockets": [a_socket(name) for name in pools],
         "temporary": {name: [] for name in pools},
+        "packages": {f"/var/lib/{name}/releases/1/venv": environment() for name in pools},
+        "logs": [{"path": LOG, "pools": ["shop"]}],
     }
     return FileFacts(**{**values, **fields})
+
+
+def environment(**fields: Any) -> dict[str, Any]:
+    """Return what is read of a virtual environment with packages as they were installed."""
+    found = {"system": False, "checked": 3, "unread": 0, "altered": [], "editable": [], "imports": []}
+    return {**found, **fields}
 
 
 def a_socket(name: str = "shop", **fields: Any) -> dict[str, Any]:
