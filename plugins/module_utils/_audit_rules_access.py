@@ -36,11 +36,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_fil
 )
 
 GROUP = Group()
-_CODE = "Code ownership and"
+_CODE = "Application code ownership and permissions"
+_ENTRY = "Separate the WSGI script file from the project code"
 _FILES = "Filesystem hardening"
-_FOREIGN = "Granting access to files"
-_SOCKETS = "The WSGI daemon socket"
-_WRITABLE = "Writable directories (uploads, caches,"
+_SOCKETS = "The WSGI daemon socket directory"
+_WRITABLE = "Writable directories (uploads, caches, session files, application logs)"
 _PROJECT = ("home", "python-path", "sys.path of the script")
 _EVERYBODY = "everybody"
 _SHOWN = 20
@@ -459,7 +459,7 @@ def htaccess_cannot_reroute(facts: Facts) -> Iterable[Result]:
     "F4",
     "Apache reads the entry file and no more",
     "medium",
-    "Separate the WSGI script",
+    _ENTRY,
     looks_at="as Apache's own account: the way to each script, and the code, packages and secrets of each pool. "
     "Directories that an Alias serves are left out",
     decides="fails where the script cannot be reached, or code or a secret of the pool can be read",
@@ -497,7 +497,7 @@ def apache_traverses(facts: Facts) -> Iterable[Result]:
     "F4b",
     "Apache's account is not in a pool's group",
     "medium",
-    "Do not add the",
+    _ENTRY,
     looks_at="the groups of Apache's own processes, and the group of each pool's",
     decides="fails where Apache's are in the pool's; a pool in Apache's own group is for U1b and U3",
     remedy="Take Apache's account out of the group; let it read single files by an ACL.",
@@ -547,7 +547,7 @@ def code_readable(facts: Facts) -> Iterable[Result]:
     "F10",
     "What a pool writes is its own",
     "low",
-    "Owned by and writable",
+    "Owned by and writable by the daemon user",
     looks_at="the topmost directories without code that each pool may write, below its code and the home of its "
     "account",
     decides="fails where the owner is another one, where others may enter or read, or a group may write that is not "
@@ -586,7 +586,7 @@ def _own_directory(row: dict[str, Any], uid: int, gid: int) -> bool:
     "F16",
     "No ACL opens code",
     "high",
-    "For per-file or per-directory",
+    "For per-file or per-directory grants",
     looks_at="every extended ACL, default ones as well, in the code, the data and the homes of the pools' accounts",
     decides="fails where one in effect lets the pool write its code, or lets another pool read or write; others are "
     "listed",
@@ -654,7 +654,7 @@ def _letters(bits: int) -> str:
     "U9",
     "A pool writes nothing but its own",
     "medium",
-    "The daemon process should",
+    "The daemon process should have read access to the application code",
     looks_at="what each pool may write below /etc, /var, /opt, /srv and /home, tried as its account, and whether it "
     "reads /etc/shadow, /etc/ssl/private and the like",
     decides="fails for what belongs to another account, or lies below /etc, and for such a secret. Directories such as "

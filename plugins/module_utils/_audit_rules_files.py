@@ -359,7 +359,7 @@ def _writers(facts: Facts, place: Place) -> Iterator[str]:
     "F12",
     "No pool keeps anything in /tmp",
     "medium",
-    "Not under /tmp. /tmp",
+    "Not under /tmp. /tmp is world-writable",
     looks_at="home=, python-eggs= and WSGISocketPrefix, TMPDIR of each pool's process, and the files that it holds "
     "open",
     decides="fails for what is below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
@@ -397,7 +397,7 @@ def not_in_tmp(facts: Facts) -> Iterable[Result]:
     "F19",
     "The owner of the script is checked",
     "low",
-    "Optional script-file ownership validation:",
+    "Optional script-file ownership validation",
     looks_at="script-user= and script-group= of each WSGIDaemonProcess",
     decides="fails without one of them, with both (Apache does not start with both), and for the pool's own account or "
     "group",
@@ -428,7 +428,7 @@ def _identities(facts: Facts, pool: Pool, option: str) -> set[str]:
     "I5b",
     "No two applications share packages by another way",
     "low",
-    "Use a separate Python",
+    "Use a separate Python virtual environment per component",
     looks_at="python-path= of pools that serve different scripts, and include-system-site-packages in pyvenv.cfg of "
     "python-home=",
     decides="fails where two of them name the same directory, or an environment sees the system's packages. Unknown "

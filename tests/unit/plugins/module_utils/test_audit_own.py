@@ -9,7 +9,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_ru
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
+    SERVER,
+    environment,
+    facts,
+    process,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import host as host_facts
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
 
@@ -57,6 +62,7 @@ def test_what_the_roles_write_has_no_finding_above_info(
         probes=[],
         host=host_facts(uids),
     )
+    host.files.packages = {f"{one.current}/venv": environment() for one in apps}
     host.users = {f"{name}-app": uid for name, uid in uids.items()}
     host.groups = dict(host.users)
     results = _audit_rules.report([host], "1")["results"]
