@@ -397,7 +397,7 @@ def not_in_tmp(facts: Facts) -> Iterable[Result]:
     "F19",
     "The owner of the script is checked",
     "low",
-    "Optional script-file ownership validation",
+    "Optional script-file ownership validation:",
     looks_at="script-user= and script-group= of each WSGIDaemonProcess",
     decides="fails without one of them, with both (Apache does not start with both), and for the pool's own account or "
     "group",
