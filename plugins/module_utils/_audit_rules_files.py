@@ -498,7 +498,7 @@ def pip_record(facts: Facts) -> Iterable[Result]:
         elif found["unread"]:
             seen = [Evidence("stat", home, f"{done}; {found['unread']} not read", "all of them read")]
             yield Result("unknown", "file", home, tuple(seen))
-        else:
+        elif found["checked"]:
             yield verdict(True, "file", home, Evidence("stat", home, done, "as in RECORD"))
 
 
