@@ -21,8 +21,8 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, read_start, shown
 
 # What is read of all virtual environments together; beyond that only sizes are compared.
-BYTES = 64 << 20
-FILES = 8000
+BYTES = 48 << 20
+FILES = 5000
 _RECORD_SIZE = 4 << 20
 _SMALL = 65536
 _ROWS = 50

@@ -25,6 +25,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access im
     own_data,
     reachable,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import (
+    BYTES,
+    FILES,
+    Budget,
+    packages_of,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import (
     Access,
     Facts,
@@ -34,12 +40,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import read_htaccess
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import serving_hosts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import (
-    BYTES,
-    FILES,
-    Budget,
-    packages_of,
-)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import (
     Disk,
     Row,

@@ -15,25 +15,11 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
-<<<<<<< HEAD
 _DPKG = "/var/lib/dpkg"
 _DOCUMENTS = "/usr/share/doc"
 _RPM = "/usr/bin/rpm"
 _SIZE = 1 << 22
 _HOLE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
-=======
-# What is read of all virtual environments together; beyond that only sizes are compared.
-BYTES = 48 << 20
-FILES = 5000
-_RECORD_SIZE = 4 << 20
-_SMALL = 65536
-_ROWS = 50
-# Scripts in bin/ get another first line where they are installed, and caches are nobody's.
-_CHECKED = (".py", ".so", ".pth")
-# Of setuptools and virtualenv themselves.
-_KNOWN = frozenset({"distutils-precedence.pth", "_virtualenv.pth"})
-_SYSTEM = re.compile(rb"^\s*include-system-site-packages\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
->>>>>>> af5ca85 (Say nothing of an environment without packages)
 
 
 def module_file(maps: str) -> str:
