@@ -23,13 +23,18 @@ INDEX = "index.html"
 _STATE = ".overview.json"
 
 
-def paths(directory: str, name: str) -> dict[str, str]:
-    """Return the files by their kinds; PalisadeError where the host's name is no name of a file."""
+def named_file(directory: str, name: str, kind: str) -> str:
+    """Return the file of a host; PalisadeError where the host's name is no name of a file."""
     if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise PalisadeError(f"host {name!r}: expected a name that can be a file's: the reports are called by it")
+        raise PalisadeError(f"host {name!r}: expected a name that can be a file's: a file is called by it")
+    return os.path.join(directory, f"{name}.{kind}")
+
+
+def paths(directory: str, name: str) -> dict[str, str]:
+    """Return the files of a report by their kinds."""
     if f"{name}.html" == INDEX:
         raise PalisadeError(f"host {name!r}: expected another name: {INDEX} is the page over all hosts")
-    return {kind: os.path.join(directory, f"{name}.{kind}") for kind in ("json", "sarif", "xml", "html")}
+    return {kind: named_file(directory, name, kind) for kind in ("json", "sarif", "xml", "html")}
 
 
 def write(document: Document, files: dict[str, str]) -> None:
@@ -41,11 +46,16 @@ def write(document: Document, files: dict[str, str]) -> None:
         "html": page(document),
     }
     for kind, path in files.items():
-        try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            _replace(path, texts[kind])
-        except OSError as error:
-            raise PalisadeError(f"wsgi_audit_report_dir: {path} cannot be written: {error}") from error
+        put(path, texts[kind], "wsgi_audit_report_dir")
+
+
+def put(path: str, text: str, variable: str) -> None:
+    """Write a file whole, for the account that runs Ansible only; variable is where its directory comes from."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        raise PalisadeError(f"{variable}: {path} cannot be written: {error}") from error
 
 
 def write_overview(document: Document, directory: str, name: str, run: str, expected: Iterable[str]) -> str:

@@ -1,0 +1,136 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The apps that a host reports as a file of variables; whatever came from the host is a checked value or a comment."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import visible
+
+_TO_DO = "to_do"
+_WIDTH = 110
+# None that names code, commands, files of others or secrets: those are for a person to write.
+_FIELDS = (
+    "name",
+    "application",
+    "server_names",
+    "mount",
+    "requirements",
+    "processes",
+    "threads",
+    "daemon_process",
+    "account",
+    "group",
+    "supplementary_groups",
+    "writable",
+    "static",
+    "tls",
+    "trusted_proxies",
+    "trusted_proxy_headers",
+    "limits",
+    "handles_authorization",
+    "error_override",
+)
+_TEXTS = ("script", "declared", "code")
+_LISTS = ("requirements", "environment", "replaces", "changes", "findings", "remarks")
+
+
+def adopted(host: str, rows: Any, remarks: Any) -> str:
+    """Return the file; PalisadeError where the host says what no host that runs this module does."""
+    rows, remarks = _checked(rows, remarks)
+    lines = ["---", *_comment(f"What {host} serves, for the role wsgi_apps. TO DO marks what has to be filled in.")]
+    lines += _comments("What no app below says, and a person has to look at:", remarks)
+    lines.append("wsgi_apps:" if rows else "wsgi_apps: []")
+    for row in rows:
+        lines += [f"  {line}".rstrip() for line in _app(row)]
+    return "\n".join(lines) + "\n"
+
+
+def _checked(rows: Any, remarks: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    def texts(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+    usable = texts(remarks) and isinstance(rows, list)
+    for row in rows if usable else []:
+        usable = usable and isinstance(row, dict) and isinstance(row.get("fields"), dict)
+        usable = usable and all(isinstance(row.get(key), str) for key in _TEXTS)
+        usable = usable and all(texts(row.get(key)) for key in _LISTS)
+    if not usable:
+        raise PalisadeError("wsgi_adopt: expected a list of apps from the host, got something else")
+    for number, row in enumerate(rows):
+        for key, value in row["fields"].items():
+            if key not in _FIELDS or _is_template(value):
+                raise PalisadeError(f"wsgi_adopt: app {number}: the host gives a field {str(key)!r} that is refused")
+        check_app({**row["fields"], "source": {"path": "x"}}, number, None)
+    return rows, remarks
+
+
+def _is_template(value: Any) -> bool:
+    """Tell whether Ansible would run a part of it."""
+    if isinstance(value, dict):
+        return any(_is_template(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(map(_is_template, value))
+    return isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
+
+
+def _app(row: dict[str, Any]) -> list[str]:
+    fields = row["fields"]
+    name = fields["name"]
+    lines = ["", *_comment(f"{row['script']}, declared at {row['declared']}")]
+    lines += _comments("Hardening changes:", row["changes"])
+    lines += _comments("Rules of the audit that fail for it today:", row["findings"])
+    lines += _comments("Not carried over, for a person to look at:", row["remarks"])
+    lines += _field("name", name, first=True)
+    if fields["application"].startswith(_TO_DO):
+        lines += _inner(_comment("TO DO: package.module:callable"))
+    lines += _field("application", fields["application"])
+    if any(host.startswith("to-do.") for host in fields["server_names"]):
+        lines += _inner(_comment("TO DO: the host names"))
+    lines += _field("server_names", fields["server_names"])
+    where = f"on the host it is {row['code']}" if row["code"] else "it was not found on the host"
+    lines += _inner(_comment(f"TO DO: the code, as a directory here, an archive or a repository; {where}"))
+    lines += _field("source", {"path": f"apps/{name}"})
+    for key in _FIELDS[3:]:
+        if key in fields:
+            lines += _field(key, fields[key])
+        if key == "requirements" and row["requirements"]:
+            lines += _inner(_comment("TO DO: that file in the source. Installed on the host are:"))
+            lines += [f"  #   {visible(requirement)}" for requirement in row["requirements"]]
+    if row["environment"]:
+        lines += _inner(_comment("TO DO: the values, which stay on the host; secrets from a file of ansible-vault"))
+        lines += _inner(_comment("environment:"))
+        lines += [f"  #   {visible(variable)}:" for variable in row["environment"]]
+    if row["replaces"]:
+        names = ", ".join(row["replaces"])
+        lines += _inner(_comment(f"On the same host: adopt: true, and replaces: with {names}"))
+    return lines
+
+
+def _field(key: str, value: Any, first: bool = False) -> list[str]:
+    # Only ASCII, so that no character of a value is one that ends a line.
+    style = None if isinstance(value, (list, dict)) else False
+    text = yaml.safe_dump({key: value}, default_flow_style=style, sort_keys=False, allow_unicode=False, width=10**9)
+    head, *rest = text.rstrip("\n").split("\n")
+    return [f"- {head}" if first else f"  {head}", *(f"  {line}" for line in rest)]
+
+
+def _inner(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _comments(head: str, texts: list[str]) -> list[str]:
+    return [*_comment(head), *(line for text in texts for line in _comment(text, "- "))] if texts else []
+
+
+def _comment(text: str, mark: str = "") -> list[str]:
+    lines = textwrap.wrap(visible(text), _WIDTH, break_on_hyphens=False)
+    return [f"# {' ' * len(mark) if number else mark}{line}" for number, line in enumerate(lines)]

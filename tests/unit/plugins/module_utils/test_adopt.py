@@ -1,0 +1,345 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The apps of a host as this collection would say them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt import adopt, adopt_host
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import entry_file
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
+from ansible_collections.palisade.mod_wsgi.tests.unit.reports import NASTY
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
+from hypothesis import given
+from hypothesis import strategies as st
+
+SITE = "/etc/apache2/sites-enabled/shop.conf"
+
+
+def known(config: str, **fields: Any) -> Facts:
+    """Return the facts of a host with this configuration, its paths looked at as they are."""
+    host = facts(f"{SERVER}# In file: {SITE}\n#   7:\n{config}", **{"live": {}, "paths": {}, **fields})
+    found = [place.path for place in host.places]
+    found += [line.words[-1] for line, _around, _host in host.tree.every("alias") if line.words]
+    found += [value for pool in host.pools for value in pool.options.values() if value.startswith("/")]
+    for path in found:
+        if "\0" not in path:
+            host.paths[path] = {"real": os.path.realpath(path), "directory": os.path.isdir(path)}
+    return host
+
+
+def site(lines: str, name: str = "shop.test", address: str = "*:80") -> str:
+    return f"<VirtualHost {address}>\nServerName {name}\n{lines}\n</VirtualHost>\n"
+
+
+def rows_of(host: Facts) -> list[dict[str, Any]]:
+    rows, remarks = adopt(host, report([host], "1")["results"])
+    # Whatever is found, the controller takes it.
+    assert yaml.safe_load(adopted("www", rows, remarks))["wsgi_apps"] is not None
+    return rows
+
+
+def one(config: str, **fields: Any) -> dict[str, Any]:
+    (row,) = rows_of(known(config, **fields))
+    return row
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Return the code of a shop as a tutorial lays it out."""
+    (tmp_path / "shop/static").mkdir(parents=True)
+    (tmp_path / "shop/web.py").write_text("app = None")
+    (tmp_path / "shop.wsgi").write_text("from shop.web import app as application")
+    (tmp_path / "wsgi.py").write_text("def application(environ, start): pass")
+    return tmp_path
+
+
+def test_a_pool_as_tutorials_write_it(shop: Path) -> None:
+    packages = shop / "venv/lib/python3.11/site-packages"
+    for name in ("Flask-3.0.3.dist-info", "pip-24.0.dist-info", "evil name-1.dist-info", "x-1.dist-info-old"):
+        (packages / name).mkdir(parents=True)
+    row = one(
+        site(
+            f"""ServerAlias www.shop.test *.shop.test
+WSGIDaemonProcess site python-home={shop}/venv processes=3 threads=5 maximum-requests=10 umask=0022 request-timeout=0
+WSGIProcessGroup site
+WSGIScriptAlias / {shop}/shop.wsgi
+WSGIPassAuthorization On
+WSGIErrorOverride On
+LimitRequestBody 77
+SetEnv SECRET_KEY hunter2
+SetEnv no-gzip 1
+Alias /static/ {shop}/shop/static/
+Alias /media /srv/media
+RewriteRule ^/a /b
+Header set X-Token hunter2
+<Directory {shop}>
+AllowOverride All
+Require ip 192.0.2.1
+</Directory>"""
+        )
+    )
+    assert row["fields"] == {
+        "name": "site",
+        "application": "shop.web:app",
+        "server_names": ["shop.test", "www.shop.test", "*.shop.test"],
+        "requirements": "requirements.txt",
+        "processes": 3,
+        "threads": 5,
+        "daemon_process": {"maximum-requests": 10},
+        "static": {"/static": "shop/static"},
+        "limits": {"request_body": 77},
+        "handles_authorization": True,
+        "error_override": True,
+    }
+    assert (row["code"], row["requirements"]) == (str(shop), ["Flask==3.0.3"])
+    assert (row["environment"], row["replaces"]) == (["SECRET_KEY"], ["shop.conf"])
+    told = "\n".join(row["remarks"])
+    for words in (
+        "Alias /media /srv/media",
+        "RewriteRule ^/a /b",
+        "Require ip 192.0.2.1",
+        "Header set X-Token (hidden)",
+    ):
+        assert words in told
+    changes = "\n".join(row["changes"])
+    for words in (
+        "site-app, not as www-data",
+        "umask becomes 0027",
+        "request-timeout=60 (now 0)",
+        ".htaccess",
+        "home=",
+    ):
+        assert words in changes
+    assert "U1 Every pool names its account" in row["findings"]
+    assert "hunter2" not in str(row)
+
+
+def test_embedded_mode_and_a_script_that_is_the_application(shop: Path) -> None:
+    row = one(site(f"WSGIScriptAlias /blog {shop}/wsgi.py"))
+    assert row["fields"] == {
+        "name": "blog",
+        "application": "wsgi:application",
+        "server_names": ["shop.test"],
+        "mount": "/blog",
+    }
+    assert "embedded mode becomes a pool of its own" in "\n".join(row["changes"])
+    assert "M1 Every application runs in daemon mode" in row["findings"]
+
+
+def test_django_s_script_is_a_module_of_its_project(shop: Path) -> None:
+    (shop / "shop/wsgi.py").write_text("application = get_wsgi_application()")
+    pool = f"WSGIDaemonProcess shop user=shop group=shop python-path={shop}\nWSGIProcessGroup shop\n"
+    row = one(site(f"{pool}WSGIScriptAlias / {shop}/shop/wsgi.py"))
+    assert (row["fields"]["application"], row["code"]) == ("shop.wsgi:application", str(shop))
+    assert (row["fields"]["account"], "group" in row["fields"]) == ("shop", False)
+    assert any("python-path" in remark for remark in row["remarks"])
+
+
+def test_a_script_that_has_to_be_renamed(shop: Path) -> None:
+    (shop / "the-blog.wsgi").write_text("def application(environ, start): pass")
+    row = one(site(f"WSGIScriptAlias / {shop}/the-blog.wsgi"))
+    assert row["fields"]["application"] == "the_blog:application"
+    assert any("rename it to the_blog.py" in remark for remark in row["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "application", "words"),
+    [
+        ("WSGIScriptAlias / /missing/x.wsgi", "to_do:application", "find the application"),
+        ("WSGIScriptAlias / {}/other.wsgi", "elsewhere:application", "lies in none of"),
+        ("WSGIScriptAlias / {}/wsgi.py callable-object=main", "to_do:application", "has no main"),
+        ("WSGICallableObject main\nWSGIScriptAlias / {}/wsgi.py", "to_do:application", "has no main"),
+    ],
+)
+def test_what_is_not_known_is_for_a_person(lines: str, application: str, words: str, shop: Path) -> None:
+    (shop / "other.wsgi").write_text("from elsewhere import application")
+    row = one(site(lines.format(shop)))
+    assert row["fields"]["application"] == application
+    assert words in "\n".join(row["remarks"])
+
+
+def test_one_app_on_two_ports_with_tls(shop: Path) -> None:
+    pool = "WSGIDaemonProcess shop user=shop-app group=shop-app\n"
+    lines = f"WSGIProcessGroup shop\nWSGIScriptAlias / {shop}/shop.wsgi\n"
+    tls = "SSLEngine on\nSSLCertificateFile /etc/ssl/shop.crt\nSSLCertificateKeyFile /etc/ssl/private/shop.key\n"
+    row = one(pool + site(lines) + site(lines + tls, "www.shop.test", "*:443"))
+    assert row["fields"]["server_names"] == ["shop.test", "www.shop.test"]
+    assert row["fields"]["tls"] == {"certificate": "/etc/ssl/shop.crt", "key": "/etc/ssl/private/shop.key"}
+    assert any("port 80 redirects" in change for change in row["changes"])
+
+
+def test_trusted_proxies(shop: Path) -> None:
+    lines = f"WSGIScriptAlias / {shop}/shop.wsgi\nWSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies "
+    assert one(site(lines + "10.0.0.1"))["fields"]["trusted_proxies"] == ["10.0.0.1"]
+    row = one(site(lines + "0.0.0.0/0"))
+    assert not {"trusted_proxies", "trusted_proxy_headers"} & set(row["fields"])
+    assert any("the proxies and not every address" in remark for remark in row["remarks"])
+
+
+def test_names_are_valid_and_no_two_are_the_same(shop: Path) -> None:
+    config = "".join(
+        site(f"WSGIScriptAlias {mount} {shop}/{script}", name)
+        for name, mount, script in (
+            ("Shop.test", "/", "shop.wsgi"),
+            ("shop.example", "/", "wsgi.py"),
+            ("9.test", "/", "missing.py"),
+            ("a.test", "/A_b/c", "wsgi.py"),
+            ("a.test", "/" + "x" * 60, "wsgi.py"),
+        )
+    )
+    names = [row["fields"]["name"] for row in rows_of(known(config))]
+    assert names == ["shop", "shop-2", "app", "a-b-c", "x" * 27]
+    both = [known(config), known(config)]
+    assert len({row["fields"]["name"] for row in adopt_host(both)[0]}) == 10
+
+
+def test_a_pool_of_two_apps_names_none(shop: Path) -> None:
+    pool = "WSGIDaemonProcess all user=all group=all\nWSGIProcessGroup all\n"
+    lines = f"WSGIScriptAlias /b {shop}/wsgi.py\nWSGIScriptAlias / {shop}/shop.wsgi"
+    rows = rows_of(known(site(pool + lines)))
+    assert [row["fields"]["name"] for row in rows] == ["b", "shop"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("WSGIScriptAliasMatch ^/x /srv/x.wsgi", "a pattern of URLs"),
+        ("WSGIScriptAlias /apps /srv/apps/", "a directory in which each file"),
+        (
+            "DocumentRoot /srv\n<Directory /srv>\nOptions ExecCGI\nSetHandler wsgi-script\n</Directory>",
+            "by their names",
+        ),
+        ("WSGIDaemonProcess idle", "pool idle serves no URL"),
+    ],
+)
+def test_what_is_no_app(lines: str, words: str) -> None:
+    host = known(site(lines))
+    host.instance.modules.append("php")
+    rows, remarks = adopt(host, [])
+    assert rows == []
+    assert words in "\n".join(remarks)
+    assert any("PHP runs" in remark for remark in remarks)
+    assert yaml.safe_load(adopted("www", rows, remarks)) == {"wsgi_apps": []}
+
+
+def test_a_host_without_an_apache() -> None:
+    assert adopt_host([]) == ([], ["no Apache was found"])
+
+
+BESIDE_OTHERS = ("static", "trusted_proxies", "trusted_proxy_headers")
+FIELDS: dict[str, Any] = {
+    "account": "books",
+    "group": "readers",
+    "processes": 4,
+    "threads": 7,
+    "daemon_process": {"maximum-requests": 100, "umask": "0077", "lang": "de_DE.UTF-8", "request-timeout": 90},
+    "supplementary_groups": ["sensors"],
+    "static": {"/shop/static": "files"},
+    "limits": {"request_body": 5000, "request_fields": 50},
+    "handles_authorization": True,
+    "error_override": True,
+    "trusted_proxies": ["192.0.2.0/24"],
+    "trusted_proxy_headers": ["X-Forwarded-For"],
+    "mount": "/shop",
+    "requirements": "requirements.txt",
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"server_names": ["a.test", "b.test", "*.c.test"]},
+        {"tls": {"self_signed": True}},
+        {"tls": {"acme": True, "hsts": 60}},
+        {"tls": {"certificate": "/etc/ssl/a.crt", "key": "/etc/ssl/a.key", "hsts": 0}},
+        FIELDS,
+        *(
+            {name: value}
+            for name, value in FIELDS.items()
+            if name not in ("trusted_proxy_headers", "static", "trusted_proxies")
+        ),
+    ],
+)
+def test_a_host_of_ours_says_what_was_written(fields: dict[str, Any], tmp_path: Path) -> None:
+    written = app("shop", **{"requirements": None, "processes": 2, "threads": 15, **fields})
+    made = check_app(written, 0, None)
+    code = tmp_path / made.current.lstrip("/") / "code"
+    (code / "shop").mkdir(parents=True)
+    (code / "files").mkdir()
+    if made.requirements:
+        (code / made.requirements).write_text("")
+    entry = tmp_path / made.entry_file.lstrip("/")
+    entry.parent.mkdir(parents=True)
+    entry.write_text(entry_file(made))
+    text = virtual_host([made], "5.0.2", DEBIAN.as_dict())
+    for place in ("/var/lib/", "/var/www/"):
+        text = text.replace(place, f"{tmp_path}{place}")
+    host = known(f"# In file: /etc/apache2/sites-enabled/zz-palisade-shop.conf\n#   7:\n{text}")
+    host.live = {"shop": [process("shop", 990)]}
+    row = rows_of(host)[0]
+    expected = {key: value for key, value in written.items() if value is not None and key != "source"}
+    assert row["fields"] == expected
+    assert (row["changes"], row["remarks"], row["replaces"]) == ([], [], [])
+
+
+# One line of a configuration holds anything but the end of a line.
+WORD = st.lists(
+    st.sampled_from(
+        [*(text.replace("\n", "\r") for text in NASTY), "{{ 1 }}", "{% x %}", "- a: b", '"', "#", ": ", "/"]
+    )
+    | st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=4),
+    max_size=3,
+).map("".join)
+LINES = st.sampled_from(
+    [
+        "ServerAlias {}",
+        "ServerName {}",
+        "WSGIScriptAlias {} {}",
+        "WSGIScriptAlias / /srv/{}",
+        "WSGIScriptAlias / /srv/x.wsgi process-group={} callable-object={}",
+        "WSGIDaemonProcess {0} user={1} lang={1} home=/{1} umask={1} threads={1} python-home=/{1}",
+        "WSGIDaemonProcess shop {}={}",
+        "WSGIProcessGroup {}",
+        "SetEnv {} {}",
+        "Alias {} /srv/{}",
+        "SSLCertificateFile /{}",
+        "SSLCertificateKeyFile /{}",
+        "WSGITrustedProxies {}",
+        "WSGITrustedProxyHeaders {}",
+        "LimitRequestBody {}",
+        "Header always set Strict-Transport-Security max-age={}",
+        "RewriteRule {} {}",
+        "{} {}",
+    ]
+)
+
+
+@given(st.lists(st.builds(lambda line, a, b: line.format(a, b), LINES, WORD, WORD), max_size=8), WORD)
+def test_no_value_of_a_host_breaks_out(lines: list[str], file: str) -> None:
+    config = f"# In file: {file}\n#   7:\n" + site("SSLEngine on\n" + "\n".join(lines))
+    host = known(config)
+    rows, remarks = adopt(host, report([host], "1")["results"])
+    text = adopted(file, rows, remarks)
+    text.encode("utf-8")
+    read = yaml.safe_load(text)
+    assert list(read) == ["wsgi_apps"]
+    assert [{**row, "source": None} for row in read["wsgi_apps"]] == [{**row["fields"], "source": None} for row in rows]
+    for number, row in enumerate(read["wsgi_apps"]):
+        check_app(row, number, None)
+    assert "{{" not in str(read)
+    assert "{%" not in str(read)

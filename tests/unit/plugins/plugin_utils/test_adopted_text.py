@@ -1,0 +1,128 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file of variables that an adopted host becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
+from ansible_collections.palisade.mod_wsgi.tests.unit.reports import TEXT
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def row(**parts: Any) -> dict[str, Any]:
+    fields = {"name": "shop", "application": "shop:app", "server_names": ["shop.test"], **parts.pop("fields", {})}
+    lists = ("requirements", "environment", "replaces", "changes", "findings", "remarks")
+    return {"fields": fields, "script": "/a", "declared": "/b:1", "code": "/c", **{key: [] for key in lists}, **parts}
+
+
+def test_the_file() -> None:
+    parts = {
+        "fields": {"processes": 2, "requirements": "requirements.txt", "daemon_process": {"umask": "0077"}},
+        "requirements": ["flask==3.0.3"],
+        "environment": ["KEY"],
+        "replaces": ["shop.conf"],
+        "changes": ["it moves"],
+        "findings": ["U1 Every pool"],
+        "remarks": ["RewriteRule"],
+    }
+    assert (
+        adopted("www", [row(**parts)], ["pool x"])
+        == """\
+---
+# What www serves, for the role wsgi_apps. TO DO marks what has to be filled in.
+# What no app below says, and a person has to look at:
+# - pool x
+wsgi_apps:
+
+  # /a, declared at /b:1
+  # Hardening changes:
+  # - it moves
+  # Rules of the audit that fail for it today:
+  # - U1 Every pool
+  # Not carried over, for a person to look at:
+  # - RewriteRule
+  - name: shop
+    application: shop:app
+    server_names: [shop.test]
+    # TO DO: the code, as a directory here, an archive or a repository; on the host it is /c
+    source: {path: apps/shop}
+    requirements: requirements.txt
+    # TO DO: that file in the source. Installed on the host are:
+    #   flask==3.0.3
+    processes: 2
+    daemon_process: {umask: '0077'}
+    # TO DO: the values, which stay on the host; secrets from a file of ansible-vault
+    # environment:
+    #   KEY:
+    # On the same host: adopt: true, and replaces: with shop.conf
+"""
+    )
+
+
+def test_what_is_to_do_is_marked() -> None:
+    fields = {"application": "to_do:application", "server_names": ["to-do.invalid"]}
+    text = adopted("www", [row(fields=fields, code="")], [])
+    for words in ("TO DO: package.module:callable", "TO DO: the host names", "it was not found on the host"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"before_switch": ["rm -rf /"]}, "'before_switch' that is refused"),
+        ({"source": {"git": {"repo": "x"}}}, "'source' that is refused"),
+        ({"environment": {"A": "x"}}, "'environment' that is refused"),
+        ({"acls": []}, "'acls' that is refused"),
+        ({"tls": {"certificate": "/{{ lookup('pipe', 'id') }}", "key": "/k"}}, "'tls' that is refused"),
+        ({"server_names": ["{% x %}"]}, "'server_names' that is refused"),
+        ({"static": {"{# x": "a"}}, "'static' that is refused"),
+        ({"name": "x y"}, "expected .a-z"),
+        ({"mount": 5}, "mount"),
+    ],
+)
+def test_a_host_cannot_say_what_is_for_a_person(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(PalisadeError, match=words):
+        adopted("www", [row(fields=fields)], [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "remarks"),
+    [
+        (None, []),
+        ({}, []),
+        ([1], []),
+        ([{}], []),
+        ([{**row(), "fields": None}], []),
+        ([{**row(), "changes": [1]}], []),
+        ([{**row(), "script": 1}], []),
+        ([{**row(), "fields": []}], []),
+        ([], None),
+        ([], [1]),
+    ],
+)
+def test_another_shape_is_refused(rows: Any, remarks: Any) -> None:
+    with pytest.raises(PalisadeError, match="expected"):
+        adopted("www", rows, remarks)
+
+
+@given(TEXT, st.lists(TEXT, min_size=1), st.data())
+def test_nothing_that_is_told_breaks_out(host: str, texts: list[str], data: Any) -> None:
+    names = ("script", "declared", "code")
+    parts: dict[str, Any] = {name: data.draw(st.sampled_from(texts)) for name in names}
+    lists = ("requirements", "environment", "replaces", "changes", "findings", "remarks")
+    parts |= dict.fromkeys(lists, texts)
+    text = adopted(host, [row(**parts, fields={"requirements": "r.txt"})], texts)
+    text.encode("utf-8")
+    read = yaml.safe_load(text)
+    (app,) = read["wsgi_apps"]
+    assert set(app) == {"name", "application", "server_names", "source", "requirements"}
+    assert app["source"] == {"path": "apps/shop"}
+    assert all(line.lstrip().startswith("#") or ":" in line or not line for line in text.splitlines()[1:])
