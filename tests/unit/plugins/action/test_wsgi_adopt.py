@@ -68,7 +68,7 @@ def test_what_is_refused_leaves_no_file(answer: Any, host: str, words: str, tmp_
 
 def test_a_place_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     (tmp_path / "www.yml").mkdir()
-    with pytest.raises(AnsibleActionFail, match="wsgi_adopt_dir: .* cannot be read"):
+    with pytest.raises(AnsibleActionFail, match=r"wsgi_adopt_dir: .* cannot be read"):
         run(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(AnsibleActionFail, match="wsgi_adopt_dir"):
