@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,7 +161,7 @@ def _understand_rule(line: str, source: str, found: Sudoers) -> None:
         tags: list[str] = []
         for one in _parts(commands, ","):
             matched = _COMMAND.fullmatch(one)
-            if matched:
+            if matched and not matched.group(4).startswith("("):
                 # Both go on for the commands that follow.
                 runas = runas if matched.group(1) is None else matched.group(1)
                 tags = [*tags, *re.findall(r"[A-Z_]+", matched.group(3))]
@@ -182,12 +182,22 @@ def _listed(items: Sequence[str], names: Collection[str], aliases: dict[str, lis
     return found
 
 
+def _certain(items: Iterable[str]) -> list[str]:
+    """Return a list of hosts in which what cannot be decided here, such as an address, is every host."""
+    found = []
+    for item in items:
+        if re.fullmatch(r"[!\s]*[A-Za-z][\w.-]*", item):
+            found.append(item)
+        elif not item.startswith("!"):
+            found.append("ALL")
+    return found
+
+
 def _here(items: Sequence[str], aliases: dict[str, list[str]]) -> bool:
-    """Return whether a rule may be meant for this host: only plain names of others are not."""
+    """Return whether a rule may be meant for this host."""
     full = socket.gethostname()
-    known = {full, full.partition(".")[0], "localhost"}
-    others = all(re.fullmatch(r"[a-z][a-z0-9.-]*", item) and item not in known for item in items)
-    return not others or _listed(items, known, aliases)
+    expanded = {name: _certain(members) for name, members in aliases.items()}
+    return _listed(_certain(items), {full, full.partition(".")[0], "localhost"}, expanded)
 
 
 def without_password(sudoers: Sudoers, account: Account) -> list[dict[str, Any]]:
@@ -196,22 +206,30 @@ def without_password(sudoers: Sudoers, account: Account) -> list[dict[str, Any]]
     for gid, group in account.groups:
         names |= {f"%{group}", f"%#{gid}"}
     unasked = any(_listed(items, names, sudoers.aliases) for items in sudoers.unasked)
-    found = []
+    found: list[tuple[str, list[str], dict[str, Any]]] = []
     for rule in sudoers.rules:
+        if not (rule.command and _listed(rule.users, names, sudoers.aliases) and _here(rule.hosts, sudoers.aliases)):
+            continue
+        command = rule.command.lstrip("! ")
+        everything = _listed([command], set(), sudoers.aliases)
+        # Without a list it is root; without an account before the colon the account itself, with another group.
+        runas = _items(("root" if rule.runas is None else rule.runas).partition(":")[0])
+        root = _listed(runas, {"root", "#0"}, sudoers.aliases)
+        found = [left for row in found for left in _left(row, None if everything else command, runas, root)]
         asked = [tag for tag in rule.tags if tag in ("PASSWD", "NOPASSWD")][-1:]
-        if asked != ["NOPASSWD"] and not (unasked and not asked):
-            continue
-        forbidden = rule.command.startswith("!") or not rule.command
-        if forbidden or not _listed(rule.users, names, sudoers.aliases) or not _here(rule.hosts, sudoers.aliases):
-            continue
-        # Without a list it is root; with a group only, the account itself.
-        users, _colon, _groups = ("root" if rule.runas is None else rule.runas).partition(":")
-        found.append(
-            {
-                "source": rule.source,
-                "command": rule.command.split()[0],
-                "root": _listed(_items(users), {"root", "#0"}, sudoers.aliases),
-                "everything": _listed([rule.command], set(), sudoers.aliases),
-            }
-        )
-    return found
+        if not rule.command.startswith("!") and (asked == ["NOPASSWD"] or (unasked and not asked)):
+            said = {"source": rule.source, "command": command.split()[0], "root": root, "everything": everything}
+            found.append((command, runas, said))
+    return [row for _command, _runas, row in found]
+
+
+def _left(
+    earlier: tuple[str, list[str], dict[str, Any]], command: str | None, runas: list[str], root: bool
+) -> list[tuple[str, list[str], dict[str, Any]]]:
+    """Return what is left of an earlier grant: of rules for the same command and account the last one counts."""
+    same, theirs, row = earlier
+    if command is not None and command != same:
+        return [earlier]
+    if runas in (["ALL"], theirs) or (root and theirs == ["root"]):
+        return []
+    return [(same, theirs, {**row, "root": row["root"] and not root})]
