@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
@@ -86,6 +87,8 @@ def _answer(work: Callable[[], Any], writing: int, seconds: float) -> NoReturn:
     """Write the answer and end; runs in the child, which must not come back to what forked it."""
     status = 1
     try:
+        # Its memory is shared with the parent until something touches it.
+        gc.disable()
         # The kernel ends it, also where it hangs in a file system.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds)

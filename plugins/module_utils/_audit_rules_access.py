@@ -318,15 +318,15 @@ def _neutral(sections: Sequence[Directive]) -> bool:
     attack="An uploaded page with a script runs in the visitors' browsers, an uploaded .htaccess in the server.",
 )
 def writable_not_served(facts: Facts) -> Iterable[Result]:
+    rows = [(host, *row) for host in serving_hosts(facts.tree) for row in served(facts, host, SCRIPTS)]
     for pool, reach in _reaches(facts):
         if reach is None:
             yield missing_process(pool)
             continue
         bad: list[tuple[str, Evidence]] = []
-        for host in serving_hosts(facts.tree):
-            for url, root, line in served(facts, host, SCRIPTS):
-                for directory in reach.served.get(root, []):
-                    bad += _judged_directory(facts, host, url, root, line, directory)
+        for host, url, root, line in rows:
+            for directory in reach.served.get(root, []):
+                bad += _judged_directory(facts, host, url, root, line, directory)
         whys = [row["unknown"] for row in facts.files.served.values() if row["unknown"]]
         if bad:
             bad.sort(key=lambda one: -SEVERITIES.index(one[0]))

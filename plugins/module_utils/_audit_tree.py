@@ -33,7 +33,7 @@ _SECRET_NAME = re.compile(
     r"|id_(rsa|dsa|ecdsa|ed25519)|\.(netrc|pgpass|my\.cnf|htpasswd)|credentials(\.\w+)?"
 )
 _SECRET_SUSPECT = re.compile(
-    r"[^/]*(settings|config|secret|credential|local|prod)[^/]*\.(py|ini|cfg|conf|toml|ya?ml|json|env|properties)"
+    r"[^/]*(settings|config|secret|credential|(local|prod(uction)?)(?=[_.-]))[^/]*\.(py|ini|cfg|conf|toml|ya?ml|json|env|properties)"
     r"|[^/]*\.(ini|cfg|conf|toml|env|pem)",
     re.IGNORECASE,
 )
@@ -214,13 +214,13 @@ def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
             name = entry.path.rpartition("/")[2]
             if entry.is_directory and entry.path not in stop:
                 known[entry.path] = len(tree.rows)
-                _keep(tree, entry._replace(kind=_kind(tree, name), root=tree.kind))
+                _keep(tree, Row(*entry[:6], _kind(tree, name), tree.kind))
                 waiting.append((entry.path, ours and name not in _PACKAGES))
             elif entry.is_file:
                 kind = _kind(tree, name)
                 if ours and _is_secret(entry, name):
                     kind = "secret"
-                _keep(tree, entry._replace(kind=kind, root=tree.kind))
+                _keep(tree, Row(*entry[:6], kind, tree.kind))
 
 
 def _has(entries: Sequence[Row], name: str) -> bool:

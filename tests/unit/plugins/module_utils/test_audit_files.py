@@ -1,0 +1,725 @@
+"""What is read of files, on real trees and as real accounts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
+    _audit_access,
+    _audit_environment,
+    _audit_files,
+    _audit_tree,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl, write_acl
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import as_account, in_mounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import Budget, packages_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import APACHE, OTHERS, Plan, file_facts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import directives, read_htaccess
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, Tree, look_at, walk_tree
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import facts, process
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
+from hypothesis import given
+from hypothesis import strategies as st
+
+SHOP, BLOG, WWW = 54321, 54331, 54341
+NAMES = {"pool shop": SHOP, "pool blog": BLOG, APACHE: WWW, OTHERS: 54351}
+
+
+def put(file: Path, text: str = "x = 1\n", mode: int = 0o640, uid: int = 0, gid: int = 0) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+    os.chown(file, uid, gid)
+    return file
+
+
+def permit(path: Path, uid: int, bits: int, default: bool = False) -> None:
+    acl = Acl.from_mode(stat.S_IMODE(path.stat().st_mode), {uid: bits})
+    if default:
+        os.setxattr(path, "system.posix_acl_default", acl.encode())
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        write_acl(descriptor, str(path), acl)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two apps whose code only their groups read, with entry files that everybody reads."""
+    for above in [tmp_path, *tmp_path.parents]:
+        if above.stat().st_uid == 0 and above != Path("/tmp"):
+            above.chmod(0o755)
+    for name, gid in (("shop", SHOP), ("blog", BLOG)):
+        home = tmp_path / "lib" / name
+        put(home / "code/app/views.py", gid=gid)
+        put(home / "venv/pyvenv.cfg", "home = /usr\n", gid=gid)
+        put(home / "venv/lib/python3.13/site-packages/x.py", gid=gid)
+        put(home / "environment", '{"SECRET_KEY": "squirrel"}', gid=gid)
+        put(home / "data/a.png", uid=gid, gid=gid)
+        for directory in [home, *(path for path in home.rglob("*") if path.is_dir())]:
+            directory.chmod(0o750)
+            os.chown(directory, gid if directory.name == "data" else 0, gid)
+        put(tmp_path / "www" / name / "wsgi.py", mode=0o644)
+    (tmp_path / "lib").chmod(0o755)
+    monkeypatch.setattr(_audit_files, "_WIDE", ())
+    return tmp_path
+
+
+def planned(host: Path, **fields: Any) -> Plan:
+    """Return what to look at on that host."""
+    code = {
+        name: {
+            str(host / "lib" / name / "venv"): "python-home",
+            str(host / "lib" / name / "code"): "home",
+            str(host / "www" / name / "wsgi.py"): "entry",
+        }
+        for name in ("shop", "blog")
+    }
+    accounts = {name: {"uid": uid, "gid": uid, "groups": [uid]} for name, uid in NAMES.items()}
+    homes = {name: str(host / "lib" / name) for name in ("shop", "blog")}
+    scripts = [str(host / "www" / name / "wsgi.py") for name in ("shop", "blog")]
+    return Plan(**{"code": code, "accounts": accounts, "homes": homes, "scripts": scripts, **fields})
+
+
+def look(host: Path, **fields: Any) -> dict[str, Any]:
+    plan = planned(host, **fields)
+    found: dict[str, Any] = in_mounts(None, lambda: _audit_files._look(plan))
+    assert {name: one["unknown"] for name, one in found["accounts"].items()} == dict.fromkeys(plan.accounts, "")
+    return found
+
+
+def reach(found: dict[str, Any], name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = found["accounts"][name]["reach"]
+    return answer
+
+
+def paths(rows: list[dict[str, Any]], host: Path) -> list[str]:
+    return sorted(os.path.relpath(row["path"], host) for row in rows)
+
+
+# What each account is found to do
+
+
+@needs_root
+def test_nobody_reaches_what_is_closed(host: Path) -> None:
+    found = look(host)
+    for name in NAMES:
+        told = reach(found, name)
+        kept = {key: told[key] for key in ("reads", "writes", "secrets", "unreached")}
+        assert kept == {"reads": [], "writes": [], "secrets": [], "unreached": []}, name
+    assert found["wide"] == []
+    assert found["acls"] == []
+    assert found["unknown"] == {}
+    assert paths(found["secrets"], host) == ["lib/blog/environment", "lib/shop/environment"]
+    assert paths(reach(found, "pool shop")["data"], host) == ["lib/shop/data"]
+    access = found["accounts"]["pool shop"]["access"]
+    assert (access["writable"], access["owned"], access["unreadable"]) == ([], [], [])
+
+
+@needs_root
+def test_another_pool_reads_a_secret_that_the_mode_of_every_directory_lets_it_reach(host: Path) -> None:
+    (host / "lib/shop/environment").chmod(0o644)
+    found = look(host)
+    # The directory above still keeps it out.
+    assert reach(found, "pool blog")["secrets"] == []
+    assert [row["mode"] for row in found["secrets"] if "shop" in row["pools"]] == ["0644"]
+    (host / "lib/shop").chmod(0o755)
+    found = look(host)
+    for name in ("pool blog", APACHE, OTHERS):
+        assert paths(reach(found, name)["secrets"], host) == ["lib/shop/environment"]
+    assert reach(found, "pool shop")["secrets"] == []
+
+
+@needs_root
+def test_a_group_and_an_acl_let_one_account_in_and_no_other(host: Path) -> None:
+    permit(host / "lib/shop", BLOG, 1)
+    permit(host / "lib/shop/environment", BLOG, 4)
+    found = look(host)
+    assert paths(reach(found, "pool blog")["secrets"], host) == ["lib/shop/environment"]
+    assert reach(found, OTHERS)["secrets"] == []
+    assert [(row["users"], row["default"]) for row in found["acls"]] == [
+        ({str(BLOG): 1}, False),
+        ({str(BLOG): 4}, False),
+    ]
+    accounts = planned(host).accounts
+    accounts[APACHE]["groups"] = [WWW, SHOP]
+    assert paths(reach(look(host, accounts=accounts), APACHE)["secrets"], host) == ["lib/shop/environment"]
+
+
+@needs_root
+def test_default_acls_and_masks_are_seen(host: Path) -> None:
+    permit(host / "lib/shop/code", BLOG, 7, default=True)
+    descriptor = os.open(host / "lib/shop/code/app", os.O_RDONLY)
+    write_acl(descriptor, "app", Acl(7, 5, 0, {BLOG: 7}, {}, 0))
+    os.close(descriptor)
+    found = look(host)["acls"]
+    assert [(row["users"], row["default"]) for row in found] == [({str(BLOG): 7}, True)]
+
+
+@needs_root
+def test_what_everybody_may_write_is_found_though_a_directory_above_is_closed(host: Path) -> None:
+    for path in ("lib/shop/data/a.png", "lib/shop/code/app", "lib/shop/venv/pyvenv.cfg"):
+        (host / path).chmod((host / path).stat().st_mode | stat.S_IWOTH)
+    # As in /tmp.
+    (host / "lib/shop/data/shared").mkdir()
+    (host / "lib/shop/data/shared").chmod(0o1777)
+    found = look(host)
+    wanted = ["lib/shop/code/app", "lib/shop/data/a.png", "lib/shop/venv/pyvenv.cfg"]
+    assert paths(found["wide"], host) == wanted
+    assert reach(found, "pool blog")["writes"] == []
+
+
+@needs_root
+def test_apache_may_read_what_is_served_and_the_entry_and_no_more(host: Path) -> None:
+    static = host / "lib/shop/code/static"
+    put(static / "tool.py", mode=0o644)
+    for directory in (host / "lib/shop", host / "lib/shop/code", static):
+        directory.chmod(0o751)
+    served = [str(static), str(host / "www/shop")]
+    assert reach(look(host, served=served), APACHE)["reads"] == []
+    assert paths(reach(look(host), APACHE)["reads"], host) == ["lib/shop/code/static/tool.py"]
+    (host / "www/shop").chmod(0o700)
+    assert reach(look(host, served=served), APACHE)["unreached"] == [str(host / "www/shop/wsgi.py")]
+
+
+@needs_root
+def test_pools_of_one_account_and_of_one_tree_are_no_strangers(host: Path) -> None:
+    accounts = planned(host).accounts
+    accounts["pool blog"] = accounts["pool shop"]
+    (host / "lib/shop").chmod(0o755)
+    (host / "lib/shop/environment").chmod(0o644)
+    assert reach(look(host, accounts=accounts), "pool blog")["secrets"] == []
+    code = planned(host).code
+    code["blog"][str(host / "lib/shop/code")] = "python-path"
+    found = look(host, code=code)
+    assert [row["pools"] for row in found["secrets"] if "lib/shop" in row["path"]] == [["shop"]]
+
+
+@needs_root
+def test_logs_configuration_and_directories_above_them(host: Path) -> None:
+    log = put(host / "log/error.log")
+    plan = {"watched": {str(log): "log"}, "logs": {str(log): {"shop"}}}
+    (host / "log").chmod(0o750)
+    assert reach(look(host, **plan), "pool shop")["watched"] == []
+    os.chown(host / "log", SHOP, 0)
+    found = look(host, **plan)
+    assert [(row["kind"], row["root"]) for row in reach(found, "pool shop")["watched"]] == [("ancestor", "log")]
+    assert reach(found, "pool blog")["watched"] == []
+    assert reach(found, "pool blog")["logs"] == []
+    (host / "log").chmod(0o755)
+    log.chmod(0o646)
+    found = look(host, **plan)
+    assert paths(reach(found, OTHERS)["watched"], host) == ["log/error.log"]
+    assert reach(found, "pool blog")["logs"] == [str(log)]
+
+
+@needs_root
+def test_served_directories_and_their_htaccess(host: Path) -> None:
+    root = host / "html"
+    put(root / ".htaccess", "SetHandler None\n", mode=0o644)
+    put(root / "up/in/.htaccess", 'SetEnv API_TOKEN "squirrel"\n<Files x>\nOptions \\\n +ExecCGI\n</Files>', uid=SHOP)
+    os.chown(root / "up", SHOP, 0)
+    os.chown(root / "up/in", SHOP, 0)
+    found = look(host, served=[str(root)], overrides=[".htaccess"])
+    told = found["served"][str(root)]
+    assert reach(found, "pool shop")["served"] == {str(root): [str(root / "up")]}
+    assert reach(found, "pool blog")["served"] == {str(root): []}
+    assert [path for path in paths(told["loose"], host) if not path.startswith("..")] == ["html/up", "html/up/in"]
+    files = {os.path.relpath(row["path"], root): (row["loose"], row["lines"]) for row in told["overrides"]}
+    assert files == {
+        ".htaccess": (False, ["SetHandler None"]),
+        "up/in/.htaccess": (True, ["SetEnv API_TOKEN (hidden)", "Options +ExecCGI"]),
+    }
+
+
+@pytest.fixture
+def listening(host: Path) -> Iterator[str]:
+    """A socket such as mod_wsgi's."""
+    path = f"{host}/run/wsgi.{os.getpid()}.0.1.sock"
+    (host / "run").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen(5)
+        os.chmod(path, 0o700)
+        os.chown(path, WWW, 0)
+        yield path
+
+
+@needs_root
+@pytest.mark.parametrize("really", [True, False])
+def test_who_connects_to_a_socket(host: Path, listening: str, really: bool) -> None:
+    assert _audit_files._sockets(os.getpid(), ["shop"]) == {listening: "shop"}
+    plan = {"sockets": {listening: "shop"}, "really": really}
+    found = look(host, **plan)
+    assert [reach(found, name)["connects"] for name in ("pool shop", "pool blog", OTHERS)] == [[], [], []]
+    (row,) = found["sockets"]
+    assert (row["pool"], row["owner"], row["mode"], row["named"]) == ("shop", WWW, "0700", False)
+    os.chmod(listening, 0o777)
+    found = look(host, **plan)
+    assert [reach(found, name)["connects"] for name in ("pool blog", OTHERS)] == [[listening], [listening]]
+    (host / "run").chmod(0o700)
+    assert reach(look(host, **plan), "pool blog")["connects"] == []
+    (host / "run").chmod(0o777)
+    (row,) = look(host, **plan)["sockets"]
+    assert str(host / "run") in [one["path"] for one in row["way"]]
+
+
+@needs_root
+def test_what_a_pool_may_write_of_others(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_files, "_WIDE", (str(host / "var"),))
+    for name, mode, uid, gid in (
+        ("open", 0o777, 0, 0),
+        ("shared", 0o1777, 0, 0),
+        ("own", 0o750, SHOP, SHOP),
+        ("group", 0o770, 0, SHOP),
+        ("closed", 0o700, 0, 0),
+    ):
+        put(host / "var" / name / "file", mode=0o666)
+        (host / "var" / name).chmod(mode)
+        os.chown(host / "var" / name, uid, gid)
+    put(host / "var/named")
+    permit(host / "var/named", SHOP, 6)
+    found = look(host)
+    # In the shared one the file is open, in the closed one nobody reaches it.
+    assert paths(reach(found, "pool shop")["foreign"], host) == [
+        "var/group",
+        "var/named",
+        "var/open",
+        "var/shared/file",
+    ]
+    assert paths(reach(found, "pool blog")["foreign"], host) == ["var/open", "var/shared/file"]
+
+
+@needs_root
+def test_code_that_cannot_be_read_is_told(host: Path) -> None:
+    (host / "lib/shop/code/app/views.py").chmod(0o600)
+    found = look(host)["accounts"]["pool shop"]["access"]["unreadable"]
+    assert paths(found, host) == ["lib/shop/code/app/views.py"]
+
+
+@needs_root
+def test_nothing_is_changed_and_nothing_is_left(host: Path) -> None:
+    before = {path: path.lstat() for path in host.rglob("*")}
+    look(host, served=[str(host / "www")], overrides=[".htaccess"])
+    assert {path: path.lstat() for path in host.rglob("*")} == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@needs_root
+def test_the_whole_of_it_on_facts(host: Path) -> None:
+    config = f"""\
+Listen 80
+ErrorLog {host}/log/error.log
+<VirtualHost *:80>
+  ServerName shop.test
+  WSGIDaemonProcess shop user=shop-app home={host}/lib/shop/code python-home={host}/lib/shop/venv
+  WSGIScriptAlias / {host}/www/shop/wsgi.py
+  WSGIProcessGroup shop
+  Alias /media {host}/lib/shop/data
+</VirtualHost>
+"""
+    one = facts(config, live={"shop": [process(uid=SHOP)]}, access={})
+    one.instance.pid = None
+    one.instance.config_file = str(put(host / "apache2.conf", mode=0o666))
+    found = file_facts(one)
+    assert one.access["shop"].unknown == ""
+    assert one.access["shop"].writable == []
+    assert found.pools["shop"].served[f"{host}/lib/shop/data"] == [f"{host}/lib/shop/data"]
+    assert found.others is not None
+    assert paths(found.others.watched, host) == ["apache2.conf"]
+    assert found.logs == [{"path": f"{host}/log/error.log", "pools": []}]
+    assert found.packages[f"{host}/lib/shop/venv"]["system"] is False
+
+
+def test_who_may_not_become_another_account_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(groups: list[int]) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setgroups", refused)
+    monkeypatch.setattr(_audit_files, "_WIDE", ())
+    one = facts("WSGIDaemonProcess shop home=/srv/shop", access={})
+    one.instance.pid = None
+    found = file_facts(one)
+    assert "could not look as uid 990" in found.pools["shop"].unknown
+    assert "could not look as uid 990" in one.access["shop"].unknown
+
+
+def test_an_apache_that_has_ended_is_unknown() -> None:
+    one = facts(access={})
+    one.instance.pid = 2**22 + 1
+    found = file_facts(one)
+    assert found.unknown["everything"].startswith("could not look at files")
+    assert one.access["shop"].unknown == found.pools["shop"].unknown == found.unknown["everything"]
+
+
+# The child
+
+
+def test_a_child_says_what_went_wrong() -> None:
+    with pytest.raises(OSError, match="nothing there"):
+        in_mounts(None, lambda: {"a": 1}["nothing there"])
+
+
+def test_a_child_that_dies_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="took too long"):
+        in_mounts(None, lambda: os.kill(os.getpid(), 9))
+    monkeypatch.setattr(_audit_access, "SECONDS", 0.2)
+    with pytest.raises(OSError, match="took too long"):
+        in_mounts(None, lambda: time.sleep(60))
+
+
+def test_much_does_not_block_the_pipe() -> None:
+    assert len(in_mounts(None, lambda: "x" * 3_000_000)) == 3_000_000
+
+
+@needs_root
+def test_a_child_becomes_the_account_and_nothing_comes_back() -> None:
+    account = {"uid": SHOP, "gid": BLOG, "groups": [WWW]}
+    wanted = [SHOP, SHOP, BLOG, [WWW]]
+    assert as_account(account, lambda: [os.getuid(), os.geteuid(), os.getegid(), os.getgroups()]) == wanted
+    assert os.geteuid() == 0
+
+
+# Hostile trees
+
+
+def walked(top: Path, kind: str = "home") -> Tree:
+    tree = Tree(str(top), kind)
+    walk_tree(Disk(), tree, [])
+    return tree
+
+
+def test_links_pipes_and_sockets_are_passed_by(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(".")
+    (tmp_path / "settings.py").symlink_to("/etc/passwd")
+    (tmp_path / "away").symlink_to("/")
+    os.mkfifo(tmp_path / ".env")
+    os.mkfifo(tmp_path / "config.ini")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "local.key"))
+        tree = walked(tmp_path)
+    assert [row.path for row in tree.rows] == [str(tmp_path)]
+    assert tree.unknown == ""
+    assert _audit_tree.read_start(str(tmp_path / "config.ini"), 9) == b""
+    assert _audit_tree.read_start(str(tmp_path / "settings.py"), 9) == b""
+
+
+def test_names_of_any_bytes_are_told_as_text(tmp_path: Path) -> None:
+    names = [b"<script>.py", b"a\nb.py", b"\x1b[31m.py", b"\xff\xfe.py", "\u202e.py".encode()]
+    for name in names:
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    told = [row.shown()["path"] for row in walked(tmp_path).rows[1:]]
+    assert sorted(path[len(str(tmp_path)) + 1 :] for path in told) == sorted(
+        ["<script>.py", "a\nb.py", "\x1b[31m.py", "\\xff\\xfe.py", "\u202e.py"]
+    )
+    for path in told:
+        path.encode()
+
+
+def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.py").touch()
+    monkeypatch.setattr(_audit_tree, "ENTRIES", 10)
+    assert "holds more than could be looked at" in walked(tmp_path).unknown
+    found = _audit_tree.walk_served(Disk(), str(tmp_path), [".htaccess"])[2]
+    assert "holds more than could be looked at" in found
+    identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
+    assert _audit_tree.walk_wide(Disk(), [str(tmp_path)], [], identities)[1]
+
+
+def test_many_small_directories_are_bounded_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        put(tmp_path / str(number) / "a.py")
+    monkeypatch.setattr(_audit_tree, "ENTRIES", 12)
+    assert "holds more than could be looked at" in walked(tmp_path).unknown
+
+
+def test_what_takes_too_long_is_unknown(tmp_path: Path) -> None:
+    tree = Tree(str(tmp_path), "home")
+    walk_tree(Disk(seconds=-1), tree, [])
+    assert tree.unknown == "it took too long"
+
+
+def test_a_very_deep_directory_is_unknown(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _number in range(30):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert "File name too long" in walked(tmp_path).unknown
+
+
+def test_a_directory_that_goes_or_becomes_a_link_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gone", "link", "file"):
+        put(tmp_path / name / "a.py")
+    really = os.open
+
+    def raced(path: str, *arguments: Any, **more: Any) -> int:
+        name = os.path.basename(str(path))
+        if name in ("gone", "link", "file") and os.path.isdir(path) and not os.path.islink(path):
+            os.rename(path, f"{path}.before")
+            if name == "link":
+                os.symlink("/etc", path)
+            elif name == "file":
+                Path(path).touch()
+        return really(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", raced)
+    tree = walked(tmp_path)
+    assert tree.unknown == ""
+    assert not [row for row in tree.rows if row.path.endswith(("a.py", "passwd"))]
+
+
+def test_a_directory_that_cannot_be_read_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "closed/a.py")
+    really = os.open
+
+    def refused(path: str, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return really(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert walked(tmp_path).unknown.endswith("closed: Permission denied")
+
+
+def test_each_directory_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a/b.py")
+    reads: list[str] = []
+    really = os.scandir
+
+    def counted(where: str) -> Any:
+        reads.append(where)
+        return really(where)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    disk = Disk()
+    walk_tree(disk, Tree(str(tmp_path), "home"), [])
+    _audit_tree.walk_served(disk, str(tmp_path), [])
+    assert len(reads) == 2
+
+
+# What is a secret
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", "A=b"),
+        (".env.production", "A=b"),
+        ("id_ed25519", "x"),
+        ("site.key", "x"),
+        ("db.sqlite3", "x"),
+        ("environment", "{}"),
+        ("settings.py", 'SECRET_KEY = "squirrel"\n'),
+        ("local_settings.py", "DATABASES = {'PASSWORD': 'squirrel'}"),
+        ("config.json", '{"api_key": "squirrel"}'),
+        ("app.ini", "[db]\npassword = squirrel\n"),
+        ("config.yml", "token: squirrel\n"),
+        ("server.pem", "-----BEGIN PRIVATE KEY-----\n"),
+    ],
+)
+def test_secrets_are_known_by_name_or_text(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path / name, text)
+    assert [row.path for row in walked(tmp_path).rows if row.kind == "secret"] == [str(tmp_path / name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env.example", "SECRET_KEY=change-me"),
+        (".env", ""),
+        ("id_ed25519.pub", "x"),
+        ("fullchain.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("settings.py", 'SECRET_KEY = os.environ["SECRET_KEY"]\nPASSWORD_HASHERS = ["a.b"]\n'),
+        ("settings.py", "TOKEN = get('x')\n"),
+        ("app.ini", "password = ${DB_PASSWORD}\n"),
+        ("setup.cfg", "[metadata]\nname = shop\n"),
+        ("locale.json", '{"password": "Passwort"}'),
+        ("views.py", 'PASSWORD = "squirrel"'),
+    ],
+)
+def test_what_only_looks_like_one_is_none(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path / name, text)
+    assert [row.path for row in walked(tmp_path).rows if row.kind == "secret"] == []
+
+
+def test_packages_hold_no_secrets_of_the_project(tmp_path: Path) -> None:
+    put(tmp_path / "venv/lib/python3.13/site-packages/tests/site.key")
+    put(tmp_path / "node_modules/x/.env", "A=b")
+    assert [row.path for row in walked(tmp_path).rows if row.kind == "secret"] == []
+    assert [row.path for row in walked(tmp_path / "venv", "python-home").rows if row.kind == "secret"] == []
+
+
+# .htaccess
+
+
+@given(st.text(), st.binary())
+def test_a_htaccess_of_anything_is_read_to_its_end(text: str, raw: bytes) -> None:
+    for one in (text, raw.decode("utf-8", "backslashreplace")):
+        for line in directives(one):
+            assert isinstance(line.shown, str)
+
+
+@given(st.sampled_from(["SetHandler wsgi-script", "CGIPassAuth On", "Options +ExecCGI"]), st.integers(0, 3))
+def test_a_directive_in_sections_is_found(line: str, depth: int) -> None:
+    text = "<Files x>\n" * depth + line + "\n" + "</Files>\n" * depth
+    assert [one.shown for one in directives(text)] == [line]
+
+
+def test_a_htaccess_that_is_no_file_says_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".htaccess")
+    assert read_htaccess(str(tmp_path / ".htaccess")) == []
+
+
+# Virtual environments
+
+
+def digest(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+
+
+def environment(top: Path, **files: str) -> Path:
+    site = top / "lib/python3.13/site-packages"
+    for name, text in {"a.py": "x = 1\n", "b.py": "y = 2\n"}.items():
+        put(site / name, text)
+    rows = [f"{name},sha256={digest((site / name).read_bytes())},6" for name in ("a.py", "b.py")]
+    rows += ["../../../bin/a,sha256=x,1", "gone.py,sha256=x,1", "__pycache__/a.pyc,,", "a-1.dist-info/RECORD,,", "odd"]
+    put(site / "a-1.dist-info/RECORD", "\n".join(rows))
+    put(top / "pyvenv.cfg", "include-system-site-packages = false\n")
+    for name, text in files.items():
+        put(site / name.replace("__slash__", "/"), text)
+    return site
+
+
+def packages(top: Path, size: int = 1 << 20, files: int = 100) -> dict[str, Any]:
+    return packages_of(Disk(), str(top), Budget(size, files))
+
+
+def test_packages_as_they_were_installed(tmp_path: Path) -> None:
+    environment(tmp_path)
+    none: list[str] = []
+    assert packages(tmp_path) == {
+        "system": False,
+        "checked": 2,
+        "unread": 0,
+        "altered": none,
+        "editable": none,
+        "imports": none,
+    }
+
+
+@pytest.mark.parametrize("text", ["x = 2\n", "import os\n"])
+def test_a_changed_module_is_found(tmp_path: Path, text: str) -> None:
+    site = environment(tmp_path)
+    put(site / "a.py", text)
+    assert packages(tmp_path)["altered"] == [str(site / "a.py")]
+
+
+def test_a_module_that_became_a_link_is_changed(tmp_path: Path) -> None:
+    site = environment(tmp_path)
+    (site / "a.py").rename(tmp_path / "a.py")
+    (site / "a.py").symlink_to(tmp_path / "a.py")
+    assert packages(tmp_path)["altered"] == [str(site / "a.py")]
+
+
+def test_more_than_may_be_read_is_told(tmp_path: Path) -> None:
+    environment(tmp_path)
+    assert (packages(tmp_path, size=6)["checked"], packages(tmp_path, size=6)["unread"]) == (1, 1)
+    assert (packages(tmp_path, files=0)["checked"], packages(tmp_path, files=0)["unread"]) == (0, 2)
+
+
+def test_installs_that_can_change(tmp_path: Path) -> None:
+    site = environment(
+        tmp_path,
+        **{
+            "a-1.dist-info__slash__direct_url.json": '{"url": "file:///x", "dir_info": {"editable": true}}',
+            "b-1.dist-info__slash__direct_url.json": '{"url": "https://x", "vcs_info": {"vcs": "git"}}',
+            "c-1.dist-info__slash__direct_url.json": '{"url": "file:///c.whl", "archive_info": {}}',
+            "d-1.dist-info__slash__direct_url.json": "[" * 5000,
+            "old.egg-link": "/x",
+            "run.pth": "import os; os.x\n",
+            "plain.pth": "/srv/lib\n",
+            "distutils-precedence.pth": "import os\n",
+        },
+    )
+    found = packages(tmp_path)
+    assert [os.path.relpath(path, site) for path in found["editable"]] == [
+        "a-1.dist-info",
+        "b-1.dist-info",
+        "old.egg-link",
+    ]
+    assert [os.path.relpath(path, site) for path in found["imports"]] == ["run.pth"]
+
+
+def test_the_system_s_packages(tmp_path: Path) -> None:
+    environment(tmp_path)
+    put(tmp_path / "pyvenv.cfg", "home = /usr\nInclude-System-Site-Packages=True\n")
+    assert packages(tmp_path)["system"] is True
+
+
+@given(st.text())
+def test_a_record_of_anything_is_read(text: str) -> None:
+    row = f'"{text}",sha256=x,{text}'
+    # Only what the reader makes of it, since there is no such file.
+    assert all(len(one) == 3 for one in _rows_of(row))
+
+
+def _rows_of(text: str) -> list[tuple[str, str, str]]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_audit_environment, "read_start", lambda _path, _size: text.encode("utf-8", "replace"))
+        return list(_audit_environment._listed("/nowhere"))
+
+
+# Processes
+
+
+def test_open_files_in_tmp_are_found_unless_they_have_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_audit_files, "EVERYBODYS", (str(tmp_path),))
+    named, gone = tmp_path / "cache.db", tmp_path / "gone.db"
+    with named.open("w"), gone.open("w"):
+        gone.unlink()
+        found = list(_audit_files._temporary(os.getpid()))
+    assert found == [{"what": "open file", "path": str(named)}]
+    assert list(_audit_files._temporary(2**22 + 1)) == []
+
+
+def test_the_mount_that_counts_is_the_innermost_and_the_last() -> None:
+    mounts = [
+        ("/", "/", "rw"),
+        ("/data", "/", "rw,noexec"),
+        ("/data/in", "/", "rw"),
+        ("/over", "/", "noexec"),
+        ("/over", "/", "rw"),
+    ]
+    assert [_audit_files._noexec(mounts, path) for path in ("/x", "/data/x", "/database", "/data/in/x", "/over/x")] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert _audit_files._mounts(os.getpid())
+
+
+def test_a_path_of_the_url_s_parts_starts_before_them() -> None:
+    assert _audit_files.directory_of("/srv/$1/wsgi.py") == "/srv"
+    assert _audit_files.directory_of("/srv/x") == "/srv/x"
+    assert look_at("/srv/\0") is None
