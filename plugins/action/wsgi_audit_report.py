@@ -75,4 +75,4 @@ class ActionModule(ActionBase):
         result = {"changed": False, "files": written, "summary": document["summary"], "msg": counts(document)}
         if findings is None:
             return result
-        return {**result, "failed": True, "msg": message(host, findings, written)}
+        return {**result, "failed": True, "msg": message(host, document, findings, written)}

@@ -11,7 +11,7 @@ short_description: Write the reports of an audit on the controller and fail on i
 version_added: 0.1.0
 description:
   - Writes what M(palisade.mod_wsgi.wsgi_audit) found as JSON, SARIF 2.1.0, JUnit and one self-contained HTML page,
-    called by the host's name in the inventory.
+    called by the host's name in the inventory, and C(index.html), a page over all hosts.
   - Waives failures that somebody answers for, and fails if an expression over the report is true. The files are written
     before that.
   - Runs on the controller as the account that runs Ansible. Nothing is sent to the host.

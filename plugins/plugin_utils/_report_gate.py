@@ -65,10 +65,10 @@ def _search(expression: str, document: Document) -> Any:
         raise PalisadeError(f"{_NAME}: expected a JMESPath expression, got {expression!r}: {error}") from error
 
 
-def message(host: str, findings: Sequence[Result], files: Sequence[str]) -> str:
+def message(host: str, document: Document, findings: Sequence[Result], files: Sequence[str]) -> str:
     """Return why the play fails, a line a finding."""
     lines = [f"The audit of {host} fails:"]
-    lines += [f"- {one_line(result)}{_observed(result)}" for result in findings[:_SHOWN]]
+    lines += [f"- {one_line(result, document)}{_observed(result)}" for result in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"- and {len(findings) - _SHOWN} more")
     if not findings:
@@ -78,9 +78,10 @@ def message(host: str, findings: Sequence[Result], files: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def one_line(result: Result) -> str:
-    """Return a finding as one line."""
-    return visible(f"{state_of(result)} {result['rule_id']} {subject_of(result)}: {result['title']}")
+def one_line(result: Result, document: Document) -> str:
+    """Return a finding as one line, with its Apache where the host has several."""
+    where = f" in {result['instance']}" if result["instance"] and len(document["instances"]) > 1 else ""
+    return visible(f"{state_of(result)} {result['rule_id']} {subject_of(result)}{where}: {result['title']}")
 
 
 def _observed(result: Result) -> str:

@@ -28,7 +28,7 @@ def page(document: Document) -> str:
 {_instances(document["instances"])}
 <h2>Results</h2>
 {_form()}
-{_groups(document)}"""
+{_groups(document)}{_gone(document)}"""
     said = f"{document['collected_at']}, palisade.mod_wsgi {document['collection_version']}"
     return whole(f"Audit of {document['host']}", said, body, SCRIPT)
 
@@ -102,6 +102,14 @@ def _groups(document: Document) -> str:
         groups = "".join(_group(name, list(found)) for name, found in groupby(mine, _mark))
         parts.append(f"<section>\n{head}{groups}</section>\n" if mine else "")
     return "".join(parts)
+
+
+def _gone(document: Document) -> str:
+    items = "".join(
+        f"<li>{text(result['rule_id'])}: {text(result['title'])} ({text(subject_of(result))})</li>"
+        for result in ordered(document.get("absent", []))
+    )
+    return f"<h2>Gone since the baseline</h2>\n<ul>{items}</ul>\n" if items else ""
 
 
 def _mark(result: Result) -> str:

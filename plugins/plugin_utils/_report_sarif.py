@@ -97,7 +97,10 @@ def _result(result: Result, number: int) -> dict[str, Any]:
         "message": {"text": _message(result)},
         "locations": _locations(result),
         "partialFingerprints": {"palisadeAudit/v1": visible(result["fingerprint"])},
-        "properties": {"status": result["status"], "severity": result["severity"], "confidence": result["confidence"]},
+        "properties": {
+            **{name: result[name] for name in ("status", "severity", "confidence")},
+            "instance": visible(result["instance"]),
+        },
     }
     if waiver := result.get("waiver"):
         words = f"{waiver['reason']} ({waiver['owner']}, until {waiver['expires']})"

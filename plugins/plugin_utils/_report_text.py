@@ -27,8 +27,9 @@ def text(document: Document) -> str:
         lines.append("  no Apache with mod_wsgi was found")
     for result in ordered(document["results"]):
         if result["status"] not in ("pass", "not_applicable"):
-            lines += ["", *_finding(result)]
-    return "\n".join([*lines, "", counts(document), ""])
+            lines += ["", *_finding(result, document)]
+    gone = [f"gone since the baseline: {one_line(result, document)}" for result in ordered(document.get("absent", []))]
+    return "\n".join([*lines, "", *gone, counts(document), ""])
 
 
 def instance_line(instance: dict[str, Any]) -> str:
@@ -53,8 +54,8 @@ def counts(document: Document) -> str:
     return f"{summary['fail']} fail ({severities}), {others}"
 
 
-def _finding(result: Result) -> list[str]:
-    lines = [one_line(result)]
+def _finding(result: Result, document: Document) -> list[str]:
+    lines = [one_line(result, document)]
     for evidence in result["evidence"]:
         lines.append(f"    {visible(evidence_line(evidence))}")
         if evidence["expected"]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import yaml
 from testinfra.host import Host
 
-LIST = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "adopted/debian12.yml"
+HERE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+LIST = HERE / "adopted/debian12.yml"
 ASK = """\
 import sys, urllib.request as r
 print(r.urlopen(r.Request(sys.argv[2], headers={"Host": sys.argv[1]})).read().decode())
@@ -26,9 +28,22 @@ def test_every_host_answers_the_same(host: Host) -> None:
     assert ask(host, "blog.test", "/blog") == "the blog"
 
 
+def apps(path: Path) -> dict[str, Any]:
+    return {app.pop("name"): app for app in yaml.safe_load(path.read_text(encoding="utf-8"))["wsgi_apps"]}
+
+
+def test_the_new_host_says_the_same() -> None:
+    expected = apps(LIST)
+    # Where the old host had no pool, the defaults are said now.
+    expected["blog"] |= {"processes": 2, "threads": 15}
+    assert apps(HERE / "again/debian13.yml") == expected
+    text = (HERE / "again/debian13.yml").read_text(encoding="utf-8")
+    assert "Hardening changes" not in text
+    assert "a person" not in text
+
+
 def test_the_list_says_what_the_host_does() -> None:
-    apps = {app.pop("name"): app for app in yaml.safe_load(LIST.read_text(encoding="utf-8"))["wsgi_apps"]}
-    assert apps == {
+    assert apps(LIST) == {
         "shop": {
             "application": "shop.web:app",
             "server_names": ["shop.test", "www.shop.test"],

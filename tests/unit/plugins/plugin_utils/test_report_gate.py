@@ -88,16 +88,16 @@ def test_what_the_baseline_knows_is_out_of_sight() -> None:
 
 def test_the_message_is_short_and_names_the_findings() -> None:
     found = verdict(example(), DEFAULT) or []
-    assert message("www", found, ["/srv/www.json", "/srv/www.html"]).splitlines() == [
+    assert message("www", example(), found, ["/srv/www.json", "/srv/www.html"]).splitlines() == [
         "The audit of www fails:",
         "- fail: critical F1 virtual host www.example.org:80: Code lies outside what Apache serves"
         " [200, the file's own bytes]",
         "- fail: high U1 pool shop: A pool names its user [WSGIDaemonProcess shop processes=2]",
         "Reports: /srv/www.json, /srv/www.html",
     ]
-    lines = message("www", [result(title="a\n- b", evidence=[])] * 30, []).splitlines()
+    lines = message("www", example(), [result(title="a\n- b", evidence=[])] * 30, []).splitlines()
     assert lines[1:] == ["- fail: high U1 pool shop: a\\n- b"] * 20 + ["- and 10 more"]
-    assert message("www", [], []).endswith("wsgi_audit_fail_when is true for the report")
+    assert message("www", example(), [], []).endswith("wsgi_audit_fail_when is true for the report")
 
 
 GUIDE = (FIXTURES.parents[1] / "docs" / "audit.md").read_text(encoding="utf-8")

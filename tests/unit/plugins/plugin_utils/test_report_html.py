@@ -133,6 +133,13 @@ def test_results_are_grouped_by_apache_and_severity() -> None:
     assert re.findall("<h3>", page(document(rows[0]))) == []
 
 
+def test_what_is_gone_since_the_baseline_is_said() -> None:
+    words = "".join(Page(page({**document(), "absent": [result(title="<b>gone</b>")]})).texts)
+    assert "Gone since the baseline" in words
+    assert "U1: <b>gone</b> (pool shop)" in words
+    assert "Gone since" not in page(example())
+
+
 def opened(text: str, directory: Path) -> Page:
     """Return the page as a browser has it after its scripts have run."""
     path = directory / "page.html"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate import message
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import counts, text
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import compared, read_waivers, waived
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import DOCUMENTS, document, example, result
@@ -37,6 +38,18 @@ def test_it_says_what_was_accepted() -> None:
     assert "    waived until 2027-01-01 by jo: Moves" in text(report).splitlines()
     known = compared(document(result()), document(result()))
     assert "fail: high, known U1 pool shop: A pool names its user" in text(known).splitlines()
+
+
+def test_it_says_what_is_gone() -> None:
+    found = text(compared(document(), document(result()))).splitlines()
+    assert "gone since the baseline: fail: high U1 pool shop: A pool names its user" in found
+
+
+def test_one_of_several_apaches_is_named() -> None:
+    report = document(result())
+    report["instances"] *= 2
+    assert "fail: high U1 pool shop in /etc/apache2/apache2.conf: A pool names its user" in text(report)
+    assert "U1 pool shop in /etc/apache2/apache2.conf" in message("www", report, report["results"], [])
 
 
 def test_it_says_that_nothing_was_found() -> None:
