@@ -319,7 +319,7 @@ def no_other_code(facts: Facts) -> Iterable[Result]:
     if not facts.pools:
         return
     used = {module: line for module in facts.instance.modules if (line := _in_use(facts, module)) is not None}
-    seen = [config(line, f"not in use; module {module}") for module, line in used.items()]
+    seen = [config(line, f"module {module} not in use") for module, line in used.items()]
     seen += [Evidence("proc", "/proc", f"{name} runs as {facts.instance.user}", "none") for name in facts.host.foreign]
     if not seen and "foreign" in facts.host.unknown:
         yield gap("server", facts.instance.config_file, "proc", "/proc", facts.host.unknown["foreign"])

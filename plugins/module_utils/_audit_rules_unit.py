@@ -19,8 +19,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     Result,
     config,
     gap,
+    missing_process,
     pool_option,
-    running,
     verdict,
     worst,
 )
@@ -157,26 +157,27 @@ _UNLIMITED = ("unlimited", "max", "")
     attack="One request that needs much memory makes the kernel end other services.",
 )
 def bounded(facts: Facts) -> Iterable[Result]:
-    def judged(pool: Pool, processes: Any) -> Result:
+    for pool in facts.pools:
+        processes, bounds = facts.live.get(pool.name, []), facts.host.bounds.get(pool.name)
         small = [
             pool_option(pool, name, "bytes, at least 33554432")
             for name in ("memory-limit", "virtual-memory-limit")
             if 0 < _leading_number(pool.options.get(name, "")) < _LEAST_MEMORY
         ]
         if small:
-            return verdict(False, "pool", pool.name, *small, severity="low")
-        bounds = facts.host.bounds.get(pool.name)
-        if bounds is None:
+            yield verdict(False, "pool", pool.name, *small, severity="low")
+        elif not processes:
+            yield missing_process(pool)
+        elif bounds is None:
             reason = facts.host.unknown.get("bounds", "its processes ended")
-            return gap("pool", pool.name, "proc", f"/proc/{processes[0]['pid']}/limits", reason)
-        memory = [key for key in ("address space", "data", "memory.max") if bounds.get(key, "") not in _UNLIMITED]
-        tasks = bounds.get("pids.max", "") not in _UNLIMITED
-        shown = f"memory: {', '.join(memory) or 'no limit'}; processes: {'pids.max' if tasks else 'no limit'}"
-        seen = Evidence("proc", f"/proc/{processes[0]['pid']}/limits", shown, "a limit of both")
-        line = pool_option(pool, "memory-limit", "a limit, or one of the unit")
-        return verdict(bool(memory) and tasks, "pool", pool.name, line, seen)
-
-    yield from running(facts, judged)
+            yield gap("pool", pool.name, "proc", f"/proc/{processes[0]['pid']}/limits", reason)
+        else:
+            memory = [key for key in ("address space", "data", "memory.max") if bounds.get(key, "") not in _UNLIMITED]
+            tasks = bounds.get("pids.max", "") not in _UNLIMITED
+            shown = f"memory: {', '.join(memory) or 'no limit'}; processes: {'pids.max' if tasks else 'no limit'}"
+            seen = Evidence("proc", f"/proc/{processes[0]['pid']}/limits", shown, "a limit of both")
+            line = pool_option(pool, "memory-limit", "a limit, or one of the unit")
+            yield verdict(bool(memory) and tasks, "pool", pool.name, line, seen)
 
 
 def _leading_number(text: str) -> int:
@@ -375,18 +376,13 @@ _CAPABILITIES = {
 }
 # What a pool's start needs of the kernel, and by which of these names it may come.
 _CALLS = {"setuid": ("setuid",), "setgid": ("setgid",), "setgroups": ("setgroups",), "chown": ("chown", "fchownat")}
-_CALL_GROUPS = {"@setuid": {"setuid", "setgid", "setgroups"}, "@chown": {"chown", "fchownat"}}
-_CALL_GROUPS["@privileged"] = _CALL_GROUPS["@setuid"] | _CALL_GROUPS["@chown"]
-_CALL_GROUPS["@system-service"] = _CALL_GROUPS["@privileged"] | {"setrlimit", "prlimit64", "setpriority"}
-_CALL_GROUPS["@resources"] = {"setrlimit", "prlimit64", "setpriority"}
 _BY_SETRLIMIT = ("memory-limit", "virtual-memory-limit", "cpu-time-limit")
 _HOMES = re.compile(r"/(?:home|root|run/user)(?:/|$)")
 
 
 def _allows(setting: str, names: Iterable[str]) -> bool:
-    """Return whether a list of systemd, ~ for one of what is refused, lets through one of these."""
-    listed = {one for word in setting.lstrip("~").split() for one in (word.partition(":")[0],)}
-    listed |= {call for word in listed for call in _CALL_GROUPS.get(word, ())}
+    """Return whether a list as systemctl shows it, after ~ one of what is refused, lets through one of these."""
+    listed = {word.partition(":")[0] for word in setting.lstrip("~").split()}
     if setting.startswith("~"):
         return any(name not in listed for name in names)
     return not setting or any(name in listed for name in names)
@@ -457,7 +453,7 @@ def unit_fits(facts: Facts) -> Iterable[Result]:
         return
     unit = facts.host.unit.get("name", "")
     source = f"systemctl show {unit}"
-    seen = [Evidence("cmd", source, f"{setting}: {broken}", "without it") for setting, broken in _contradictions(facts)]
+    seen = [Evidence("cmd", source, f"{setting}: {broken}", "not so") for setting, broken in _contradictions(facts)]
     yield verdict(
         not seen, "server", unit, *(seen or [Evidence("cmd", source, "nothing against the pools", "nothing")])
     )
