@@ -20,8 +20,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 # Where a tree is larger, or all of them take longer, the rest is unknown.
-ENTRIES = 150_000
-SECONDS = 15.0
+ENTRIES, SMALL_ENTRIES, IN_ONE_DIRECTORY = 150_000, 50_000, 20_000
+SECONDS = 10.0
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CODE = (".py", ".pyc", ".so", ".pth", ".wsgi", ".pyi", ".egg-link")
@@ -128,7 +128,7 @@ class Disk:
             return rows, "" if gone else f"{shown(directory)[:200]}: {error.strerror}"
         try:
             with os.scandir(descriptor) as entries:
-                for entry in itertools.islice(entries, ENTRIES):
+                for entry in itertools.islice(entries, IN_ONE_DIRECTORY):
                     try:
                         found = entry.stat(follow_symlinks=False)
                     except OSError:
@@ -169,7 +169,7 @@ def holds_code(directory: str, scripts: Iterable[str]) -> list[str]:
     kept = {*scripts, "__pycache__"}
     try:
         with os.scandir(directory) as entries:
-            found = [entry for entry in itertools.islice(entries, ENTRIES) if entry.name not in kept]
+            found = [entry for entry in itertools.islice(entries, IN_ONE_DIRECTORY) if entry.name not in kept]
             return sorted(entry.name for entry in found if _is_code(entry))
     except OSError:
         return []
@@ -179,7 +179,7 @@ def _is_code(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir(follow_symlinks=False):
         try:
             with os.scandir(entry.path) as inside:
-                return any(one.name.endswith(_CODE) for one in itertools.islice(inside, ENTRIES))
+                return any(one.name.endswith(_CODE) for one in itertools.islice(inside, IN_ONE_DIRECTORY))
         except OSError:
             return False
     return entry.name.endswith(_CODE) or entry.name.startswith((".env", ".git", "requirements"))
@@ -188,7 +188,7 @@ def _is_code(entry: os.DirEntry[str]) -> bool:
 def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
     """Fill in the rows of a tree, without what other trees have."""
     stop = set(others) - {tree.top}
-    left = ENTRIES
+    left = SMALL_ENTRIES if tree.kind == "account" else ENTRIES
     top = look_at(tree.top, "root", tree.kind)
     if top is None:
         tree.unknown = f"{shown(tree.top)} is not there"
@@ -323,7 +323,7 @@ def walk_served(disk: Disk, top: str, names: Sequence[str]) -> tuple[list[Row], 
     if first is None:
         return directories, files, ""
     directories += [first] if loose(first) else []
-    unknown, left, waiting = "", ENTRIES, [top] if first.is_directory else []
+    unknown, left, waiting = "", SMALL_ENTRIES, [top] if first.is_directory else []
     while waiting:
         entries, why = disk.entries(waiting.pop())
         unknown = unknown or why
@@ -346,7 +346,7 @@ def walk_wide(
     skipped = set(skipped)
     users, groups = identities["users"], identities["groups"]
     found: list[Row] = []
-    unknown, left = "", ENTRIES
+    unknown, left = "", SMALL_ENTRIES
     waiting = [top for top in tops if not os.path.islink(top)]
     while waiting:
         directory = waiting.pop()
