@@ -67,7 +67,7 @@ def _in_child(work: Callable[[], Any], seconds: float) -> Any:
     try:
         answer = json.loads(said)
     except ValueError:
-        raise OSError("looking took too long") from None
+        raise OSError("who looked was ended, or took too long") from None
     if "error" in answer:
         raise OSError(answer["error"])
     return answer["value"]

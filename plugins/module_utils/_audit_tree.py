@@ -128,6 +128,7 @@ class Disk:
             return rows, "" if gone else f"{shown(directory)[:200]}: {error.strerror}"
         try:
             with os.scandir(descriptor) as entries:
+                # One directory is not to hide what is beside it.
                 for entry in itertools.islice(entries, IN_ONE_DIRECTORY):
                     try:
                         found = entry.stat(follow_symlinks=False)
@@ -209,7 +210,8 @@ def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
         left -= len(entries)
         if left < 0:
             tree.unknown = f"{shown(tree.top)} holds more than could be looked at"
-            return
+            left += len(entries)
+            continue
         for entry in entries:
             name = entry.path.rpartition("/")[2]
             if entry.is_directory and entry.path not in stop:
@@ -274,7 +276,7 @@ def _is_secret(row: Row, name: str) -> bool:
 def read_start(path: str, size: int) -> bytes:
     """Return the start of a regular file; nothing of anything else, which is not opened for long."""
     try:
-        descriptor = os.open(path, _FILE)
+        descriptor = _opened(path)
     except (OSError, ValueError):
         return b""
     try:
@@ -285,6 +287,14 @@ def read_start(path: str, size: int) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    try:
+        # Only the owner and root may leave the time of the last access alone.
+        return os.open(path, _FILE | os.O_NOATIME)
+    except PermissionError:
+        return os.open(path, _FILE)
 
 
 def way_to(path: str) -> list[str]:
@@ -329,7 +339,9 @@ def walk_served(disk: Disk, top: str, names: Sequence[str]) -> tuple[list[Row], 
         unknown = unknown or why
         left -= len(entries)
         if left < 0:
-            return directories, files, f"{shown(top)} holds more than could be looked at"
+            unknown = f"{shown(top)} holds more than could be looked at"
+            left += len(entries)
+            continue
         for entry in entries:
             if entry.is_directory:
                 waiting.append(entry.path)
@@ -354,7 +366,9 @@ def walk_wide(
         unknown = unknown or why
         left -= len(entries)
         if left < 0:
-            return found, "there is more than could be looked at"
+            unknown = "there is more than could be looked at"
+            left += len(entries)
+            continue
         for entry in entries:
             if entry.path in skipped or stat.S_ISLNK(entry.mode):
                 continue
