@@ -127,7 +127,6 @@ class FileFacts:
     # Apache's own account, and one that is in no group and owns nothing.
     apache: Reach | None = None
     others: Reach | None = None
-    apache_uid: int | None = None
     apache_groups: list[int] = field(default_factory=list)
     # Rows with the pools that they are of: secrets, what everybody may write, and what has an extended ACL
     # (users and groups by number with what they effectively have, default, unread).
@@ -212,8 +211,10 @@ def code_paths(facts: Facts, pool: Pool) -> dict[str, str]:
     for path in options.get("python-path", "").split(":"):
         if path.startswith("/"):
             found.setdefault(path, "python-path")
-    for place in facts.served_by(pool.name):
-        if place.path.startswith("/") and "$" not in place.path:
+    for place in facts.places:
+        # A group that is expanded may be any.
+        served = place.process_group.value == pool.name or "%{" in place.process_group.value
+        if served and place.path.startswith("/") and "$" not in place.path:
             found.setdefault(place.path.rstrip("/"), "entry")
             for path in facts.paths.get(place.path, {}).get("inserts", []):
                 found.setdefault(path, "sys.path of the script")

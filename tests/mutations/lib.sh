@@ -6,6 +6,7 @@ blog=/etc/apache2/sites-available/zz-palisade-blog.conf
 front=/etc/apache2/sites-available/zz-palisade-front.conf
 server=/etc/apache2/conf-available/zz-palisade.conf
 tls=/etc/apache2/conf-available/zz-palisade-tls.inc
+module=$(readlink -f /usr/lib/apache2/modules/mod_wsgi.so)
 kept=/run/mutations
 
 # keep FILE: for restore.
@@ -33,6 +34,20 @@ option() { edit "$1" "/WSGIDaemonProcess/{s# ${2%%=*}=[^ ]*##;s#\$# $2#}"; }
 
 # without FILE OPTION: takes one off a pool.
 without() { edit "$1" "/WSGIDaemonProcess/s# $2=[^ ]*##"; }
+
+# The virtual environment of an app, and its packages.
+venv() { realpath "/var/lib/$1-app/current/venv"; }
+packages() { realpath "$(venv "$1")"/lib/python3*/site-packages; }
+
+# unit SETTING: of Apache's service, for systemd to know, without a restart; no_unit takes it back.
+unit() {
+  printf '[Service]\n%s\n' "$1" >/etc/systemd/system/apache2.service.d/zzz.conf
+  systemctl daemon-reload
+}
+no_unit() {
+  rm /etc/systemd/system/apache2.service.d/zzz.conf
+  systemctl daemon-reload
+}
 
 # restore: everything as it was.
 restore() {

@@ -14,8 +14,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect i
     collect,
     script_facts,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import ENTRY, changed, facts
 
 BUILT = """\
 Server version: Apache/2.4.71 (Debian)
@@ -134,3 +136,9 @@ def test_the_configuration_file_is_the_one_that_apache_was_started_with() -> Non
     assert file("-f", "other.conf") == "/etc/apache2/other.conf"
     assert file("-d", "/opt", "-f", "other.conf") == "/opt/other.conf"
     assert file("-f", "/srv/x.conf") == "/srv/x.conf"
+
+
+@pytest.mark.parametrize(("group", "may_serve"), [("shop", True), ("%{ENV:POOL}", True), ("blog", False)])
+def test_a_script_is_code_of_every_pool_that_may_serve_it(group: str, may_serve: bool) -> None:
+    host = facts(changed("WSGIProcessGroup shop", f"WSGIProcessGroup {group}"))
+    assert (ENTRY in code_paths(host, host.pools[0])) == may_serve

@@ -1,0 +1,137 @@
+"""Audits a host with many apps, and measures how long that takes and what it leaves behind.
+
+The apps are deployed by the roles. Each run is one of the module's core, on the host; the last one is of the module, by
+Ansible. The exit code says whether all took less than the bound, and left no trace but lines in Apache's logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+WORK = ROOT / ".cache" / "benchmark"
+MOUNT = "/opt/ansible_collections/palisade/mod_wsgi"
+DEBIANS = {"12": "bookworm", "13": "trixie"}
+LOGS = "/var/log/apache2/"
+
+
+class Host:
+    """A container with the apps."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.name = options.container
+        WORK.mkdir(parents=True, exist_ok=True)
+        self.inventory = WORK / f"{self.name}.yml"
+        names = [f"app{number:02}" for number in range(options.apps)]
+        app = {"application": "hello:application", "source": {"path": "hello"}, "processes": 1, "threads": 5}
+        variables = {
+            "ansible_connection": "containers.podman.podman",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "lab_options": [
+                "--cap-add=SYS_ADMIN",
+                "--security-opt=seccomp=unconfined",
+                f"--volume={ROOT}:{MOUNT}:ro",
+            ],
+            "wsgi_apps_base_directory": str(ROOT / "tests/fixtures/apps"),
+            "wsgi_apps": [{"name": name, "server_names": [f"{name}.test"], **app} for name in names],
+        }
+        hosts = {"many": {"ansible_host": self.name, "lab_release": DEBIANS[options.debian]}}
+        self.inventory.write_text(json.dumps({"wsgi": {"vars": variables, "hosts": hosts}}))
+
+    def ansible(self, *command: object) -> str:
+        done = subprocess.run(
+            ["nice", *map(str, command), "--inventory", str(self.inventory)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode:
+            sys.exit(f"{command} failed:\n{done.stdout}")
+        return done.stdout
+
+    def make(self) -> None:
+        for playbook in ("tests/lab/create.yml", "playbooks/site.yml"):
+            self.ansible("ansible-playbook", ROOT / playbook)
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(["podman", "exec", self.name, *command], text=True, check=True, stdout=subprocess.PIPE)
+        return done.stdout
+
+    def seen(self) -> dict[str, Any]:
+        return dict(json.loads(self.run("python3", f"{MOUNT}/tests/benchmark/audit/seen.py")))
+
+    def audit(self, active: str) -> tuple[float, dict[str, Any]]:
+        began = time.monotonic()
+        found = json.loads(self.run("python3", f"{MOUNT}/tests/fixtures/audit_here.py", active))
+        return time.monotonic() - began, found["summary"]
+
+    def module(self, active: str) -> float:
+        began = time.monotonic()
+        command = ["ansible", "many", "--module-name", "palisade.mod_wsgi.wsgi_audit", "--args", f"active={active}"]
+        self.ansible(*command, "--extra-vars", "ansible_pipelining=true")
+        return time.monotonic() - began
+
+
+def traces(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return what is there, gone or changed, but what Apache itself logs of a request."""
+    paths = {*before["written"], *after["written"]}
+    changed = [path for path in paths if before["written"].get(path) != after["written"].get(path)]
+    found = [f"file {path}" for path in sorted(changed) if not path.startswith(LOGS)]
+    return found + [f"process {row}" for row in sorted({*before["processes"]} ^ {*after["processes"]})]
+
+
+def compare(host: Host, options: argparse.Namespace) -> bool:
+    """Run, print the table, and return whether it is as promised."""
+    print("| active | run | seconds | results |\n|---|---|---|---|")
+    good = True
+    for active in options.active:
+        before = host.seen()
+        for number in range(options.runs):
+            seconds, summary = host.audit(active)
+            good = good and seconds < options.bound
+            counts = ", ".join(f"{count} {status}" for status, count in summary.items() if isinstance(count, int))
+            print(f"| {active} | {number + 1} | {seconds:.2f} | {counts} |")
+        print(f"| {active} | as a module, with Ansible's start | {host.module(active):.2f} | |", flush=True)
+        after = host.seen()
+        left = traces(before, after)
+        logs = [path for path in after["written"] if path.startswith(LOGS)]
+        written = [path for path in logs if before["written"].get(path) != after["written"][path]]
+        read = [path for path in after["read"] if before["read"].get(path, 0) != after["read"][path]]
+        good = good and not left and (active != "none" or not written)
+        print(f"\nLeft behind by {active}: {len(left)} traces, {len(written)} of Apache's logs longer, ", end="")
+        print(f"{len(read)} files with another time of reading.", *left, sep="\n  ")
+    return good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debian", choices=sorted(DEBIANS), default="12")
+    parser.add_argument("--container", default="palisade-benchmark-audit", help="its name")
+    parser.add_argument("--keep", action="store_true", help="leave the container running")
+    parser.add_argument("--made", action="store_true", help="the container is there from an earlier run")
+    parser.add_argument("--apps", type=int, default=50)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--active", nargs="+", default=["none", "safe"])
+    parser.add_argument("--bound", type=float, default=5.0, help="seconds that a run may take")
+    options = parser.parse_args()
+    host = Host(options)
+    try:
+        if not options.made:
+            host.make()
+        good = compare(host, options)
+    finally:
+        if not options.keep:
+            subprocess.run(["podman", "rm", "--force", "--time=1", host.name], check=False, capture_output=True)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
