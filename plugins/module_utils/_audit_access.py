@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Row, Tree
 
 # A process that takes longer, as on a network file system that hangs, is ended.
-SECONDS = 60.0
+SECONDS, ACCOUNT_SECONDS = 40.0, 8.0
 _GRACE = 2.0
 _CLONE_NEWNS = 0x00020000
 # Of a tree of somebody else's, this many readable files are enough.
@@ -48,17 +48,7 @@ def as_account(account: Mapping[str, Any], look: Callable[[], Any]) -> Any:
         os.setresuid(account["uid"], account["uid"], account["uid"])
         return look()
 
-    return _in_child(inside, SECONDS / 2)
-
-
-def as_process(process: Mapping[str, Any], before: Callable[[], Any], after: Callable[[Any, int], Any]) -> Any:
-    """Return after(before()): before runs as root in the mounts of a process, after as its account."""
-
-    def look() -> Any:
-        seen = before()
-        return as_account(process, lambda: after(seen, int(process["uid"])))
-
-    return in_mounts(int(process["pid"]), look)
+    return _in_child(inside, ACCOUNT_SECONDS)
 
 
 def _in_child(work: Callable[[], Any], seconds: float) -> Any:
@@ -77,7 +67,7 @@ def _in_child(work: Callable[[], Any], seconds: float) -> Any:
     try:
         answer = json.loads(said)
     except ValueError:
-        raise OSError("looking took too long") from None
+        raise OSError("who looked was ended, or took too long") from None
     if "error" in answer:
         raise OSError(answer["error"])
     return answer["value"]

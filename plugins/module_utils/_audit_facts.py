@@ -127,6 +127,7 @@ class FileFacts:
     # Apache's own account, and one that is in no group and owns nothing.
     apache: Reach | None = None
     others: Reach | None = None
+    apache_uid: int | None = None
     apache_groups: list[int] = field(default_factory=list)
     # Rows with the pools that they are of: secrets, what everybody may write, and what has an extended ACL
     # (users and groups by number with what they effectively have, default, unread).

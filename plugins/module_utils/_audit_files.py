@@ -120,6 +120,10 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
         if name in plan.accounts:
             answer = seen["accounts"][name]
             setattr(found, name, Reach(**answer.get("reach", {}), unknown=answer["unknown"]))
+    for pool in facts.live.keys() - plan.code.keys():
+        why = "chroot= is set, so its files were not looked at"
+        facts.access[pool], found.pools[pool] = Access(unknown=why), Reach(unknown=why)
+    found.apache_uid = plan.accounts.get(APACHE, {}).get("uid")
     found.apache_groups = plan.accounts.get(APACHE, {}).get("groups", [])
     for pool, processes in facts.live.items():
         found.temporary[pool] = [row for process in processes[:1] for row in _temporary(int(process["pid"]))]
@@ -134,7 +138,8 @@ def _plan(facts: Facts) -> Plan:
     plan = Plan()
     for pool in facts.pools:
         process = next(iter(facts.live.get(pool.name, [])), None)
-        if process is None:
+        # With chroot= its paths are not those of the host.
+        if process is None or "chroot" in pool.options:
             continue
         plan.code[pool.name] = code_paths(facts, pool)
         plan.accounts[_key(pool.name)] = {key: process[key] for key in ("uid", "gid", "groups")}
@@ -202,6 +207,12 @@ def directory_of(path: str) -> str:
 def _apache_account(facts: Facts) -> dict[str, Any] | None:
     """Return what Apache's own children are; what the configuration says where none can be seen."""
     instance = facts.instance
+    if instance.pid is not None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            parent = _identity(instance.pid)
+            if parent["uid"] != 0:
+                # Not started by root, it stays who it is.
+                return parent
     if instance.uid is None or instance.gid is None:
         return None
     daemons = {process["pid"] for processes in facts.live.values() for process in processes}
@@ -209,10 +220,9 @@ def _apache_account(facts: Facts) -> dict[str, Any] | None:
         with contextlib.suppress(OSError, ValueError, KeyError):
             pid = int(name)
             if parent_pid(pid) == instance.pid and pid not in daemons:
-                status = _status(pid)
-                uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
-                if uid == instance.uid:
-                    return {"uid": uid, "gid": gid, "groups": [int(word) for word in status["Groups"].split()]}
+                found = _identity(pid)
+                if found["uid"] == instance.uid:
+                    return found
     try:
         groups = os.getgrouplist(instance.user or pwd.getpwuid(instance.uid).pw_name, instance.gid)
     except (KeyError, OSError):
@@ -227,6 +237,12 @@ def _read(path: str) -> str:
 
 def _status(pid: int) -> dict[str, str]:
     return dict(line.split(":", 1) for line in _read(f"/proc/{pid}/status").splitlines() if ":" in line)
+
+
+def _identity(pid: int) -> dict[str, Any]:
+    status = _status(pid)
+    uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
+    return {"uid": uid, "gid": gid, "groups": [int(word) for word in status["Groups"].split()]}
 
 
 def _modules(pid: int) -> list[str]:

@@ -93,7 +93,7 @@ def _written(facts: Facts, pool: str) -> Iterator[tuple[str, Evidence]]:
         yield "high", _file(row, "writable for everybody", "for its owner and group only")
     for name, reach in _others(facts, [pool]):
         for row in _mine(reach.writes, pool):
-            if row["path"] not in seen and not row["pools"].count(name.partition(" ")[2]):
+            if row["path"] not in seen:
                 seen.add(row["path"])
                 yield "high", _file(row, f"writable for {name}", "only for this pool, if at all")
 
@@ -111,7 +111,7 @@ def _read_code(facts: Facts, pool: str) -> Iterator[tuple[str, Evidence]]:
     shown: set[str] = set()
     for name, reach in _others(facts, [pool]):
         for row in _mine(reach.reads, pool):
-            if row["root"] in _PROJECT and row["path"] not in shown and name.partition(" ")[2] not in row["pools"]:
+            if row["root"] in _PROJECT and row["path"] not in shown:
                 shown.add(row["path"])
                 yield "medium", _file(row, f"code that {name} can read", "only for its own pool")
 
@@ -229,14 +229,18 @@ def _socket(facts: Facts, pool: Pool, row: dict[str, Any]) -> Iterator[Evidence]
     directory = os.path.dirname(row["path"])
     if below_any(directory, EVERYBODYS) or row["stickies"]:
         yield Evidence("stat", directory, f"{directory} is for everybody", "a directory of root's")
+    apache = {facts.instance.uid, facts.files.apache_uid, None}
     for one in row["way"]:
+        if one["owner"] == facts.files.apache_uid != facts.instance.uid and not int(one["mode"], 8) & 0o022:
+            # Nobody but the account that started it.
+            continue
         owner = f"owner {name_of(one['owner'])}, mode {one['mode']}"
         yield Evidence("stat", one["path"], f"{one['path']} above it: {owner}", "root's, writable for root only")
     if int(row["mode"], 8) & 0o077:
         yield Evidence("stat", directory, f"a socket with mode {row['mode']}", "0700 or stricter")
     if row["named"]:
         yield Evidence("acl", directory, "a socket with an extended ACL", "none")
-    if "socket-user" not in pool.options and row["owner"] not in (facts.instance.uid, None):
+    if "socket-user" not in pool.options and row["owner"] not in apache:
         yield Evidence("stat", directory, f"a socket of {name_of(row['owner'])}", "Apache's account")
     for name, reach in _others(facts, [pool.name]):
         if row["path"] in reach.connects:

@@ -360,8 +360,8 @@ def _writers(facts: Facts, place: Place) -> Iterator[str]:
     "No pool keeps anything in /tmp",
     "medium",
     "Not under /tmp. /tmp is world-writable",
-    looks_at="home=, python-eggs= and WSGISocketPrefix, TMPDIR of each pool's process, and the files that it holds "
-    "open",
+    looks_at="home=, python-eggs= and WSGISocketPrefix, logs of the virtual host, TMPDIR of each pool's process, and "
+    "the files that it holds open",
     decides="fails for what is below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
     "/tmp of the unit is told, and does not help: all pools share it",
     remedy="Use a directory of the application's own, and set TMPDIR to it where the application needs one.",
@@ -380,6 +380,9 @@ def not_in_tmp(facts: Facts) -> Iterable[Result]:
         ]
         if prefix and prefix.words and below_any(prefix.words[0], EVERYBODYS):
             seen.append(config(prefix, "a directory of root's"))
+        for row in facts.files.logs:
+            if pool.name in row["pools"] and below_any(row["path"], EVERYBODYS):
+                seen.append(Evidence("config", row["path"], f"log {row['path']}", "in a directory of root's"))
         held = facts.files.temporary.get(pool.name)
         for row in (held or [])[:_SHOWN]:
             seen.append(Evidence("proc", row["what"], f"{row['path']}{private}", "a directory of its own"))

@@ -35,6 +35,7 @@ _POWERFUL = frozenset(
 ) | {"libvirt"}
 _NO_SHELL = re.compile(r"/(?:\S*/)?(?:nologin|false)$")
 _PRIVILEGED_PORT = 1024
+_INIT = 1
 
 
 def _account(facts: Facts, pool: Pool) -> tuple[dict[str, Any], Result | None]:
@@ -122,7 +123,14 @@ def children_unprivileged(facts: Facts) -> Iterable[Result]:
         return
     pipes = _pipes(facts)
     bad = [row for row in facts.host.children if row["uid"] == 0 and (row["own"] or not _piped(row, pipes))]
-    seen = [Evidence("proc", f"/proc/{row['pid']}", f"uid 0: {row['command']}", "another account") for row in bad]
+    if facts.instance.pid == _INIT:
+        # As the first process of a container it is given whatever lost its parent.
+        bad = [row for row in bad if row["own"]]
+    # Of a command line no more than the program and its script: what follows may be a secret.
+    seen = [
+        Evidence("proc", f"/proc/{row['pid']}", f"uid 0: {' '.join(row['command'].split()[:2])}", "another account")
+        for row in bad
+    ]
     seen += [Evidence("proc", f"/proc/{pid}", f"pid {pid}: another parent", "one") for pid in facts.host.twins]
     uids = sorted({row["uid"] for row in facts.host.children if row["own"]})
     good = Evidence("proc", "/proc", f"processes of uid {', '.join(map(str, uids))}", "none of uid 0")

@@ -345,8 +345,8 @@ def telemetry(facts: Facts) -> Iterable[Result]:
     "",
     looks_at="names of variables in the environment of Apache's parent, and of SetEnv, and whether a value has a "
     "password of an address in it; values are not kept",
-    decides="fails for a name such as DB_PASSWORD or API_KEY in the environment, which every pool inherits; medium for "
-    "SetEnv, whose values reach debug pages and whoever reads the configuration",
+    decides="fails for a name such as DB_PASSWORD or API_KEY in the environment, which every pool inherits; medium "
+    "where there is one pool at most, and for SetEnv, whose values reach debug pages and readers of the configuration",
     remedy="Keep secrets in a file that only the application's account can read.",
     variable="wsgi_apps[].environment",
     by_hand=("install -m 0640 -o root -g shop-app environment /etc/shop/environment",),
@@ -355,7 +355,8 @@ def telemetry(facts: Facts) -> Iterable[Result]:
 def environment_secrets(facts: Facts) -> Iterable[Result]:
     name, found = facts.instance.config_file, []
     for told in facts.host.parent.get("environment", []):
-        found.append(("high", Evidence("proc", "/proc/PID/environ", f"{told} in the environment", "no secrets")))
+        level = "high" if len(facts.pools) > 1 else "medium"
+        found.append((level, Evidence("proc", "/proc/PID/environ", f"{told} in the environment", "no secrets")))
     for line, _around, _host in facts.tree.every("setenv"):
         words = line.words
         for told in secret_names([(words[0], words[1])] if len(words) > 1 else []):

@@ -20,8 +20,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 # Where a tree is larger, or all of them take longer, the rest is unknown.
-ENTRIES = 150_000
-SECONDS = 15.0
+ENTRIES, SMALL_ENTRIES, IN_ONE_DIRECTORY = 150_000, 50_000, 20_000
+SECONDS = 10.0
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CODE = (".py", ".pyc", ".so", ".pth", ".wsgi", ".pyi", ".egg-link")
@@ -128,7 +128,8 @@ class Disk:
             return rows, "" if gone else f"{shown(directory)[:200]}: {error.strerror}"
         try:
             with os.scandir(descriptor) as entries:
-                for entry in itertools.islice(entries, ENTRIES):
+                # One directory is not to hide what is beside it.
+                for entry in itertools.islice(entries, IN_ONE_DIRECTORY):
                     try:
                         found = entry.stat(follow_symlinks=False)
                     except OSError:
@@ -169,7 +170,7 @@ def holds_code(directory: str, scripts: Iterable[str]) -> list[str]:
     kept = {*scripts, "__pycache__"}
     try:
         with os.scandir(directory) as entries:
-            found = [entry for entry in itertools.islice(entries, ENTRIES) if entry.name not in kept]
+            found = [entry for entry in itertools.islice(entries, IN_ONE_DIRECTORY) if entry.name not in kept]
             return sorted(entry.name for entry in found if _is_code(entry))
     except OSError:
         return []
@@ -179,7 +180,7 @@ def _is_code(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir(follow_symlinks=False):
         try:
             with os.scandir(entry.path) as inside:
-                return any(one.name.endswith(_CODE) for one in itertools.islice(inside, ENTRIES))
+                return any(one.name.endswith(_CODE) for one in itertools.islice(inside, IN_ONE_DIRECTORY))
         except OSError:
             return False
     return entry.name.endswith(_CODE) or entry.name.startswith((".env", ".git", "requirements"))
@@ -188,7 +189,7 @@ def _is_code(entry: os.DirEntry[str]) -> bool:
 def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
     """Fill in the rows of a tree, without what other trees have."""
     stop = set(others) - {tree.top}
-    left = ENTRIES
+    left = SMALL_ENTRIES if tree.kind == "account" else ENTRIES
     top = look_at(tree.top, "root", tree.kind)
     if top is None:
         tree.unknown = f"{shown(tree.top)} is not there"
@@ -209,7 +210,8 @@ def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
         left -= len(entries)
         if left < 0:
             tree.unknown = f"{shown(tree.top)} holds more than could be looked at"
-            return
+            left += len(entries)
+            continue
         for entry in entries:
             name = entry.path.rpartition("/")[2]
             if entry.is_directory and entry.path not in stop:
@@ -274,7 +276,7 @@ def _is_secret(row: Row, name: str) -> bool:
 def read_start(path: str, size: int) -> bytes:
     """Return the start of a regular file; nothing of anything else, which is not opened for long."""
     try:
-        descriptor = os.open(path, _FILE)
+        descriptor = _opened(path)
     except (OSError, ValueError):
         return b""
     try:
@@ -285,6 +287,14 @@ def read_start(path: str, size: int) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    try:
+        # Only the owner and root may leave the time of the last access alone.
+        return os.open(path, _FILE | os.O_NOATIME)
+    except PermissionError:
+        return os.open(path, _FILE)
 
 
 def way_to(path: str) -> list[str]:
@@ -323,13 +333,15 @@ def walk_served(disk: Disk, top: str, names: Sequence[str]) -> tuple[list[Row], 
     if first is None:
         return directories, files, ""
     directories += [first] if loose(first) else []
-    unknown, left, waiting = "", ENTRIES, [top] if first.is_directory else []
+    unknown, left, waiting = "", SMALL_ENTRIES, [top] if first.is_directory else []
     while waiting:
         entries, why = disk.entries(waiting.pop())
         unknown = unknown or why
         left -= len(entries)
         if left < 0:
-            return directories, files, f"{shown(top)} holds more than could be looked at"
+            unknown = f"{shown(top)} holds more than could be looked at"
+            left += len(entries)
+            continue
         for entry in entries:
             if entry.is_directory:
                 waiting.append(entry.path)
@@ -346,7 +358,7 @@ def walk_wide(
     skipped = set(skipped)
     users, groups = identities["users"], identities["groups"]
     found: list[Row] = []
-    unknown, left = "", ENTRIES
+    unknown, left = "", SMALL_ENTRIES
     waiting = [top for top in tops if not os.path.islink(top)]
     while waiting:
         directory = waiting.pop()
@@ -354,7 +366,9 @@ def walk_wide(
         unknown = unknown or why
         left -= len(entries)
         if left < 0:
-            return found, "there is more than could be looked at"
+            unknown = "there is more than could be looked at"
+            left += len(entries)
+            continue
         for entry in entries:
             if entry.path in skipped or stat.S_ISLNK(entry.mode):
                 continue

@@ -112,6 +112,7 @@ BAD: list[Case] = [
     Case("F12", facts(changed("home=/var/lib/shop/code", "home=/tmp/shop"))),
     Case("F12", facts(changed("request-timeout=60", "request-timeout=60 python-eggs=/var/tmp/eggs"))),
     Case("F12", facts("WSGISocketPrefix /dev/shm/wsgi\n" + SERVER + site())),
+    Case("F12", seen(logs=[{"path": "/tmp/shop.log", "pools": ["shop"]}])),
     Case("F12", seen(temporary={"shop": [{"what": "open file", "path": "/tmp/cache.db"}]})),
     Case("F13", seen(wide=[row("/var/lib/shop/code/x.py", pools=["shop"], mode="0666")])),
     Case("F13", seen(TWO, "shop", "blog", blog=Reach(writes=[row("/var/lib/shop/data/a", "data", pools=["shop"])]))),
@@ -211,6 +212,8 @@ GOOD: list[Case] = [
             changed("user=shop-app", "user=shop-app socket-user=proxy"), files=file_facts(sockets=[a_socket(owner=13)])
         ),
     ),
+    # Not started by root: everything is one account's.
+    Case("F17", seen(apache_uid=1000, sockets=[a_socket(owner=1000, way=[row("/home/jo/run", owner=1000)])])),
     Case("F20", seen(), f"{MAIN} for Apache's account"),
     Case("F4", seen(apache=Reach(reads=[row(ENTRY, root="entry", pools=["shop"])]))),
     *(Case(rule, facts(), "shop") for rule in ("F4", "F4b", "F8", "F10", "F16", "F19", "I5b", "U9")),

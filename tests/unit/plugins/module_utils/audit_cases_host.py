@@ -96,6 +96,12 @@ def with_group(gid: int, name: str) -> Facts:
     return facts(host=replace(host({"shop": 990}), group_names={gid: name}), **running(groups=[gid, 990]))
 
 
+def numbered(pid: int, found: Facts) -> Facts:
+    """Return a host whose Apache is not the first process."""
+    found.instance.pid = pid
+    return found
+
+
 def refused(error: str) -> Facts:
     found = facts("")
     found.instance.error = error
@@ -124,7 +130,7 @@ BAD: list[Case] = [
     Case("U6", owner(others=["celery"]), severity="info"),
     Case("U6", owner(others=["celery"], shell="/bin/bash")),
     Case("U7", shown(children=[child(uid=0)]), MAIN),
-    Case("U7", shown(children=[child(own=False, uid=0, program="/bin/names", command="/bin/names")]), MAIN),
+    Case("U7", numbered(812, shown(children=[child(own=False, uid=0, command="/bin/names")])), MAIN),
     Case("U7", shown(twins=[4711]), MAIN),
     Case("U8", express(0, "shop-app"), EXPRESS),
     Case("U8", express(0, "nobody", 80), EXPRESS),
@@ -190,7 +196,8 @@ BAD: list[Case] = [
     Case("B5", shown(packages={"apache": {**PACKAGES["apache"], "package": ""}}), MAIN),
     Case("B5", shown(packages={"apache": {**PACKAGES["apache"], "replaced": True}}), MAIN),
     Case("D7", telemetry("/run/t"), "/run/t/t.sock"),
-    Case("X-ENV-SECRETS", shown(parent={**host({}).parent, "environment": ["DB_PASSWORD"]}), MAIN),
+    Case("X-ENV-SECRETS", two(parent={**host({}).parent, "environment": ["DB_PASSWORD"]}), MAIN),
+    Case("X-ENV-SECRETS", shown(parent={**host({}).parent, "environment": ["DB_PASSWORD"]}), MAIN, "medium"),
     Case("X-ENV-SECRETS", facts(SERVER + site(lines="SetEnv API_KEY abc")), MAIN, "medium"),
     Case("X-ENV-SECRETS", facts(SERVER + site(lines="SetEnv DATABASE_URL postgres://u:p@localhost/d")), MAIN, "medium"),
     Case("X-SYSTEMD-BREAKS", unit(User="www-data"), UNIT["name"]),
@@ -245,6 +252,8 @@ GOOD: list[Case] = [
         ),
         MAIN,
     ),
+    # What lost its parent in a container is given to the first process.
+    Case("U7", shown(children=[child(own=False, uid=0, command="/bin/sh /start")]), MAIN),
     # A map of mod_rewrite as an account of its own.
     Case("U7", shown(children=[child(own=False, uid=2000, command="/bin/names")]), MAIN),
     Case("U8", express(1500, "shop-app"), EXPRESS),

@@ -143,6 +143,7 @@ def file_facts(*names: str, **fields: Any) -> FileFacts:
         "pools": pools,
         "apache": Reach(),
         "others": Reach(),
+        "apache_uid": APACHE,
         "apache_groups": [APACHE],
         "secrets": [row("/var/lib/shop/environment", "secret", "account", mode="0640", pools=["shop"])],
         "sockets": [a_socket(name) for name in pools],

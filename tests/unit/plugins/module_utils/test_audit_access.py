@@ -153,7 +153,7 @@ def test_a_hostile_tree_is_walked_to_an_end(tree: Path, monkeypatch: pytest.Monk
     (tree / "code/\x1b[31m<script>\n.py").write_text("", encoding="utf-8")
     os.mkfifo(tree / "code/shop/fifo")
     assert look(tree) == NOTHING
-    monkeypatch.setattr(_audit_tree, "ENTRIES", 2)
+    monkeypatch.setattr(_audit_tree, "IN_ONE_DIRECTORY", 2)
     process = {"pid": os.getpid(), "uid": UID, "gid": GID, "groups": [GID]}
     assert "more than could be looked at" in access_of(process, {str(tree / "code"): "home"}).unknown
 

@@ -356,6 +356,16 @@ def test_who_may_not_become_another_account_knows_nothing(monkeypatch: pytest.Mo
     assert "could not look as uid 990" in one.access["shop"].unknown
 
 
+@needs_root
+def test_a_pool_in_a_root_of_its_own_is_unknown(host: Path) -> None:
+    one = facts("WSGIDaemonProcess shop chroot=/srv/jail home=/code", access={})
+    one.instance.pid = None
+    found = file_facts(one)
+    assert (
+        one.access["shop"].unknown == found.pools["shop"].unknown == "chroot= is set, so its files were not looked at"
+    )
+
+
 def test_an_apache_that_has_ended_is_unknown() -> None:
     one = facts(access={})
     one.instance.pid = 2**22 + 1
@@ -434,7 +444,7 @@ def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
 ) -> None:
     for number in range(30):
         (tmp_path / f"{number}.py").touch()
-    monkeypatch.setattr(_audit_tree, "ENTRIES", 10)
+    monkeypatch.setattr(_audit_tree, "IN_ONE_DIRECTORY", 10)
     assert "holds more than could be looked at" in walked(tmp_path).unknown
     found = _audit_tree.walk_served(Disk(), str(tmp_path), [".htaccess"])[2]
     assert "holds more than could be looked at" in found
@@ -445,8 +455,16 @@ def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
 def test_many_small_directories_are_bounded_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         put(tmp_path / str(number) / "a.py")
-    monkeypatch.setattr(_audit_tree, "ENTRIES", 12)
+    for bound in ("ENTRIES", "SMALL_ENTRIES"):
+        monkeypatch.setattr(_audit_tree, bound, 12)
     assert "holds more than could be looked at" in walked(tmp_path).unknown
+    assert "holds more than could be looked at" in walked(tmp_path, "account").unknown
+    assert "holds more than could be looked at" in _audit_tree.walk_served(Disk(), str(tmp_path), [])[2]
+    identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
+    assert _audit_tree.walk_wide(Disk(), [str(tmp_path)], [], identities) == (
+        [],
+        "there is more than could be looked at",
+    )
 
 
 def test_what_takes_too_long_is_unknown(tmp_path: Path) -> None:

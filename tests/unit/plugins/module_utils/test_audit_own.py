@@ -8,12 +8,15 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_rules
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import Settings, drop_in
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
     SERVER,
+    UNIT,
     environment,
     facts,
     process,
+    site,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import host as host_facts
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
@@ -72,6 +75,21 @@ def test_what_the_roles_write_has_no_finding_above_info(
     assert {row["severity"] for row in results if row["status"] == "fail"} <= {"info"}
     # Each mount is a place of its own.
     assert {place.url for place in host.places} >= {one.mount for one in apps}
+
+
+def test_our_sandbox_is_one_and_leaves_the_pools_what_they_need() -> None:
+    shown = {name: value for name, value in UNIT.items() if name in ("name", "LoadState", "TimeoutStopUSec")}
+    capabilities = []
+    for line in drop_in(DEBIAN, Settings()).splitlines():
+        name, _equals, value = line.partition("=")
+        capabilities += value.lower().split() if name == "CapabilityBoundingSet" else []
+        # systemctl shows the calls that are in a group.
+        shown[name] = value.replace("@system-service", "read write setuid setgid setgroups chown setrlimit")
+    shown["CapabilityBoundingSet"] = " ".join(capabilities)
+    host = facts(SERVER + site(options="memory-limit=800000000"))
+    host.host.unit = shown
+    rows = [row for row in _audit_rules.report([host], "1")["results"] if row["rule_id"].startswith("X-SYSTEMD")]
+    assert [row["status"] for row in rows] == ["pass", "pass"], rows
 
 
 _FINE = ("pass", "not_applicable")
