@@ -22,8 +22,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import NO_DUMP, Facts, Instance, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import host_facts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import holds_code
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_web import add_backends, web_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import live_pools, parent_pid
@@ -157,6 +157,7 @@ def collect(run: Run, active: str) -> list[Facts]:
             return []
         if os.path.exists(layout.binary):
             found.append(_facts(None, Apache(layout.binary, [], _apache.environment_of(layout, run), run), active))
+    add_backends(found)
     return found
 
 
@@ -172,8 +173,7 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
     _paths(facts)
     facts.host = host_facts(facts, apache.run)
     facts.files = file_facts(facts, active)
-    if active != "none" and pid is not None:
-        facts.probes = probe(facts.listeners, tree)
+    facts.web = web_facts(facts, apache.run, active)
     return facts
 
 

@@ -154,6 +154,24 @@ class FileFacts:
 
 
 @dataclass
+class WebFacts:
+    """What is read for the rules on what Apache answers."""
+
+    # How far the probes went: none, safe or full.
+    active: str = "none"
+    # By cipher string, the ciphers before TLS 1.3 that it stands for.
+    ciphers: dict[str, list[str]] = field(default_factory=dict)
+    # By virtual host: {path, until, days, bits, rsa, error}.
+    certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # By pool, the names of debug switches that are on.
+    debug: dict[str, list[str]] = field(default_factory=dict)
+    # By directory, what of version control and secrets lies in it.
+    hidden: dict[str, list[str]] = field(default_factory=dict)
+    # Listeners that a proxy of this host hands requests to: {address, port, source, line, reached: from outside}.
+    backends: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
 class Facts:
     """Everything that a rule may look at."""
 
@@ -169,10 +187,11 @@ class Facts:
     # is in its directory, defines: it is the application and does not import it, inserts: what it adds to sys.path}.
     paths: dict[str, dict[str, Any]] = field(default_factory=dict)
     listeners: list[dict[str, Any]] = field(default_factory=list)
-    # {host, request, status, server, body} of each answer.
+    # {host, kind, path, port, request, status, server, headers, body, error} of each answer.
     probes: list[dict[str, Any]] = field(default_factory=list)
     host: HostFacts = field(default_factory=HostFacts)
     files: FileFacts = field(default_factory=FileFacts)
+    web: WebFacts = field(default_factory=WebFacts)
     _places: list[Place] | None = None
 
     @property

@@ -65,14 +65,11 @@ class Place:
 
     def setting(self, name: str) -> Setting:
         """Return the last such directive that holds here."""
-        found = self.lines(name)
-        return found[-1] if found else UNSET
+        return setting_of(self.sections, name)
 
     def lines(self, name: str) -> list[Setting]:
         """Return every such directive that fits, the one that counts last."""
-        return [
-            Setting(item.text, item.source) for section in self.sections for item in section.inside if item.name == name
-        ]
+        return _lines_of(self.sections, name)
 
     def _chosen(self, option: str, directive: str) -> Setting:
         if option in self.options:
@@ -118,6 +115,16 @@ class Place:
         return self.setting("wsgipassauthorization")
 
 
+def setting_of(sections: Sequence[Directive], name: str) -> Setting:
+    """Return the last such directive of sections in Apache's order."""
+    found = _lines_of(sections, name)
+    return found[-1] if found else UNSET
+
+
+def _lines_of(sections: Sequence[Directive], name: str) -> list[Setting]:
+    return [Setting(item.text, item.source) for section in sections for item in section.inside if item.name == name]
+
+
 def places(tree: Tree) -> list[Place]:
     """Return every URL that mod_wsgi serves, by virtual host; of nested sections each has a URL of its own."""
     found: list[Place] = []
@@ -136,6 +143,40 @@ def serving_hosts(tree: Tree) -> list[VirtualHost]:
     return main + tree.hosts
 
 
+def secure(tree: Tree, host: VirtualHost) -> bool:
+    """Tell whether a virtual host speaks TLS."""
+    line = tree.last("sslengine", host)
+    return line is not None and line.text.lower() == "on"
+
+
+def entry_hosts(tree: Tree, host: VirtualHost) -> list[VirtualHost]:
+    """Return the virtual hosts whose limits count before Apache knows which one a request is for.
+
+    It is the first one of an address; with TLS a client may name this one beforehand.
+    """
+    firsts = [
+        next((one for one in tree.hosts if address in one.addresses or _everywhere(one, address)), host)
+        for address in host.addresses
+    ]
+    found = [*firsts, *([host] if secure(tree, host) or not firsts else [])]
+    return list({id(one): one for one in found}.values())
+
+
+def _everywhere(host: VirtualHost, address: str) -> bool:
+    return f"*:{address.rpartition(':')[2]}" in host.addresses and address.startswith(("*", "_default_"))
+
+
+def read_timeouts(tree: Tree, host: VirtualHost) -> dict[str, int]:
+    """Return the seconds that RequestReadTimeout gives header and body; the first number, and none that is unset."""
+    found: dict[str, int] = {}
+    for line in [*tree.directives, *host.directives]:
+        if line.name == "requestreadtimeout":
+            pairs = (word.partition("=") for word in line.words)
+            numbers = ((key.lower(), re.match(r"[0-9]+", value)) for key, _is, value in pairs)
+            found.update({key: int(number.group()) for key, number in numbers if number})
+    return found
+
+
 def script_aliases(tree: Tree, host: VirtualHost) -> list[Directive]:
     """Return the script aliases in mod_wsgi's order: the virtual host's first."""
     return [item for item in [*host.directives, *tree.directives] if item.name in _ALIASES]
@@ -146,7 +187,7 @@ def place_at(tree: Tree, host: VirtualHost, url: str, is_file: Callable[[str], b
 
     Without is_file the script's path is as far as the configuration says it.
     """
-    alias = None if _taken(tree, host, url) else first_alias(url, script_aliases(tree, host))
+    alias = None if is_taken(tree, host, url) else first_alias(url, script_aliases(tree, host))
     if alias is None:
         return None
     pattern, path, options = _alias_parts(alias)
@@ -286,8 +327,14 @@ def _inner_urls(tree: Tree, host: VirtualHost, url: str) -> list[str]:
 _TELLING = frozenset({"limitrequestbody", "authtype", "cgipassauth"})
 
 
-def _taken(tree: Tree, host: VirtualHost, url: str) -> bool:
-    """Tell whether an Alias takes the URL before mod_wsgi sees it."""
+def is_redirected(tree: Tree, host: VirtualHost, url: str) -> bool:
+    """Tell whether a redirect takes a URL before anything else does."""
+    lines = [item for item in [*host.directives, *tree.directives] if item.name.startswith("redirect")]
+    return any(_takes(item, url) for item in lines if item.name in _TAKING)
+
+
+def is_taken(tree: Tree, host: VirtualHost, url: str) -> bool:
+    """Tell whether mod_alias takes a URL before mod_wsgi sees it."""
     return any(_takes(item, url) for item in [*host.directives, *tree.directives] if item.name in _TAKING)
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 
 STATUSES = ("pass", "fail", "not_applicable", "unknown", "waived", "error")
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 # The page's order; then the built-in ones, those beyond the page, and the audit's own.
 _LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
+
+
+# The configuration that mod_wsgi-express writes.
+EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,41 @@ def config(line: Directive | None, expected: str, absent: str = "not set") -> Ev
 def verdict(good: bool, kind: str, name: str, *evidence: Evidence, severity: str = "") -> Result:
     """Return pass or fail."""
     return Result("pass" if good else "fail", kind, name, evidence, "" if good else severity)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return a version's numbers; none of an unknown one."""
+    return tuple(int(part) for part in re.findall(r"[0-9]+", text)[:3])
+
+
+def undecided(kind: str, name: str, *evidence: Evidence) -> Result:
+    """Return that something cannot be known."""
+    return Result("unknown", kind, name, evidence)
+
+
+def http(answer: Mapping[str, Any], observed: str, expected: str) -> Evidence:
+    """Return an answer to a request of the audit as evidence, or why none came."""
+    return Evidence("http", str(answer["request"]), str(answer.get("error") or observed), expected)
+
+
+def answers(facts: Facts, kind: str = "canary", host: VirtualHost | None = None) -> list[dict[str, Any]]:
+    """Return the answers that came to one kind of request."""
+    rows = [row for row in facts.probes if row.get("kind", "canary") == kind and not row.get("error")]
+    return [row for row in rows if host is None or row["host"] == host.name]
+
+
+def silences(facts: Facts, kind: str, host: VirtualHost | None = None) -> list[Evidence]:
+    """Return why there is no answer to a kind of request: one reason."""
+    rows = [row for row in facts.probes if row.get("kind", "canary") == kind and row.get("error")]
+    rows = [row for row in rows if host is None or row["host"] == host.name]
+    if rows:
+        return [http(rows[0], "", "an answer")]
+    return [Evidence("http", "", f"not asked with active: {facts.web.active}", "an answer")]
+
+
+def web_hosts(facts: Facts) -> list[VirtualHost]:
+    """Return the virtual hosts that serve an application."""
+    return list({place.host.name: place.host for place in facts.places}.values())
 
 
 def pool_option(pool: Pool, option: str, expected: str) -> Evidence:

@@ -17,6 +17,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
     _audit_rules_host,
     _audit_rules_pools,
     _audit_rules_server,
+    _audit_rules_tls,
     _audit_rules_unit,
     _audit_rules_web,
 )
@@ -39,6 +40,7 @@ _FILES = (
     _audit_rules_files,
     _audit_rules_access,
     _audit_rules_server,
+    _audit_rules_tls,
     _audit_rules_web,
 )
 RULES: list[Rule] = sorted((rule for file in _FILES for rule in file.GROUP.rules), key=lambda rule: place_of(rule.id))

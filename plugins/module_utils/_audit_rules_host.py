@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, without_secrets
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
+    EXPRESS,
     Evidence,
     Group,
     Result,
@@ -24,7 +25,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     worst,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_pools import SHARED, applications
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_server import EXPRESS
 
 GROUP = Group()
 _USERS = "Run as a dedicated unprivileged user"

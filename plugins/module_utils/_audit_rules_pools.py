@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Pool
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import EMBEDDED, GLOBAL, Place, Setting
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
@@ -618,52 +618,3 @@ def stop_timeouts(facts: Facts) -> Iterable[Result]:
             over.append(Evidence("cmd", f"systemctl show {facts.host.unit.get('name', '')}", told, "less"))
         seen = over or [pool_option(pool, "shutdown-timeout", "at most 30")]
         yield verdict(not over, "pool", pool.name, *seen)
-
-
-@GROUP.add(
-    "L4",
-    "Bodies of requests have a limit",
-    "medium",
-    _LIMITS,
-    looks_at="LimitRequestBody of every URL that mod_wsgi serves",
-    decides="fails where it is 0, or unset: Apache's own limit is 1 GiB, and none before 2.4.54",
-    remedy="Set LimitRequestBody to what the application needs, such as 10485760.",
-    variable="wsgi_apps[].limits.request_body",
-    by_hand=("LimitRequestBody 10485760",),
-    attack="A few clients fill the memory or the disk with bodies that nobody reads.",
-    cis="10.4",
-)
-def request_body(facts: Facts) -> Iterable[Result]:
-    for place in facts.places:
-        limit = place.setting("limitrequestbody")
-        good = limit.value.strip('"').isdigit() and int(limit.value.strip('"')) > 0
-        yield verdict(good, "virtual_host", place.name, _setting(place, limit, "LimitRequestBody", "more than 0"))
-
-
-@GROUP.add(
-    "L6",
-    "Slow requests are ended",
-    "high",
-    _LIMITS,
-    looks_at="mod_reqtimeout and RequestReadTimeout of each virtual host that serves an application",
-    decides="fails where the module is not loaded, or header or body is 0; without a line its own limits hold",
-    remedy="Load mod_reqtimeout, and set RequestReadTimeout header=15-30,MinRate=500 body=20,MinRate=500.",
-    variable="wsgi_server_request_read_timeout",
-    by_hand=("a2enmod reqtimeout",),
-    attack="A few hundred connections that send one byte a minute stop the server.",
-    cis="9.5",
-)
-def slow_requests(facts: Facts) -> Iterable[Result]:
-    for host in {place.host.name: place.host for place in facts.places}.values():
-        if "reqtimeout" not in facts.instance.modules:
-            seen = Evidence("config", facts.instance.config_file, "mod_reqtimeout is not loaded", "loaded")
-            yield verdict(False, "virtual_host", host.name, seen)
-            continue
-        last: dict[str, tuple[str, Directive]] = {}
-        for line in [*facts.tree.directives, *host.directives]:
-            if line.name == "requestreadtimeout":
-                last.update({key.lower(): (value, line) for key, _is, value in (w.partition("=") for w in line.words)})
-        off = [line for key, (value, line) in last.items() if key in ("header", "body") and value.split(",")[0] == "0"]
-        lines = off or [line for _value, line in last.values()]
-        seen = config(lines[0] if lines else None, "header and body above 0", "not set: the module's own limits hold")
-        yield verdict(not off, "virtual_host", host.name, seen)

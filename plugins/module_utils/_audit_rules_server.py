@@ -2,13 +2,14 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules on listeners, headers and what Apache tells of itself (groups E, A and D)."""
+"""The rules on listeners, headers and what Apache tells of itself (groups E, A, B and D)."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
     Directive,
@@ -20,23 +21,47 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
     UNSET,
     Place,
     Setting,
+    secure,
     serving_hosts,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import CANARY
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import CANARY, FORGED
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
+    EXPRESS,
     Evidence,
     Group,
     Result,
+    answers,
     config,
+    http,
+    undecided,
     verdict,
+    version_of,
+    web_hosts,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import PROXY_HEADERS
 
 GROUP = Group()
 _NETWORK = "Network exposure"
 _AUTHENTICATION = "Authentication"
 _DISCLOSURE = "Information disclosure"
-EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
+_BUILT_IN = "What the code already handles"
 _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
+
+
+def _backends(facts: Facts) -> list[tuple[dict[str, Any], Evidence]]:
+    """Return the listeners that are for a proxy alone, with what says so."""
+    if EXPRESS.search(facts.instance.config_file):
+        why = Evidence("config", facts.instance.config_file, "made by mod_wsgi-express", "")
+        return [(listener, why) for listener in facts.listeners]
+    return [(row, Evidence("config", row["source"], row["line"], "")) for row in facts.web.backends]
+
+
+def _listener(row: Mapping[str, Any]) -> str:
+    return f"{row['address']} port {row['port']}"
+
+
+def _on_loopback(row: Mapping[str, Any]) -> bool:
+    return ipaddress.ip_address(row["address"]).is_loopback
 
 
 @GROUP.add(
@@ -44,21 +69,78 @@ _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
     "A server behind a proxy listens on loopback only",
     "high",
     _NETWORK,
-    looks_at="the listening sockets of an Apache that mod_wsgi-express made",
-    decides="fails for an address that is not of loopback; does not apply to another Apache",
-    remedy="Start it with --host 127.0.0.1, and let the proxy in front be reached.",
+    looks_at="the listening sockets of an Apache that mod_wsgi-express made, and those that ProxyPass, BalancerMember "
+    "or RewriteRule of an Apache on this host hand requests to",
+    decides="fails for an address that is not of loopback; does not apply to another listener",
+    remedy="Start it with --host 127.0.0.1, or Listen 127.0.0.1:PORT, and let the proxy in front be reached.",
     by_hand=("mod_wsgi-express start-server --host 127.0.0.1 --port 8000 wsgi.py",),
     attack="A client that reaches it directly gets around the proxy's authentication, and forges its headers.",
     needs_configuration=False,
 )
 def backend_on_loopback(facts: Facts) -> Iterable[Result]:
-    if not EXPRESS.search(facts.instance.config_file):
-        return
-    for listener in facts.listeners:
-        address = listener["address"]
-        observed = f"{address} port {listener['port']}"
-        good = ipaddress.ip_address(address).is_loopback
-        yield verdict(good, "listener", observed, Evidence("proc", "/proc/net/tcp", observed, "a loopback address"))
+    for row, why in _backends(facts):
+        observed = _listener(row)
+        seen = Evidence("proc", "/proc/net/tcp", observed, "a loopback address")
+        yield verdict(_on_loopback(row), "listener", observed, seen, why)
+
+
+@GROUP.add(
+    "E2",
+    "A server behind a proxy is not reached from outside",
+    "high",
+    _NETWORK,
+    confidence="medium",
+    looks_at="the listeners of E1; with active: full also a connection to this host's own address, which does not "
+    "leave the host",
+    decides="fails where the own address takes a connection to one; unknown where that was not tried. A packet filter "
+    "may still keep others out, which is not looked at",
+    remedy="Let it listen on 127.0.0.1.",
+    by_hand=("Listen 127.0.0.1:8000",),
+    attack="curl http://HOST:8000/ with forged headers gets around TLS and authentication in front.",
+    needs_configuration=False,
+)
+def backend_out_of_reach(facts: Facts) -> Iterable[Result]:
+    for row, why in _backends(facts):
+        name, reached = _listener(row), row.get("reached")
+        if _on_loopback(row):
+            yield verdict(True, "listener", name, Evidence("proc", "/proc/net/tcp", name, "a loopback address"), why)
+        elif reached is None:
+            tried = Evidence("http", "", f"no connection was tried, with active: {facts.web.active}", "refused")
+            yield undecided("listener", name, tried, why)
+        else:
+            said = "taken" if reached else "refused"
+            seen = Evidence("cmd", f"a connection to the host's own address, port {row['port']}", said, "refused")
+            yield verdict(not reached, "listener", name, seen, why)
+
+
+@GROUP.add(
+    "E3",
+    "A server behind a proxy believes the proxy alone",
+    "high",
+    _NETWORK,
+    looks_at="the listeners of E1 that are not of loopback, WSGITrustedProxies, RemoteIPInternalProxy and "
+    "RequestHeader unset of every URL behind them",
+    decides="fails where X-Forwarded-For of whoever connects reaches the application or is believed",
+    remedy="Name the proxy in WSGITrustedProxies, and let the server listen on loopback.",
+    variable="wsgi_apps[].trusted_proxies",
+    by_hand=("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxies 127.0.0.1"),
+    attack="A forged X-Forwarded-For passes a list of allowed addresses.",
+)
+def backend_believes_proxy(facts: Facts) -> Iterable[Result]:
+    for row, why in _backends(facts):
+        name = _listener(row)
+        if _on_loopback(row):
+            yield verdict(True, "listener", name, Evidence("proc", "/proc/net/tcp", name, "a loopback address"), why)
+            continue
+        for place in facts.places:
+            good, seen, _severity = _client_address(place)
+            wide = any(word.endswith("/0") for word in place.setting("wsgitrustedproxies").value.split())
+            yield verdict(good and not wide, "virtual_host", f"{place.name} on {name}", seen, why)
+
+
+def _redirects(place: Place) -> bool:
+    lines = [*place.lines("redirect"), *place.lines("redirectmatch"), *place.lines("rewriterule")]
+    return any("https://" in line.value.lower() for line in lines)
 
 
 @GROUP.add(
@@ -67,20 +149,19 @@ def backend_on_loopback(facts: Facts) -> Iterable[Result]:
     "info",
     _NETWORK,
     confidence="medium",
-    looks_at="SSLEngine of each virtual host that serves an application",
-    decides="fails for one without; a proxy in front may have TLS, which the host does not show",
+    looks_at="SSLEngine of each virtual host that serves an application, and a redirect to https there",
+    decides="fails for one without both; info only, since a proxy in front may have TLS, which the host does not show",
     remedy="Give the application a certificate; port 80 then redirects.",
     variable="wsgi_apps[].tls",
     attack="Whoever is on the way reads sessions and passwords.",
 )
 def served_with_tls(facts: Facts) -> Iterable[Result]:
-    seen: set[str] = set()
-    for place in facts.places:
-        if place.host.name not in seen:
-            seen.add(place.host.name)
-            line = facts.last("sslengine", place.host)
-            good = line is not None and line.text.lower() == "on"
-            yield verdict(good, "virtual_host", place.host.name, config(line, "SSLEngine On", "no SSLEngine"))
+    for host in web_hosts(facts):
+        line = facts.last("sslengine", host)
+        mine = [place for place in facts.places if place.host.name == host.name]
+        redirected = all(_redirects(place) for place in mine)
+        seen = config(line, "SSLEngine On", "no SSLEngine" + (", but a redirect to https" if redirected else ""))
+        yield verdict(secure(facts.tree, host) or redirected, "virtual_host", host.name, seen)
 
 
 def _authenticates(place: Place) -> bool:
@@ -105,9 +186,8 @@ def _hidden_ways(place: Place) -> list[Setting]:
     "The Authorization header stays with Apache",
     "high",
     _AUTHENTICATION,
-    looks_at="WSGIPassAuthorization, pass-authorization=, CGIPassAuth, and SetEnvIf, RewriteRule and "
-    "RequestHeader lines "
-    "that copy the header, for every URL that mod_wsgi serves",
+    looks_at="WSGIPassAuthorization, pass-authorization=, CGIPassAuth, and SetEnvIf, RewriteRule and RequestHeader "
+    "lines that copy the header, for every URL that mod_wsgi serves; with active: full also whether a page repeats it",
     decides="fails where one hands it on: high where Apache authenticates there, medium by another way than "
     "mod_wsgi's, "
     "info where the application is plainly meant to handle it",
@@ -127,6 +207,8 @@ def authorization_kept(facts: Facts) -> Iterable[Result]:
         seen = [Evidence("config", switch.source or place.mapped.source, said, "Off")]
         seen += [Evidence("config", line.source, without_secrets(line.value), "no such line") for line in hidden]
         severity = "high" if _authenticates(place) else ("medium" if hidden else "info")
+        shown = _echoed(facts, place, "Authorization")
+        seen += [http(row, "the page repeats an Authorization header", "not in it") for row in shown[:1]]
         yield verdict(not passed and not hidden, "virtual_host", place.name, *seen, severity=severity)
 
 
@@ -165,10 +247,10 @@ def _drops(place: Place, header: str) -> bool:
     "Only trusted proxies say who the client is",
     "high",
     _AUTHENTICATION,
-    looks_at="WSGITrustedProxies, WSGITrustedProxyHeaders, RemoteIPHeader and RequestHeader unset of every URL",
-    decides="fails where headers are trusted without proxies; medium where none is set and X-Forwarded-For of "
-    "any client "
-    "reaches the application",
+    looks_at="WSGITrustedProxies, WSGITrustedProxyHeaders, RemoteIPHeader and RequestHeader unset of every URL; with "
+    "active: full also whether a page repeats a forged X-Forwarded-For",
+    decides="fails where headers are trusted without proxies; medium where none is set and X-Forwarded-For of any "
+    "client reaches the application",
     remedy="Set WSGITrustedProxies with WSGITrustedProxyHeaders, or drop the headers of clients.",
     variable="wsgi_apps[].trusted_proxies",
     by_hand=("RequestHeader unset X-Forwarded-For",),
@@ -176,21 +258,30 @@ def _drops(place: Place, header: str) -> bool:
 )
 def trusted_proxies(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
-        headers, proxies = place.setting("wsgitrustedproxyheaders"), place.setting("wsgitrustedproxies")
-        source = place.mapped.source
-        if headers.value and not proxies.value:
-            seen = Evidence(
-                "config", headers.source, f"WSGITrustedProxyHeaders {headers.value}", "WSGITrustedProxies too"
-            )
-            yield verdict(False, "virtual_host", place.name, seen)
-        elif headers.value:
-            seen = Evidence("config", proxies.source, f"WSGITrustedProxies {proxies.value}", "the proxies in front")
-            yield verdict(True, "virtual_host", place.name, seen)
-        else:
-            dropped = _drops(place, "X-Forwarded-For") or bool(place.setting("remoteipheader").value)
-            observed = "X-Forwarded-For is dropped" if dropped else "X-Forwarded-For of any client is passed"
-            seen = Evidence("config", source, observed, "dropped, or trusted proxies")
-            yield verdict(dropped, "virtual_host", place.name, seen, severity="medium")
+        good, seen, severity = _client_address(place)
+        echoed = _echoed(facts, place, "X-Forwarded-For")
+        shown = [http(row, "the page repeats a forged X-Forwarded-For", "not in it") for row in echoed[:1]]
+        yield verdict(good and not echoed, "virtual_host", place.name, seen, *shown, severity=severity)
+
+
+def _echoed(facts: Facts, place: Place, header: str) -> list[dict[str, Any]]:
+    """Return the answers in which an application repeats what the audit forged; no such answer proves nothing."""
+    rows = [row for row in answers(facts, "page", place.host) if row["path"] == place.url]
+    return [row for row in rows if FORGED[header] in str(row["body"])]
+
+
+def _client_address(place: Place) -> tuple[bool, Evidence, str]:
+    """Tell whether only proxies say who the client is, with the evidence and the severity."""
+    headers, proxies = place.setting("wsgitrustedproxyheaders"), place.setting("wsgitrustedproxies")
+    if headers.value and not proxies.value:
+        said = f"WSGITrustedProxyHeaders {headers.value}"
+        return False, Evidence("config", headers.source, said, "WSGITrustedProxies too"), ""
+    if headers.value:
+        said = f"WSGITrustedProxies {proxies.value}"
+        return True, Evidence("config", proxies.source, said, "the proxies in front"), ""
+    dropped = _drops(place, "X-Forwarded-For") or bool(place.setting("remoteipheader").value)
+    said = "X-Forwarded-For is dropped" if dropped else "X-Forwarded-For of any client is passed"
+    return dropped, Evidence("config", place.mapped.source, said, "dropped, or trusted proxies"), "medium"
 
 
 @GROUP.add(
@@ -213,8 +304,120 @@ def not_everybody(facts: Facts) -> Iterable[Result]:
             yield verdict(not wide, "virtual_host", place.name, seen)
 
 
-def _answers(facts: Facts, host: VirtualHost | None = None) -> list[dict[str, object]]:
-    return [row for row in facts.probes if row["status"] and (host is None or row["host"] == host.name)]
+@GROUP.add(
+    "A5",
+    "A proxy says each thing in one header",
+    "medium",
+    _AUTHENTICATION,
+    looks_at="WSGITrustedProxyHeaders of every URL",
+    decides="fails for two headers that tell the same, such as X-Forwarded-For and X-Real-IP",
+    remedy="Name the one that the proxy sets.",
+    variable="wsgi_apps[].trusted_proxy_headers",
+    by_hand=("WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto",),
+    attack="A client sends the header that the proxy does not set, and it is believed.",
+)
+def one_header_each(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        headers = place.setting("wsgitrustedproxyheaders")
+        if not headers.value:
+            continue
+        told: dict[str, list[str]] = {}
+        for word in headers.value.split():
+            told.setdefault(_TOLD.get(word.strip('"').lower(), word), []).append(word)
+        twice = [f"{' and '.join(words)} tell the {what}" for what, words in told.items() if len(words) > 1]
+        said = "; ".join(twice) or f"WSGITrustedProxyHeaders {headers.value}"
+        seen = Evidence("config", headers.source, said, "one header for each")
+        yield verdict(not twice, "virtual_host", place.name, seen)
+
+
+_TOLD = {name.lower(): what for name, what in PROXY_HEADERS.items()}
+# Of these mod_wsgi hands on what an untrusted client sends although it is told which to trust, before 6.0.
+_LATE = ("port", "server")
+_PROXY_GONE_SINCE = (2, 4, 25)
+
+
+@GROUP.add(
+    "B2",
+    "A Proxy header becomes no HTTP_PROXY",
+    "high",
+    _BUILT_IN,
+    looks_at="Apache's version, RequestHeader unset Proxy, and with active: full pages of the applications",
+    decides="passes from Apache 2.4.25 on, which drops it, and where a line drops it; fails where a page repeats it; "
+    "unknown for an older Apache, which a distributor may have mended (CVE-2016-5387)",
+    remedy="Set RequestHeader unset Proxy early.",
+    by_hand=("RequestHeader unset Proxy early",),
+    attack="An application that asks another server lets a client's proxy read along (httpoxy).",
+)
+def httpoxy(facts: Facts) -> Iterable[Result]:
+    instance = facts.instance
+    version = version_of(instance.apache_version)
+    for place in facts.places:
+        seen = Evidence(
+            "cmd", f"{instance.binary} -V", f"Apache {instance.apache_version or 'of no known version'}", "2.4.25"
+        )
+        echoed = _echoed(facts, place, "Proxy")
+        if echoed:
+            shown = http(echoed[0], "the page repeats a Proxy header", "not in it")
+            yield verdict(False, "virtual_host", place.name, seen, shown)
+        elif version >= _PROXY_GONE_SINCE or _drops(place, "Proxy"):
+            yield verdict(True, "virtual_host", place.name, seen)
+        else:
+            yield undecided("virtual_host", place.name, seen)
+
+
+@GROUP.add(
+    "B3",
+    "mod_wsgi keeps Authorization from the application",
+    "high",
+    _BUILT_IN,
+    looks_at="mod_wsgi's version, and with active: full pages of the applications that A1 has nothing against",
+    decides="passes for a known version, since all of them do; fails where a page repeats the header nevertheless",
+    remedy="Find the line or the module that copies the header.",
+    by_hand=("WSGIPassAuthorization Off", "CGIPassAuth Off"),
+    attack="The application, or who breaks into it, collects the passwords of its users.",
+)
+def authorization_stripped(facts: Facts) -> Iterable[Result]:
+    version = facts.instance.mod_wsgi_version
+    for place in facts.places:
+        if place.passes_authorization.value.lower() == "on" or _hidden_ways(place):
+            continue
+        seen = Evidence("proc", "mod_wsgi.so", f"mod_wsgi {version or 'of no known version'}", "a known version")
+        echoed = _echoed(facts, place, "Authorization")
+        if echoed:
+            shown = http(echoed[0], "the page repeats an Authorization header", "not in it")
+            yield verdict(False, "virtual_host", place.name, seen, shown)
+        elif version:
+            yield verdict(True, "virtual_host", place.name, seen)
+        else:
+            yield undecided("virtual_host", place.name, seen)
+
+
+@GROUP.add(
+    "B4",
+    "Headers of a proxy that nobody asked for are dropped",
+    "low",
+    _BUILT_IN,
+    looks_at="WSGITrustedProxyHeaders and RequestHeader unset of every URL with trusted proxies, and mod_wsgi's "
+    "version",
+    decides="fails where a header of a kind that is not declared, such as X-Forwarded-Host, reaches the application "
+    "from any client; before mod_wsgi 6.0 X-Forwarded-Port and X-Forwarded-Server do, declared or not",
+    remedy="Drop them: RequestHeader unset X-Forwarded-Host, and so on. Sites of wsgi_app do.",
+    variable="wsgi_apps[].trusted_proxies",
+    by_hand=("RequestHeader unset X-Forwarded-Host",),
+    attack="A framework that believes X-Forwarded-Host writes a forged name into links and mails.",
+)
+def others_dropped(facts: Facts) -> Iterable[Result]:
+    late = version_of(facts.instance.mod_wsgi_version) < (6,)
+    for place in facts.places:
+        headers = place.setting("wsgitrustedproxyheaders")
+        if not headers.value or not place.setting("wsgitrustedproxies").value:
+            continue
+        declared = {_TOLD.get(word.strip('"').lower(), word) for word in headers.value.split()}
+        safe = declared - set(_LATE) if late else declared
+        arrive = [name for name, what in PROXY_HEADERS.items() if what not in safe and not _drops(place, name)]
+        said = f"{', '.join(arrive)} arrive from any client" if arrive else "the others are dropped"
+        seen = Evidence("config", headers.source, said, "dropped")
+        yield verdict(not arrive, "virtual_host", place.name, seen)
 
 
 @GROUP.add(
@@ -233,11 +436,11 @@ def server_tokens(facts: Facts) -> Iterable[Result]:
     line = facts.last("servertokens")
     good = line is not None and line.text.lower() in ("prod", "productonly")
     seen = [config(line, "ServerTokens Prod", "ServerTokens is not set, so Full")]
-    answers = _answers(facts)
-    telling = [row for row in answers if re.search(r"[/(]|mod_", str(row["server"]))]
-    for row in (telling or answers)[:1]:
+    rows = answers(facts)
+    telling = [row for row in rows if re.search(r"[/(]|mod_", str(row["server"]))]
+    for row in (telling or rows)[:1]:
         seen.append(Evidence("http", str(row["request"]), f"Server: {row['server']}", "Server: Apache"))
-    yield verdict(not telling if answers else good, "server", facts.instance.config_file, *seen)
+    yield verdict(not telling if rows else good, "server", facts.instance.config_file, *seen)
 
 
 @GROUP.add(
@@ -258,7 +461,7 @@ def server_signature(facts: Facts) -> Iterable[Result]:
         lines: list[Directive | None] = [facts.last("serversignature", host)]
         lines += [line for line, _around, where in inner if where is None or where is host]
         on = [line for line in lines if line is not None and line.text.lower() != "off"]
-        signed = [row for row in _answers(facts, host) if "<address>" in str(row["body"]).lower()]
+        signed = [row for row in answers(facts, "canary", host) if "<address>" in str(row["body"]).lower()]
         seen = [config(line, "ServerSignature Off", "not set, so Off") for line in (on or lines)[:1]]
         seen += [Evidence("http", str(row["request"]), "a page with <address>", "none") for row in signed[:1]]
         yield verdict(not on and not signed, "virtual_host", host.name, *seen)
@@ -293,7 +496,7 @@ def error_documents(facts: Facts) -> Iterable[Result]:
         pages = _pages(facts, host)
         missing = [str(status) for status in _ERRORS if status not in pages]
         wrong = [pages[status] for status in _ERRORS if status in pages and _foreign(pages[status])]
-        echoed = [row for row in _answers(facts, host) if CANARY in str(row["body"])]
+        echoed = [row for row in answers(facts, "canary", host) if CANARY in str(row["body"])]
         seen = [config(line, "a fixed text or a local file") for line in wrong]
         if missing or not wrong:
             observed = f"none for {', '.join(missing)}" if missing else "one for each"

@@ -25,9 +25,11 @@ options:
     description:
       - Requests that the audit may send over loopback.
       - With V(none) it sends none, and what only an answer shows is unknown.
-      - With V(safe) it sends one request a virtual host that Apache refuses before an application sees it.
+      - With V(safe) it sends a few a virtual host that Apache answers itself, so that no application sees them.
+      - With V(full) it also sends some that applications may see, none of which changes anything in one that keeps to
+        HTTP, and half of a request a listener. That takes up to two minutes.
     type: str
-    choices: [none, safe]
+    choices: [none, safe, full]
     default: safe
 """
 
@@ -85,7 +87,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 
 def main() -> None:
     module = AnsibleModule(
-        {"active": {"type": "str", "choices": ["none", "safe"], "default": "safe"}}, supports_check_mode=True
+        {"active": {"type": "str", "choices": ["none", "safe", "full"], "default": "safe"}}, supports_check_mode=True
     )
     try:
         facts = collect(runner(module.run_command), module.params["active"])

@@ -134,7 +134,6 @@ BAD = [
     Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.1 0.0.0.0/0"), URL),
     Case("L2", facts(without("request-timeout=60 "))),
     Case("L2", facts(SERVER + site(options="deadlock-timeout=0"))),
-    Case("L4", facts(without("LimitRequestBody 10485760\n")), URL),
     Case("L4", located("LimitRequestBody 0"), URL),
     Case("L4", located("</Location>\n<Location /upload>\nLimitRequestBody 0"), URL + "upload"),
     Case("L6", without_module(), HOST),

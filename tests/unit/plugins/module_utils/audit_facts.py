@@ -12,6 +12,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
     HostFacts,
     Instance,
     Reach,
+    WebFacts,
 )
 
 APACHE = 33
@@ -42,6 +43,9 @@ Listen 443
 ServerTokens Prod
 LimitRequestBody 10485760
 ServerSignature Off
+TraceEnable Off
+SSLProtocol -all +TLSv1.2 +TLSv1.3
+SSLCipherSuite ECDHE+AESGCM
 WSGIRestrictEmbedded On
 {PAGES}
 <Directory />
@@ -50,6 +54,13 @@ WSGIRestrictEmbedded On
 <Directory /var/www/>
   Require all granted
 </Directory>
+<VirtualHost *:443>
+  ServerName default.invalid
+  SSLEngine On
+  <Location />
+    Require all denied
+  </Location>
+</VirtualHost>
 """
 
 
@@ -120,18 +131,20 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         "paths": {path: row for name in names for path, row in paths(name).items()},
         "listeners": [{"address": "::", "port": 443}],
         "files": file_facts(*names),
-        "probes": [answer(f"{name}.test *:443") for name in names],
         "host": host(uids),
+        "probes": [row for name in names for row in full_answers(f"{name}.test *:443")],
+        "web": web_facts("default.invalid *:443", *(f"{name}.test *:443" for name in names)),
     }
     instance = Instance(
         "/usr/sbin/apache2",
         "/etc/apache2/apache2.conf",
         1,
-        modules=["wsgi", "reqtimeout"],
+        apache_version="2.4.71",
+        mod_wsgi_version="6.1.1",
+        modules=["wsgi", "reqtimeout", "autoindex"],
         user="www-data",
         uid=APACHE,
         gid=APACHE,
-        mod_wsgi_version="6.1.1",
     )
     return Facts(instance, read_tree(text), **{**values, **fields})
 
@@ -248,7 +261,50 @@ def host(uids: dict[str, int]) -> HostFacts:
 
 def answer(host: str, **fields: Any) -> dict[str, Any]:
     """Return Apache's answer to the canary."""
-    return {"host": host, "request": "GET /", "status": 404, "server": "Apache", "body": "Sorry", **fields}
+    said = {"status": 404, "server": "Apache", "headers": {}, "body": "Sorry", "error": ""}
+    return {"host": host, "kind": "canary", "path": "/", "request": "curl /", **said, **fields}
+
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+}
+
+
+def full_answers(host: str) -> list[dict[str, Any]]:
+    """Return what a good virtual host answers to every request of the audit."""
+    return [
+        answer(host),
+        answer(host, kind="trace", status=405),
+        answer(host, kind="large", status=400),
+        answer(host, kind="legacy", status=0, accepted=""),
+        answer(host, kind="slow", status=0, ended=True),
+        answer(host, kind="page", status=200, headers=HEADERS),
+        answer(host, kind="debug"),
+        answer(host, kind="body", status=413),
+    ]
+
+
+def asked(kind: str, **fields: Any) -> Facts:
+    """Return a good host with one answer of a kind that is different."""
+    return facts(probes=[*full_answers(HOST), answer(HOST, kind=kind, **fields)])
+
+
+CERTIFICATE = {"path": "/etc/ssl/shop.crt", "until": "Jan  1 00:00:00 2031 GMT", "days": 99, "bits": 256, "rsa": False}
+
+
+def web_facts(*hosts: str, **fields: Any) -> WebFacts:
+    """Return what the collector sees of these virtual hosts."""
+    ciphers = {"ECDHE+AESGCM": ["ECDHE-RSA-AES128-GCM-SHA256"], "DEFAULT": ["AES128-SHA"], "RC4": ["RC4-SHA"]}
+    certificates = {host: {**CERTIFICATE, "error": ""} for host in hosts}
+    return WebFacts(**{"active": "full", "ciphers": ciphers, "certificates": certificates, **fields})
+
+
+def certified(**fields: Any) -> Facts:
+    """Return a good host with another certificate."""
+    return facts(web=web_facts(HOST, certificates={HOST: {**CERTIFICATE, "error": "", **fields}}))
 
 
 def row(path: str, kind: str = "code", root: str = "home", **fields: Any) -> dict[str, Any]:

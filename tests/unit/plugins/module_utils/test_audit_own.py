@@ -15,8 +15,10 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     UNIT,
     environment,
     facts,
+    full_answers,
     process,
     site,
+    web_facts,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import host as host_facts
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
@@ -27,6 +29,10 @@ MOUNTED: list[dict[str, Any]] = [
     {"name": "api", "mount": "/api", "writable": ["uploads"]},
     {"name": "inner", "mount": "/api/v2", "limits": {"request_body": 99}},
 ]
+# As wsgi_server writes it.
+CLOSED = (
+    "<VirtualHost *:80>\nServerName default.invalid\n<Location />\nRequire all denied\n</Location>\n</VirtualHost>\n"
+)
 PROXIES = {"trusted_proxies": ["192.0.2.1"], "trusted_proxy_headers": ["X-Forwarded-For"]}
 
 
@@ -50,7 +56,7 @@ def test_what_the_roles_write_has_no_finding_above_info(
     rows: list[dict[str, Any]], allowed: set[str], layout: Any
 ) -> None:
     apps = [check_app(app(**{"server_names": NAMES, **row}), 0, None) for row in rows]
-    config = SERVER + virtual_host(apps, "5.0.2", layout.as_dict())
+    config = SERVER + CLOSED + virtual_host(apps, "5.0.2", layout.as_dict())
     paths = {}
     for one in apps:
         for path in (f"{one.current}/code", f"{one.current}/venv", one.entry_file):
@@ -66,6 +72,9 @@ def test_what_the_roles_write_has_no_finding_above_info(
         host=host_facts(uids),
     )
     host.files.packages = {f"{one.current}/venv": environment() for one in apps}
+    served = [one.name for one in host.tree.hosts]
+    host.probes = [row for name in served for row in full_answers(name)]
+    host.web = web_facts(*served)
     host.users = {f"{name}-app": uid for name, uid in uids.items()}
     host.groups = dict(host.users)
     results = _audit_rules.report([host], "1")["results"]
