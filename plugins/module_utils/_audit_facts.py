@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, Tree, VirtualHost
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, places
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import EMBEDDED, Place, places
 
 # Apache's configuration may be good, but it cannot show it.
 NO_DUMP = "mod_info is not installed, so Apache cannot show its configuration"
@@ -221,6 +221,21 @@ class Facts:
         return self.tree.last(name, host)
 
 
+# The pool that Apache's own processes are taken for.
+IN_APACHE = "embedded mode"
+
+
+def all_pools(facts: Facts) -> list[Pool]:
+    """Return the pools, and Apache's own processes as one more where an application runs in them."""
+    found = list(facts.pools)
+    place = next((place for place in facts.places if place.process_group.value == EMBEDDED), None)
+    if place is not None:
+        lines = {"python-home": facts.last("wsgipythonhome"), "python-path": facts.last("wsgipythonpath")}
+        options = {option: line.words[0] for option, line in lines.items() if line and line.words}
+        found.append(Pool(IN_APACHE, options, place.mapped))
+    return found
+
+
 def code_paths(facts: Facts, pool: Pool) -> dict[str, str]:
     """Return the paths that a pool's code comes from, with what each is."""
     found: dict[str, str] = {}
@@ -233,7 +248,7 @@ def code_paths(facts: Facts, pool: Pool) -> dict[str, str]:
             found.setdefault(path, "python-path")
     for place in facts.places:
         # A group that is expanded may be any.
-        served = place.process_group.value == pool.name or "%{" in place.process_group.value
+        served = (place.process_group.value or IN_APACHE) == pool.name or "%{" in place.process_group.value
         if served and place.path.startswith("/") and "$" not in place.path:
             found.setdefault(place.path.rstrip("/"), "entry")
             for path in facts.paths.get(place.path, {}).get("inserts", []):

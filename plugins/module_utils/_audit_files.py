@@ -36,6 +36,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
     Facts,
     FileFacts,
     Reach,
+    all_pools,
     code_paths,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import read_htaccess
@@ -149,6 +150,8 @@ def _plan(facts: Facts) -> Plan:
     apache = _apache_account(facts)
     if apache:
         plan.accounts[APACHE] = apache
+        for pool in all_pools(facts)[len(facts.pools) :]:
+            plan.code[pool.name], plan.accounts[_key(pool.name)] = code_paths(facts, pool), apache
     nobody = next(uid for uid in (_NOBODY, _NOBODY - 1, _NOBODY - 2) if uid not in uids)
     plan.accounts[OTHERS] = {"uid": nobody, "gid": nobody, "groups": []}
     _plan_apache(facts, plan)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, VirtualHost
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, all_pools, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import (
     EVERYBODYS,
     below_any,
@@ -252,7 +252,7 @@ def file_rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[
 
 def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None) -> Iterator[Result]:
     """Give the result of each pool from the rows that bad returns of what its account may do."""
-    for pool in facts.pools:
+    for pool in all_pools(facts):
         access = facts.access.get(pool.name)
         if access is None:
             yield missing_process(pool)
@@ -272,7 +272,8 @@ def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None)
     "No pool's account owns its code",
     "high",
     _FILES,
-    looks_at="the owner of the entry file, of its directory, and of everything in home=, python-home= and python-path=",
+    looks_at="the owner of the entry file, of its directory, and of everything in home=, python-home= and "
+    "python-path=; in embedded mode for Apache's account",
     decides="fails where it is the pool's account: an owner gives himself every right. Directories without code, "
     "such as "
     "uploads, do not count",
@@ -292,7 +293,8 @@ def code_owner(facts: Facts) -> Iterable[Result]:
     "No pool can change its code",
     "high",
     _FILES,
-    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account",
+    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account, "
+    "in embedded mode as Apache's",
     decides="fails where one can be written, or a directory above belongs to the account; critical for the entry file, "
     "home=, the virtual environment and .pth files",
     remedy="Take the right to write from the account, and from its groups.",

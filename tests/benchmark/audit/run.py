@@ -99,8 +99,9 @@ def compare(host: Host, options: argparse.Namespace) -> bool:
             good = good and seconds < options.bound
             counts = ", ".join(f"{count} {status}" for status, count in summary.items() if isinstance(count, int))
             print(f"| {active} | {number + 1} | {seconds:.2f} | {counts} |")
-        print(f"| {active} | as a module, with Ansible's start | {host.module(active):.2f} | |", flush=True)
+        # Ansible keeps its own files in /tmp for as long as a module runs.
         after = host.seen()
+        print(f"| {active} | as a module, with Ansible's start | {host.module(active):.2f} | |", flush=True)
         left = traces(before, after)
         logs = [path for path in after["written"] if path.startswith(LOGS)]
         written = [path for path in logs if before["written"].get(path) != after["written"][path]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
     APACHE,
@@ -50,6 +52,11 @@ def rooted(directory: str, lines: str = "") -> Facts:
     """Return a host with an app in the document root."""
     config = changed("DocumentRoot /var/www/html", f"DocumentRoot {directory}\n{lines}")
     return facts(config.replace("/var/lib/shop/code", "/var/www/a/project"))
+
+
+def in_apache(**access: Any) -> Facts:
+    """Return a host with an application in embedded mode, and what Apache's account may do with its code."""
+    return facts(without("WSGIProcessGroup shop\n"), access={"shop": Access(), "embedded mode": Access(**access)})
 
 
 BAD = [
@@ -109,6 +116,8 @@ BAD = [
         "F7", facts(access={"shop": Access(writable=[row("/opt/lib/x.pth", root="python-path")])}), severity="critical"
     ),
     Case("F7", facts(access={"shop": Access(writable=[row("/x", root="python-home")])}), severity="critical"),
+    Case("F6", in_apache(owned=[row(ENTRY, root="entry")]), "embedded mode"),
+    Case("F7", in_apache(writable=[row(ENTRY, root="entry")]), "embedded mode", "critical"),
     # Who owns a directory above lets himself in.
     Case("F7", facts(access={"shop": Access(owned=[row("/var/lib/shop", "ancestor", "python-path")])})),
     Case("N1", facts(without("display-name=%{GROUP} "))),
@@ -222,6 +231,7 @@ GOOD = [
     # What the system's directories would let nobody do anyway.
     Case("F7", facts(access={"shop": Access(checked=3)})),
     Case("F6", facts(access={"shop": Access(owned=[row("/tmp/x", "ancestor")])})),
+    *(Case(rule, in_apache(checked=3), "embedded mode") for rule in ("F6", "F7")),
     # On, with a script of root's that stands alone.
     Case("N3", facts(without("WSGIScriptReloading Off\n")), URL),
     Case("I5", LANES, "slow"),

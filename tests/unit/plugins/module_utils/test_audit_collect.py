@@ -14,10 +14,15 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect i
     collect,
     script_facts,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import all_pools, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import ENTRY, changed, facts
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
+    ENTRY,
+    changed,
+    facts,
+    without,
+)
 
 BUILT = """\
 Server version: Apache/2.4.71 (Debian)
@@ -142,3 +147,12 @@ def test_the_configuration_file_is_the_one_that_apache_was_started_with() -> Non
 def test_a_script_is_code_of_every_pool_that_may_serve_it(group: str, may_serve: bool) -> None:
     host = facts(changed("WSGIProcessGroup shop", f"WSGIProcessGroup {group}"))
     assert (ENTRY in code_paths(host, host.pools[0])) == may_serve
+
+
+def test_a_script_in_embedded_mode_is_code_of_apache_s_own_processes() -> None:
+    host = facts("WSGIPythonHome /opt/venv\nWSGIPythonPath /opt/a:/opt/b\n" + without("WSGIProcessGroup shop\n"))
+    *pools, apache = all_pools(host)
+    assert (pools, apache.name) == (list(host.pools), "embedded mode")
+    assert set(code_paths(host, apache)) == {ENTRY, "/opt/venv", "/opt/a", "/opt/b"}
+    assert ENTRY not in code_paths(host, host.pools[0])
+    assert all_pools(facts()) == facts().pools
