@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import getopt
 import grp
 import os
 import pwd
@@ -59,6 +60,16 @@ def parents() -> list[int]:
     return found
 
 
+def settings_of(words: list[str]) -> list[str]:
+    """Return the arguments of Apache that decide on its configuration, each as two words such as -D NAME."""
+    try:
+        options, _rest = getopt.getopt(words, "C:c:D:d:E:e:f:k:R:vVlLtTSMhX")
+    except getopt.GetoptError:
+        return []
+    wanted = [(option, value) for option, value in options if option in ("-f", "-d", "-D", "-C", "-c")]
+    return [word for option, value in wanted if value != "FOREGROUND" for word in (option, value)]
+
+
 class Apache:
     """One Apache, asked with the arguments and the environment that it was started with."""
 
@@ -67,11 +78,7 @@ class Apache:
 
     @classmethod
     def of(cls, pid: int, run: Run) -> Apache:
-        words = _read(f"/proc/{pid}/cmdline").split("\0")[1:]
-        kept: list[str] = []
-        for option, value in zip(words, words[1:]):
-            if option in ("-f", "-d", "-D", "-C", "-c") and value != "FOREGROUND":
-                kept += [option, value]
+        kept = settings_of(_read(f"/proc/{pid}/cmdline").rstrip("\0").split("\0")[1:])
         pairs = (pair.partition("=") for pair in _read(f"/proc/{pid}/environ").split("\0") if "=" in pair)
         return cls(_executable(pid), kept, {key: value for key, _equals, value in pairs}, run)
 
@@ -107,14 +114,15 @@ def _has_info(directory: str) -> bool:
 
 def _settings(instance: Instance, apache: Apache) -> Tree:
     """Fill in what Apache says of itself, and return its configuration."""
-    built = apache.built_with()
-    instance.apache_version, instance.mpm = built["version"], built["mpm"].lower()
-    instance.config_file = apache.config_file(built)
-    instance.root = built.get("HTTPD_ROOT", "")
     try:
+        built = apache.built_with()
+        instance.apache_version, instance.mpm = built["version"], built["mpm"].lower()
+        instance.config_file = apache.config_file(built)
+        instance.root = built.get("HTTPD_ROOT", "")
         said = apache.dump("DUMP_MODULES", "DUMP_RUN_CFG", "DUMP_INCLUDES")
         tree = read_tree(apache.dump("DUMP_CONFIG"))
     except CommandError as error:
+        instance.config_file = instance.config_file or apache.config_file({})
         instance.error = error.complaint or "Apache's check failed"
         return Tree([], [], [])
     instance.modules = re.findall(r"^ (\w+)_module \(", said, re.MULTILINE)
@@ -167,6 +175,7 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
     facts = Facts(instance, tree)
     if pid is not None:
         instance.mod_wsgi_version = _mod_wsgi_version(pid)
+        instance.title = _read(f"/proc/{pid}/cmdline").split("\0")[0]
         facts.live = _live(pid, apache.binary, tree)
         facts.listeners = listeners(pid)
     _accounts(facts)
@@ -277,6 +286,7 @@ def _paths(facts: Facts) -> None:
             facts.paths[place.path] = script_facts(place.path)
     roots = {path for pool in facts.pools for path in code_paths(facts, pool)}
     roots |= {place.path for place in facts.places}
+    roots |= {word for line, _around, _host in facts.tree.every("wsgipythonhome") for word in line.words[:1]}
     for path in sorted(path for path in roots if path.startswith("/")):
         real = os.path.realpath(path)
         row = {"exists": os.path.exists(real), "real": real, "directory": os.path.isdir(real)}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, Tree, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import EMBEDDED, Place, places
 
+_EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
 # Apache's configuration may be good, but it cannot show it.
 NO_DUMP = "mod_info is not installed, so Apache cannot show its configuration"
 
@@ -37,6 +39,13 @@ class Instance:
     files: list[str] = field(default_factory=list)
     # Apache's complaint where it refuses its configuration.
     error: str = ""
+    # What ps shows of the parent.
+    title: str = ""
+
+    @property
+    def express(self) -> bool:
+        """Tell whether mod_wsgi-express made it."""
+        return bool(_EXPRESS.search(self.config_file)) or "mod_wsgi-express" in self.title
 
 
 @dataclass

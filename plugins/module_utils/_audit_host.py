@@ -398,12 +398,14 @@ def _children(facts: Facts, table: Mapping[int, Mapping[str, Any]]) -> list[dict
 
 def _child(pid: int, pools: Mapping[int, str], binary: str) -> dict[str, Any] | None:
     try:
-        words = _words(pid)
+        words, status, program = _words(pid), _status(pid), _program(pid)
+        # A container without CAP_SYS_PTRACE hides the program of another account's process, but not its name.
+        named = status["Name"] == os.path.basename(binary)[:15]
         return {
             "pid": pid,
-            "uid": int(_status(pid)["Uid"].split()[1]),
-            "program": _program(pid),
-            "own": _program(pid) == binary,
+            "uid": int(status["Uid"].split()[1]),
+            "program": program,
+            "own": program == binary or (not program and named),
             "pool": pools.get(pid, ""),
             "hidden": _hidden(pid),
             "command": without_secrets(" ".join(words))[:200],

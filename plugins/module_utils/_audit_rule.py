@@ -21,10 +21,6 @@ SEVERITIES = ("info", "low", "medium", "high", "critical")
 _LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
 
 
-# The configuration that mod_wsgi-express writes.
-EXPRESS = re.compile(r"/mod_wsgi-[^/]+/httpd\.conf$|mod_wsgi-express")
-
-
 @dataclass(frozen=True)
 class Evidence:
     """One thing that was seen: where, what, and what was expected."""

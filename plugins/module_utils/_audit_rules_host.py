@@ -13,7 +13,6 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, Pool, without_secrets
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
-    EXPRESS,
     Evidence,
     Group,
     Result,
@@ -24,7 +23,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     verdict,
     worst,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_pools import SHARED, applications
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_pools import (
+    SHARED,
+    applications,
+    of_one_account,
+)
 
 GROUP = Group()
 _USERS = "Run as a dedicated unprivileged user"
@@ -164,7 +167,7 @@ def _piped(row: dict[str, Any], pipes: Sequence[str]) -> bool:
     needs_configuration=False,
 )
 def express_account(facts: Facts) -> Iterable[Result]:
-    if facts.instance.pid is None or not EXPRESS.search(facts.instance.config_file):
+    if facts.instance.pid is None or not facts.instance.express:
         return
     name = facts.instance.config_file
     if "parent" in facts.host.unknown:
@@ -377,7 +380,8 @@ def no_reach(facts: Facts) -> Iterable[Result]:
     "medium",
     "",
     looks_at="CoreDumpDirectory, and who owns the files of each pool's processes in /proc",
-    decides="fails where it is set, or where the account owns them: the kernel then lets it trace the process",
+    decides="fails where it is set, or where the account owns them: the kernel then lets it trace the process; the "
+    "latter not where all of Apache is one account's",
     remedy="Remove CoreDumpDirectory, and set the sysctl fs.suid_dumpable to 0.",
     by_hand=("sysctl fs.suid_dumpable=0",),
     attack="Any other process of the account reads the environment and the memory of a daemon, secrets included.",
@@ -391,7 +395,8 @@ def no_core_dumps(facts: Facts) -> Iterable[Result]:
         yield gap("server", facts.instance.config_file, "proc", "/proc", facts.host.unknown["dumpable"])
         return
     seen = [config(line, "not set", "CoreDumpDirectory is not set")]
-    open_ones = sorted(name for name, is_open in facts.host.dumpable.items() if is_open)
+    # What never was root's belongs to its account from the start.
+    open_ones = sorted(name for name, is_open in facts.host.dumpable.items() if is_open and not of_one_account(facts))
     if open_ones:
         observed = f"the files in /proc of {', '.join(open_ones)} belong to the accounts of these pools"
         seen.append(Evidence("proc", "/proc/PID/environ", observed, "root's"))

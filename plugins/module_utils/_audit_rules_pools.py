@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_options
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Pool
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import EMBEDDED, GLOBAL, Place, Setting
@@ -109,7 +110,7 @@ def hidden_embedded(facts: Facts) -> Iterable[Result]:
         name = host.name if host else "main server"
         if line.name in _PROVIDERS and "wsgi" not in [word.lower() for word in line.words]:
             continue
-        options = dict(word.split("=", 1) for word in line.words[1:] if "=" in word)
+        options = parse_options(line.text)[1]
         good = line.name == "wsgiimportscript" and facts.pool(options.get("process-group", "")) is not None
         found = found or not good
         if not good:
@@ -125,6 +126,11 @@ def hidden_embedded(facts: Facts) -> Iterable[Result]:
         yield verdict(True, "server", facts.instance.config_file, seen)
 
 
+def of_one_account(facts: Facts) -> bool:
+    """Tell whether all of this Apache is one account's, as mod_wsgi-express makes it; U8 judges which one."""
+    return facts.instance.express or facts.host.parent.get("uid", 0) != 0
+
+
 def _live(process: dict[str, Any], observed: str, expected: str) -> Evidence:
     return Evidence("proc", f"/proc/{process['pid']}/status", observed, expected)
 
@@ -135,7 +141,8 @@ def _live(process: dict[str, Any], observed: str, expected: str) -> Evidence:
     "high",
     _USERS,
     looks_at="user= of each WSGIDaemonProcess, and the user ids of its processes",
-    decides="fails without user=, where a process has another user id than that account, and in embedded mode",
+    decides="fails without user=, where a process has another user id than that account, and in embedded mode; not "
+    "without user= where all of Apache is one account's: U8 judges that",
     remedy="Set user= to a service account of this application.",
     variable="wsgi_apps[].account",
     by_hand=("useradd --system --no-create-home --shell /usr/sbin/nologin shop-app",),
@@ -156,7 +163,8 @@ def user_explicit(facts: Facts) -> Iterable[Result]:
     "high",
     _USERS,
     looks_at="group= of each WSGIDaemonProcess, and the group ids of its processes",
-    decides="fails without group=, or where a process has another group id than that group",
+    decides="fails without group=, or where a process has another group id than that group; not without group= where "
+    "all of Apache is one account's",
     remedy="Set group= beside user=: without it the processes keep Apache's group.",
     variable="wsgi_apps[].group",
     attack="The application reads files that Apache's group may read.",
@@ -171,7 +179,9 @@ def _explicit(facts: Facts, option: str, known: dict[str, int | None], ids: str)
         name = pool.options.get(option)
         seen = pool_option(pool, option, f"{option}= an account of its own")
         if name is None:
-            yield verdict(False, "pool", pool.name, seen)
+            whole = Evidence("proc", "/proc", f"all of this Apache runs as {facts.instance.user}", "one account")
+            one = of_one_account(facts)
+            yield verdict(one, "pool", pool.name, seen, *([whole] if one else []))
             continue
         processes = facts.live.get(pool.name, [])
         if not processes:
@@ -228,7 +238,7 @@ def _granted(row: dict[str, Any]) -> Evidence:
     "high",
     _USERS,
     looks_at="user id, group id and supplementary groups of each pool's processes, and Apache's User and Group",
-    decides="fails where one of them is Apache's",
+    decides="fails where one of them is Apache's; does not apply where all of Apache is one account's: U8 judges that",
     remedy="Give the pool an account and a group of its own, and take Apache's group off it.",
     variable="wsgi_apps[].account",
     attack="Every pool's socket, and every file kept for Apache, is open to this application.",
@@ -239,6 +249,8 @@ def not_apache(facts: Facts) -> Iterable[Result]:
     def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
         if uid is None or gid is None:
             return Result("unknown", "pool", pool.name, (Evidence("cmd", "DUMP_RUN_CFG", "no User or Group", "both"),))
+        if of_one_account(facts):
+            return Result("not_applicable", "pool", pool.name)
         bad = [one for one in processes if uid in one["uids"] or gid in one["gids"] or gid in one["groups"]]
         shown = (bad or list(processes))[0]
         observed = f"uid {shown['uid']}, gid {shown['gid']}, groups {shown['groups']}"
@@ -418,8 +430,8 @@ def venv_distinct(facts: Facts) -> Iterable[Result]:
     "Every pool has a virtual environment",
     "medium",
     _ISOLATION,
-    looks_at="python-home= of each WSGIDaemonProcess, and pyvenv.cfg in it",
-    decides="fails without python-home=, or where it is no virtual environment",
+    looks_at="python-home= of each WSGIDaemonProcess, and pyvenv.cfg in it; WSGIPythonHome of mod_wsgi-express",
+    decides="fails without one, or where it is no virtual environment",
     remedy="Make a virtual environment for the application and name it with python-home=.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv /var/lib/shop-app/venv",),
@@ -429,6 +441,11 @@ def venv_set(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
         home = pool.options.get("python-home", "")
         seen = [pool_option(pool, "python-home", "a virtual environment of this application")]
+        line = facts.last("wsgipythonhome") if facts.instance.express and not home else None
+        if line is not None:
+            # It serves this one application.
+            home = (line.words or [""])[0]
+            seen = [config(line, "a virtual environment of this application")]
         good = bool(home)
         if home:
             good = bool(facts.paths.get(home, {}).get("environment"))

@@ -26,7 +26,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import CANARY, FORGED
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
-    EXPRESS,
     Evidence,
     Group,
     Result,
@@ -50,7 +49,7 @@ _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
 
 def _backends(facts: Facts) -> list[tuple[dict[str, Any], Evidence]]:
     """Return the listeners that are for a proxy alone, with what says so."""
-    if EXPRESS.search(facts.instance.config_file):
+    if facts.instance.express:
         why = Evidence("config", facts.instance.config_file, "made by mod_wsgi-express", "")
         return [(listener, why) for listener in facts.listeners]
     return [(row, Evidence("config", row["source"], row["line"], "")) for row in facts.web.backends]

@@ -32,7 +32,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_require i
     admits,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
-    EXPRESS,
     Evidence,
     Group,
     Result,
@@ -179,7 +178,7 @@ def slow_requests(facts: Facts) -> Iterable[Result]:
     attack="A few hundred connections that send one byte a minute stop the server.",
 )
 def express_timeouts(facts: Facts) -> Iterable[Result]:
-    if not EXPRESS.search(facts.instance.config_file):
+    if not facts.instance.express:
         return
     for host in serving_hosts(facts.tree):
         line = facts.last("requestreadtimeout", host)

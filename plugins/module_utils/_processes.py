@@ -198,8 +198,11 @@ def live_pools(binary: str, declared: Sequence[Mapping[str, Any]], parent: int |
 def _pool_name(number: int, shown: str, user: str, declared: Sequence[Mapping[str, Any]]) -> str:
     # What ps shows is cut to the length of Apache's own name, so it can only confirm.
     label = shown[len("(wsgi:") :].rstrip(" )") if shown.startswith("(wsgi:") else None
-    name = str(declared[number - 1]["name"]) if 0 < number <= len(declared) else ""
-    if label is None or (name and name.startswith(label)):
+    pool: Mapping[str, Any] = declared[number - 1] if 0 < number <= len(declared) else {"name": "", "options": {}}
+    name = str(pool["name"])
+    # mod_wsgi-express names its pool in another way than display-name= does.
+    titled = str(pool["options"].get("display-name", "")).startswith(shown.rstrip())
+    if label is None or (name and (name.startswith(label) or titled)):
         return name
     named = [pool for pool in declared if str(pool["name"]).startswith(label)]
     alike = [str(pool["name"]) for pool in named if len(named) == 1 or pool["options"].get("user") == user]

@@ -71,6 +71,16 @@ def express(uid: int, user: str, port: int = 8000, mapped: bool = False) -> Fact
     return found
 
 
+def express_pool(home: str = "/opt/venv", **fields: Any) -> Facts:
+    """Return what mod_wsgi-express makes: Apache and its pool are one account's."""
+    config = SERVER + site().replace("user=shop-app group=shop-app ", "").replace("python-home=/var/lib/shop/venv ", "")
+    place = {"exists": True, "real": "/opt/venv", "environment": True}
+    found = facts(config + f"WSGIPythonHome '{home}'\n", live={"shop": [process(uid=33)]}, paths={"/opt/venv": place})
+    found.instance.title, found.instance.user = "apache2 (mod_wsgi-express)", "shop-app"
+    found.host = replace(host({"shop": 33}), dumpable={"shop": True})
+    return found
+
+
 def granted(everything: bool, root: bool = True, **fields: Any) -> Facts:
     """Return a host whose sudoers let the account do something."""
     rule = {"source": "/etc/sudoers.d/shop:1", "command": "ALL", "everything": everything, "root": root}
@@ -115,6 +125,7 @@ def telemetry(*writable: str) -> Facts:
 
 
 BAD: list[Case] = [
+    Case("I6", express_pool("/opt/none")),
     Case("U2", granted(everything=True)),
     Case("U2", granted(everything=False), severity="high"),
     Case("U2", granted(everything=True, root=False), severity="high"),
@@ -227,7 +238,11 @@ BAD: list[Case] = [
     Case("AUDIT-DRIFT", facts(SERVER + site().replace("WSGIDaemonProcess shop", "WSGIDaemonProcess other"))),
 ]
 GOOD: list[Case] = [
+    Case("U1", express_pool()),
+    Case("U1b", express_pool()),
     Case("U2", facts()),
+    Case("I6", express_pool()),
+    Case("M3", facts(SERVER + site(lines="WSGIImportScript '/srv/x.py' process-group='shop'")), MAIN),
     Case("U6", owner(home_mode=None)),
     Case("U6", owner(shell="/bin/false", home_mode=0o710)),
     Case("U7", facts(), MAIN),
@@ -297,6 +312,7 @@ GOOD: list[Case] = [
         ),
     ),
     Case("X-COREDUMP", facts(), MAIN),
+    Case("X-COREDUMP", express_pool(), MAIN),
     Case("L1", facts(changed("restart-interval=86400 ", "inactivity-timeout=300 "))),
     Case("L3", unit(TimeoutStopUSec="infinity")),
     Case("L3", unit(TimeoutStopUSec="21s")),

@@ -13,6 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect i
     address_of,
     collect,
     script_facts,
+    settings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import all_pools, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
@@ -109,6 +110,7 @@ def test_an_apache_that_does_not_run_is_judged_by_its_configuration(stopped: Pat
         "uid": 33,
         "gid": 33,
         "error": "",
+        "title": "",
     }
     assert {row["rule_id"] for row in report([facts], "1")["results"] if row["status"] == "fail"} >= {"M1", "M2", "I4"}
 
@@ -129,6 +131,32 @@ def test_a_refused_configuration_is_told(stopped: Path) -> None:
 def test_a_host_without_apache_has_an_empty_report(stopped: Path) -> None:
     stopped.unlink()
     assert report(collect(said, "safe"), "1")["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["-k", "start"], []),
+        (["-D", "FOREGROUND", "-k", "start"], []),
+        # As mod_wsgi-express starts it.
+        (["-f", "/tmp/x/httpd.conf", "-DONE", "-DFOREGROUND"], ["-f", "/tmp/x/httpd.conf", "-D", "ONE"]),
+        (["-d/srv", "-X", "-C", "User x", "-E", "/log"], ["-d", "/srv", "-C", "User x"]),
+        (["--what"], []),
+        ([], []),
+    ],
+)
+def test_arguments_that_decide_on_the_configuration(words: list[str], kept: list[str]) -> None:
+    assert settings_of(words) == kept
+
+
+def test_an_apache_that_does_not_even_tell_its_version_is_told(stopped: Path) -> None:
+    def refusing(
+        arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None
+    ) -> str:
+        raise CommandError("apache2", 1, "AH00534: apache2: Configuration error: No MPM loaded.")
+
+    (facts,) = collect(refusing, "none")
+    assert "No MPM" in facts.instance.error
 
 
 def test_the_configuration_file_is_the_one_that_apache_was_started_with() -> None:

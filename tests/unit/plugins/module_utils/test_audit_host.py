@@ -251,6 +251,14 @@ def test_children_and_their_command_lines() -> None:
     assert "hunter2" not in str(found)
 
 
+def test_a_child_whose_program_is_hidden_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_program", lambda pid: "")
+    with sleeper() as process:
+        binary = os.path.realpath("/bin/cat")
+        found = [_audit_host._child(process.pid, {}, name) for name in (binary, "/usr/sbin/apache2")]
+    assert [row["own"] for row in found if row] == [True, False]
+
+
 def test_an_account_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)

@@ -185,3 +185,9 @@ def test_threads_and_marks_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None
 def test_names_of_pools(number: int, shown: str, user: str, expected: str) -> None:
     pools = declared("public-one", "public-two", "admin", **{"public-one": "a", "public-two": "b", "admin": "c"})
     assert _pool_name(number, shown, user, pools) == expected
+
+
+@pytest.mark.parametrize("shown", ["(wsgi:127.0.0.1:8000:995)  ", "(wsgi:127.0.0.1:8", "(wsgi:127.0.0.1"])
+def test_a_pool_that_shows_another_name_as_mod_wsgi_express_does(shown: str) -> None:
+    pools = [{"name": "127.0.0.1:8000", "options": {"display-name": "(wsgi:127.0.0.1:8000:995)"}}]
+    assert _pool_name(1, shown, "a", pools) == "127.0.0.1:8000"
