@@ -30,7 +30,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import VERSION, report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import OPTIONS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, TLS_DIRECTORY, Tls
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
+    LIMITS,
+    PROXY_HEADERS,
+    TLS_DIRECTORY,
+    Tls,
+)
 
 Row = dict[str, Any]
 
@@ -56,6 +61,7 @@ maxkeepaliverequests requestreadtimeout serversignature servertokens usecanonica
 """
 _CARRIED = frozenset(_CARRIED_WORDS.split())
 _HSTS = Tls("").hsts
+_PROXY_HEADERS = frozenset(["forwarded", "x-forwarded", "proxy", *(name.lower() for name in PROXY_HEADERS)])
 
 
 @dataclass
@@ -75,8 +81,8 @@ class _Adopted:
         self.changes: list[str] = []
         self.remarks: list[str] = []
 
-    def keep(self, key: str, value: Any) -> bool:
-        """Set a field if the model takes it with the others; else say why it does not."""
+    def keep(self, key: str, value: Any, quiet: bool = False) -> bool:
+        """Set a field if the model takes it with the others; else say why it does not, unless somebody else does."""
         # Ansible would take these for a template.
         if "{{" in json.dumps(value) or "{%" in json.dumps(value) or "{#" in json.dumps(value):
             self.remarks.append(f"{key}: {value!r} is left out: Ansible would take it for a template")
@@ -84,7 +90,8 @@ class _Adopted:
         try:
             check_app({**self.fields, key: value, "source": {"path": "x"}}, 0, None)
         except PalisadeError as error:
-            self.remarks.append(f"left out: {error}")
+            if not quiet:
+                self.remarks.append(f"left out: {error}")
             return False
         self.fields[key] = value
         return True
@@ -193,7 +200,9 @@ def _row(facts: Facts, group: _Group, groups: Sequence[_Group], name: str, resul
         app.keep("mount", mount)
     script = read_script(place.path, _callable(place))
     code = _application(app, facts, place, pool, script)
-    _pool(app, facts, place, pool)
+    _pool(app, facts, group, pool)
+    if not _ours(place.mapped.file):
+        _moves(app, place, script, code)
     _tls(app, facts, group)
     _web(app, place)
     _static(app, facts, group, groups, code)
@@ -276,27 +285,33 @@ def _application(app: _Adopted, facts: Facts, place: Place, pool: Pool | None, s
             module = re.sub(r"\W", "_", os.path.basename(stem), flags=re.ASCII)
             if app.keep("application", f"{module}:{_callable(place)}"):
                 app.remarks.append(f"{place.path} makes the application itself: rename it to {module}.py in the source")
-    if not _ours(place.mapped.file):
-        beside = f"; what {place.path} does beside that is not carried over" if script.module else ""
-        app.changes.append(f"the entry file is root's, alone in its directory, and imports the application{beside}")
-        app.changes.append(f"code moves from {code} to /var/lib/{app.fields['name']}-app/current/code, and is root's")
     return facts.real(code) if code else ""
+
+
+def _moves(app: _Adopted, place: Place, script: Script, code: str) -> None:
+    beside = f"; what {place.path} does beside that is not carried over" if script.module and script.more else ""
+    app.changes.append(f"the entry file is root's, alone in its directory, and imports the application{beside}")
+    home = f"/var/lib/{app.fields.get('account', app.fields['name'] + '-app')}"
+    if code:
+        app.changes.append(f"code is root's, and moves from {code} to {home}/current/code")
 
 
 def _has_module(root: str, top: str) -> bool:
     return os.path.isdir(os.path.join(root, top)) or os.path.isfile(os.path.join(root, f"{top}.py"))
 
 
-def _pool(app: _Adopted, facts: Facts, place: Place, pool: Pool | None) -> None:
-    name = app.fields["name"]
+def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None:
+    name, place = app.fields["name"], group.place
     if pool is None:
-        app.changes.append(f"embedded mode becomes a pool of its own, as {name}-app in place of {facts.instance.user}")
+        today = place.process_group.value
+        what = f"{today}, which the request chooses or nobody declares," if today else "embedded mode"
+        app.changes.append(f"{what} becomes a pool of its own, as {name}-app in place of {facts.instance.user}")
         return
     options = pool.options
     for key, own in (("processes", "1"), ("threads", "15")):
         with contextlib.suppress(ValueError):
             app.keep(key, int(options.get(key, own)))
-    _identity(app, facts, pool)
+    _identity(app, facts, group, pool)
     daemon: Row = {}
     for key, value in options.items():
         option = OPTIONS.get(key)
@@ -334,23 +349,29 @@ def _strict(umask: str) -> bool:
     return bool(re.fullmatch("[0-7]{3,4}", umask)) and int(umask, 8) & 0o027 == 0o027
 
 
-def _identity(app: _Adopted, facts: Facts, pool: Pool) -> None:
+def _identity(app: _Adopted, facts: Facts, group: _Group, pool: Pool) -> None:
     name, options = f"{app.fields['name']}-app", pool.options
-    account, group = options.get("user", ""), options.get("group", "")
-    sharing = [other for other in facts.pools if other is not pool and other.options.get("user") == account]
-    # Kept where it is this app's alone; the model refuses shared ones such as www-data.
-    shared = not account or account == facts.instance.user or bool(sharing)
-    if account != name and (shared or not app.keep("account", account)):
+    # Kept where it is this app's alone; the model refuses those that everybody shares, such as www-data.
+    mine = {place.process_group.value for place in group.places}
+    others = [other.options for other in facts.pools if other.name not in mine and facts.served_by(other.name)]
+
+    def is_own(option: str) -> bool:
+        value = options.get(option, "")
+        return value not in ("", facts.instance.user) and all(other.get(option) != value for other in others)
+
+    account = options.get("user", "")
+    if account != name and not (is_own("user") and app.keep("account", account, quiet=True)):
         app.changes.append(f"it runs as {name}, not as {account or facts.instance.user}")
     account = str(app.fields.get("account", name))
-    if group not in ("", account) and group != facts.instance.user:
-        app.keep("group", group)
-    group = str(app.fields.get("group", account))
+    group_name = options.get("group", account)
+    if group_name != account and not (is_own("group") and app.keep("group", group_name, quiet=True)):
+        app.changes.append(f"its group is {account}, not {group_name}")
+    own_group = str(app.fields.get("group", account))
     wanted = options.get("supplementary-groups")
     groups = wanted.split(",") if wanted is not None else _live_groups(facts, pool)
-    others = [other for other in groups if other not in (group, options.get("group", ""), facts.instance.user)]
-    if others:
-        app.keep("supplementary_groups", others)
+    further = [one for one in groups if one not in (own_group, options.get("group", ""), facts.instance.user)]
+    if further:
+        app.keep("supplementary_groups", further)
     if facts.instance.user in groups:
         app.changes.append(f"it leaves Apache's group {facts.instance.user}")
 
@@ -551,9 +572,19 @@ def _told(app: _Adopted, facts: Facts, group: _Group, code: str) -> None:
 
 def _left(lines: Sequence[Directive], where: str) -> Iterable[tuple[str, Directive]]:
     for line in lines:
-        if line.name == "require" and line.text.lower() in ("all granted", "all denied"):
+        if _by_the_roles(line):
             continue
         if line.inside or not line.written:
             yield from _left(line.inside, f"{where}<{line.name} {line.text}> ")
         elif line.name not in _CARRIED:
             yield where, line
+
+
+def _by_the_roles(line: Directive) -> bool:
+    """Tell whether the roles do what a line does by themselves."""
+    words = [word.lower() for word in line.words]
+    if line.name == "requestheader":
+        return words[:1] == ["unset"] and len(words) > 1 and words[1] in _PROXY_HEADERS
+    if line.name == "header":
+        return "strict-transport-security" in words
+    return (line.name, *words) in (("require", "all", "granted"), ("require", "all", "denied"), ("cgipassauth", "off"))

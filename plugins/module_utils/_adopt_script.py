@@ -30,6 +30,8 @@ class Script:
     environment: list[str] = field(default_factory=list)
     # What it adds to sys.path.
     inserts: list[str] = field(default_factory=list)
+    # Whether it does more than to import.
+    more: bool = False
     # Why nothing is known.
     problem: str = ""
 
@@ -71,6 +73,7 @@ def _script(parsed: ast.Module, name: str) -> Script:
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     names[target.id] = _resolved(node.value, names)
+        found.more = found.more or (not isinstance(node, (ast.Import, ast.ImportFrom)) and not _is_text(node))
         found.environment += _environment(node)
         found.inserts += _inserts(node)
     if name in names:
@@ -82,6 +85,10 @@ def _script(parsed: ast.Module, name: str) -> Script:
     else:
         found.problem = f"has no {name} that can be seen without running it"
     return found
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -84,6 +84,7 @@ SetEnv SECRET_KEY hunter2
 SetEnv no-gzip 1
 Alias /static/ {shop}/shop/static/
 Alias /media /srv/media
+Alias /other {shop}-other
 RewriteRule ^/a /b
 Header set X-Token hunter2
 <Directory {shop}>
@@ -182,6 +183,20 @@ def test_one_app_on_two_ports_with_tls(shop: Path) -> None:
     assert any("port 80 redirects" in change for change in row["changes"])
 
 
+def test_what_the_roles_do_anyway_is_for_nobody_to_look_at(shop: Path) -> None:
+    lines = """CGIPassAuth Off
+RequestHeader unset X-Forwarded-For
+RequestHeader unset Proxy early
+RequestHeader unset Cookie
+Header always set Strict-Transport-Security max-age=5
+<Location />
+Require all granted
+</Location>
+"""
+    row = one(site(f"{lines}WSGIScriptAlias / {shop}/shop.wsgi"))
+    assert row["remarks"] == [f"RequestHeader unset Cookie ({SITE}:7)"]
+
+
 def test_trusted_proxies(shop: Path) -> None:
     lines = f"WSGIScriptAlias / {shop}/shop.wsgi\nWSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies "
     assert one(site(lines + "10.0.0.1"))["fields"]["trusted_proxies"] == ["10.0.0.1"]
@@ -205,6 +220,46 @@ def test_names_are_valid_and_no_two_are_the_same(shop: Path) -> None:
     assert names == ["shop", "shop-2", "app", "a-b-c", "x" * 27]
     both = [known(config), known(config)]
     assert len({row["fields"]["name"] for row in adopt_host(both)[0]}) == 10
+
+
+def test_accounts_and_groups_of_several_apps_are_not_kept(shop: Path) -> None:
+    def pool(name: str, path: str, user: str = "apps") -> str:
+        return site(
+            f"WSGIDaemonProcess {name} user={user} group=apps\nWSGIProcessGroup {name}\n"
+            f"WSGIScriptAlias / {shop}/{path}\n",
+            f"{name}.test",
+        )
+
+    config = pool("one", "shop.wsgi") + pool("two", "wsgi.py")
+    for row in rows_of(known(config)):
+        assert not {"account", "group"} & set(row["fields"])
+        assert any("-app, not as apps" in change for change in row["changes"])
+        assert any("-app, not apps" in change for change in row["changes"])
+    # A second pool of the same app is no other app.
+    lanes = pool("one", "shop.wsgi").replace(
+        "</V", "WSGIDaemonProcess slow user=apps\n<Location /slow>\nWSGIProcessGroup slow\n</Location>\n</V"
+    )
+    row = one(lanes)
+    assert row["fields"]["account"] == "apps"
+    assert any("/slow is served by pool slow" in remark for remark in row["remarks"])
+    # A group of two pools is shared, also where the accounts are not.
+    rows = rows_of(known(pool("one", "shop.wsgi", "a1") + pool("two", "wsgi.py", "a2")))
+    assert [row["fields"].get("account") for row in rows] == ["a1", "a2"]
+    assert not any("group" in row["fields"] for row in rows)
+
+
+def test_a_pool_that_the_request_chooses(shop: Path) -> None:
+    row = one(site(f"WSGIProcessGroup %{{ENV:PG}}\nWSGIScriptAlias / {shop}/shop.wsgi"))
+    assert any(change.startswith("%{ENV:PG}, which the request chooses") for change in row["changes"])
+
+
+def test_findings_of_another_apache_are_not_told(shop: Path) -> None:
+    one_site = site(f"WSGIScriptAlias / {shop}/shop.wsgi")
+    hosts = [known(one_site), known(one_site + "LimitRequestBody 0\n")]
+    hosts[1].instance.config_file = "/etc/apache2-b/apache2.conf"
+    results = report(hosts, "1")["results"]
+    found = [adopt(host, results)[0][0]["findings"] for host in hosts]
+    assert [any(words.startswith("L4 ") for words in one) for one in found] == [False, True]
 
 
 def test_a_pool_of_two_apps_names_none(shop: Path) -> None:

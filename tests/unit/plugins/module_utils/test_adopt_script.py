@@ -41,6 +41,7 @@ def read(directory: Path, text: str, name: str = "application") -> Script:
         ("from a import application\napplication = wrapped(application)", ":"),
         ("from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()", ":"),
         ("from . import application", ":"),
+        ("from .web import application", ":"),
         ("application = lambda *x: x", ":"),
         ("import application", ":"),
     ],
@@ -49,6 +50,18 @@ def test_where_the_application_is(text: str, expected: str, tmp_path: Path) -> N
     found = read(tmp_path, text)
     assert f"{found.module}:{found.callable}" == expected
     assert found.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("from a import application", False),
+        ('"""Words."""\nimport os\nfrom a import application', False),
+        ("import os\nos.chdir('/')\nfrom a import application", True),
+    ],
+)
+def test_whether_it_does_more_than_import(text: str, more: bool, tmp_path: Path) -> None:
+    assert read(tmp_path, text).more is more
 
 
 def test_another_name(tmp_path: Path) -> None:
