@@ -554,7 +554,7 @@ def _findings(facts: Facts, group: _Group, pool: Pool | None, results: Iterable[
     for row in results:
         subject = (row["subject"]["kind"], row["subject"]["name"])
         if row["status"] == "fail" and row["instance"] == facts.instance.config_file and subject in about:
-            found[row["rule_id"]] = f"{row['rule_id']} {row['title']}"
+            found[row["rule_id"]] = f"{row['rule_id']} {row['title']} ({row['severity']})"
     return list(found.values())
 
 

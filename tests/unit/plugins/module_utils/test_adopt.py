@@ -125,7 +125,7 @@ Require ip 192.0.2.1
         "home=",
     ):
         assert words in changes
-    assert "U1 Every pool names its account" in row["findings"]
+    assert "U1 Every pool names its account (high)" in row["findings"]
     assert "hunter2" not in str(row)
 
 
@@ -138,7 +138,7 @@ def test_embedded_mode_and_a_script_that_is_the_application(shop: Path) -> None:
         "mount": "/blog",
     }
     assert "embedded mode becomes a pool of its own" in "\n".join(row["changes"])
-    assert "M1 Every application runs in daemon mode" in row["findings"]
+    assert "M1 Every application runs in daemon mode (high)" in row["findings"]
 
 
 def test_django_s_script_is_a_module_of_its_project(shop: Path) -> None:
