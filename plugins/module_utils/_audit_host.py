@@ -526,25 +526,30 @@ def _try(others: Mapping[str, int]) -> dict[str, list[str]]:
 
 def _bounds(pid: int) -> dict[str, str]:
     """Return the limits of memory and processes that hold for a process; 'max' and 'unlimited' are none."""
-    found = {"memory.max": "max", "pids.max": "max"}
+    found = cgroup_bounds(_read(f"/proc/{pid}/cgroup"))
     for line in _read(f"/proc/{pid}/limits").splitlines():
         for name, shown in (("Max data size", "data"), ("Max address space", "address space")):
             if line.startswith(name):
                 found[shown] = line[len(name) :].split()[0]
-    for line in _read(f"/proc/{pid}/cgroup").splitlines():
-        _number, controllers, path = line.split(":", 2)
-        if not controllers:
-            top, names = "/sys/fs/cgroup", {"memory.max": "memory.max", "pids.max": "pids.max"}
-        elif controllers in ("memory", "pids"):
-            top = f"/sys/fs/cgroup/{controllers}"
-            names = {"memory.max": "memory.limit_in_bytes"} if controllers == "memory" else {"pids.max": "pids.max"}
-        else:
-            continue
-        for name, file in names.items():
-            limits = [found[name], *_limits(top, path, file)]
-            numbers = [int(limit) for limit in limits if limit.isdigit() and int(limit) < _UNLIMITED]
-            found[name] = str(min(numbers)) if numbers else "max"
     return found
+
+
+def cgroup_bounds(cgroup: str, top: str = "/sys/fs/cgroup") -> dict[str, str]:
+    """Return memory.max and pids.max of /proc/PID/cgroup, whichever version of cgroups has them."""
+    files = {
+        ("", "memory.max"): (top, "memory.max"),
+        ("", "pids.max"): (top, "pids.max"),
+        ("memory", "memory.max"): (f"{top}/memory", "memory.limit_in_bytes"),
+        ("pids", "pids.max"): (f"{top}/pids", "pids.max"),
+    }
+    numbers: dict[str, list[int]] = {"memory.max": [], "pids.max": []}
+    for line in cgroup.splitlines():
+        _number, controllers, path = line.split(":", 2)
+        for (controller, name), (directory, file) in files.items():
+            if controller == controllers:
+                limits = [limit for limit in _limits(directory, path, file) if limit.isdigit()]
+                numbers[name] += [int(limit) for limit in limits if int(limit) < _UNLIMITED]
+    return {name: str(min(limits)) if limits else "max" for name, limits in numbers.items()}
 
 
 def _limits(top: str, path: str, file: str) -> Iterator[str]:

@@ -49,6 +49,13 @@ def unit(**settings: str) -> Facts:
     return shown(unit={**UNIT, **settings})
 
 
+def at_home(**settings: str) -> Facts:
+    """Return the same for an app whose code is in /home."""
+    found = facts(changed("/var/lib/shop/code", "/home/shop/code"))
+    found.host.unit.update(settings)
+    return found
+
+
 def with_modules(config: str, *modules: str, **fields: Any) -> Facts:
     """Return a host with more modules."""
     found = facts(config, host=replace(host({"shop": 990}), **fields))
@@ -63,9 +70,9 @@ def version(number: str, **package: Any) -> Facts:
     return found
 
 
-def express(uid: int, user: str, port: int = 8000, mapped: bool = False) -> Facts:
+def express(uid: int, user: str, *ports: int, mapped: bool = False) -> Facts:
     """Return a server that mod_wsgi-express made."""
-    found = facts(listeners=[{"address": "127.0.0.1", "port": port}])
+    found = facts(listeners=[{"address": "127.0.0.1", "port": port} for port in ports or (8000,)])
     found.instance.config_file, found.instance.user = EXPRESS, user
     found.host.parent.update(uid=uid, mapped=mapped)
     return found
@@ -220,7 +227,7 @@ BAD: list[Case] = [
     Case("X-SYSTEMD-BREAKS", unit(RestrictAddressFamilies="AF_INET AF_INET6"), UNIT["name"]),
     Case("X-SYSTEMD-BREAKS", unit(RestrictAddressFamilies="~AF_UNIX"), UNIT["name"]),
     Case("X-SYSTEMD-BREAKS", unit(LimitNPROC="10"), UNIT["name"]),
-    Case("X-SYSTEMD-BREAKS", facts(changed("/var/lib/shop/code", "/home/shop/code")), UNIT["name"]),
+    Case("X-SYSTEMD-BREAKS", at_home(), UNIT["name"]),
     Case("X-SYSTEMD", unit(NoNewPrivileges="no"), UNIT["name"]),
     Case("X-SYSTEMD", unit(CapabilityBoundingSet="cap_chown cap_sys_admin"), UNIT["name"]),
     Case("X-MAC", shown(parent={**host({}).parent, "label": "unconfined"}), MAIN),
@@ -272,7 +279,7 @@ GOOD: list[Case] = [
     # A map of mod_rewrite as an account of its own.
     Case("U7", shown(children=[child(own=False, uid=2000, command="/bin/names")]), MAIN),
     Case("U8", express(1500, "shop-app"), EXPRESS),
-    Case("U8", express(0, "shop-app", 80), EXPRESS),
+    Case("U8", express(0, "shop-app", 80, 8443), EXPRESS),
     Case("F14", facts()),
     # The pool's group is not the primary one of its account.
     Case(
@@ -330,6 +337,8 @@ GOOD: list[Case] = [
     # What systemctl shows of settings that are not used.
     Case("X-SYSTEMD-BREAKS", unit(SystemCallFilter="~", RestrictAddressFamilies="~", LimitNPROC="32768"), UNIT["name"]),
     Case("X-SYSTEMD-BREAKS", unit(SystemCallFilter="read setuid setgid setgroups fchownat write"), UNIT["name"]),
+    Case("X-SYSTEMD-BREAKS", at_home(ProtectHome="no"), UNIT["name"]),
+    Case("X-SYSTEMD-BREAKS", at_home(BindReadOnlyPaths="/home/shop/code:/home/shop/code:rbind"), UNIT["name"]),
     Case("X-SYSTEMD", facts(), UNIT["name"]),
     Case("X-MAC", shown(parent={**host({}).parent, "label": "system_u:system_r:httpd_t:s0", "enforcing": True}), MAIN),
     Case("N1b", facts(), MAIN),

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import os
 import pwd
+import re
 import signal
 import socket
 import stat
@@ -23,6 +24,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, HostFacts, Instance
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules_pools import span
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_sudoers import read_sudoers
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_facts
@@ -144,12 +146,16 @@ def test_any_text_is_a_span_or_none(text: str) -> None:
 
 
 def test_when_a_socket_was_made_is_when_apache_read_its_configuration(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as plain:
-        path = tmp_path / f"wsgi.{os.getpid()}.3.1.sock"
-        plain.bind(str(path))
-        plain.listen()
-        os.utime(path, (1000, 1000))
-        assert _audit_host.loaded(os.getpid(), []) == [1000, 1000]
+    with contextlib.ExitStack() as sockets:
+        plain = sockets.enter_context(socket.socket(socket.AF_UNIX))
+        other = sockets.enter_context(socket.socket(socket.AF_UNIX))
+        for number, one in enumerate((plain, other), 1):
+            path = tmp_path / f"wsgi.{os.getpid()}.{number}.1.sock"
+            one.bind(str(path))
+            one.listen()
+            os.utime(path, (number * 1000, number * 1000))
+        # The newer generation counts.
+        assert _audit_host.loaded(os.getpid(), []) == [2000, 2000]
 
 
 def test_without_a_socket_it_is_the_start_of_its_processes() -> None:
@@ -204,6 +210,75 @@ def test_limits_of_a_cgroup_and_those_above_it(tmp_path: Path) -> None:
     (tmp_path / "system.slice/apache2.service/memory.max").write_text("max\n", encoding="utf-8")
     path = "/../../system.slice/apache2.service"
     assert list(_audit_host._limits(str(tmp_path), path, "memory.max")) == ["max", "500"]
+
+
+def test_limits_of_both_versions_of_cgroups(tmp_path: Path) -> None:
+    for path, value in {
+        "system.slice/memory.max": "500",
+        "system.slice/pids.max": "max",
+        "memory/x/memory.limit_in_bytes": "300",
+        "memory/memory.limit_in_bytes": "9223372036854771712",
+        "pids/pids.max": "77",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"{value}\n", encoding="utf-8")
+
+    def bounds(cgroup: str) -> tuple[str, str]:
+        found = _audit_host.cgroup_bounds(cgroup, str(tmp_path))
+        return found["memory.max"], found["pids.max"]
+
+    assert bounds("0::/system.slice/apache2.service\n") == ("500", "max")
+    assert bounds("4:memory:/x/y\n3:pids:/y\n0::/\n") == ("300", "77")
+    assert bounds("4:memory:/\n1:name=systemd:/x\n") == ("max", "max")
+    assert bounds("") == ("max", "max")
+
+
+@as_root
+def test_another_parent_of_the_same_command_line() -> None:
+    binary = os.path.realpath("/bin/cat")
+    with sleeper() as parent, sleeper() as twin, sleeper(0, "-") as other, sleeper(ONE) as account:
+        table = _audit_host.process_table()
+        found = _audit_host._twins(parent.pid, binary, table)
+        assert twin.pid in found
+        assert not {parent.pid, other.pid, account.pid} & set(found)
+        # One that it started itself is none.
+        table[twin.pid]["parent"] = parent.pid
+        assert twin.pid not in _audit_host._twins(parent.pid, binary, table)
+
+
+@as_root
+def test_interpreters_of_apache_s_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sleeper(ONE) as process:
+        facts = host_of(os.getppid())
+        facts.instance.uid = ONE
+        monkeypatch.setattr(_audit_host, "_INTERPRETERS", re.compile("cat$"))
+        # Below Apache it is one of its own.
+        assert _audit_host._foreign(facts, _audit_host.process_table()) == []
+        facts.instance.pid = process.pid + 1
+        assert _audit_host._foreign(facts, _audit_host.process_table()) == ["cat"]
+        monkeypatch.setattr(_audit_host, "_INTERPRETERS", re.compile("php"))
+        assert _audit_host._foreign(facts, _audit_host.process_table()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [("php-fpm8.2", True), ("python3.11", True), ("node", True), ("nginx", False), ("htcacheclean", False)],
+)
+def test_which_programs_run_what_somebody_wrote(name: str, matches: bool) -> None:
+    assert bool(_audit_host._INTERPRETERS.match(name)) is matches
+
+
+def test_what_sudoers_say_of_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "sudoers"
+    file.write_text("nobody ALL=NOPASSWD: ALL\n", encoding="utf-8")
+    monkeypatch.setattr(_audit_host, "read_sudoers", lambda: read_sudoers(str(file)))
+    assert [row["source"] for row in _audit_host.host_facts(host_of(None), no_run).accounts["shop"]["sudo"]] == [
+        f"{file}:1"
+    ]
+    file.unlink()
+    assert _audit_host.host_facts(host_of(None), no_run).accounts["shop"]["sudo"] == []
+    file.mkdir()
+    assert "sudoers" in _audit_host.host_facts(host_of(None), no_run).unknown
 
 
 @as_root

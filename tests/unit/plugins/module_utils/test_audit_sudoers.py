@@ -99,7 +99,8 @@ def test_what_is_granted(tmp_path: Path, text: str, expected: list[dict[str, Any
 def test_files_that_are_included(tmp_path: Path, directive: str) -> None:
     (tmp_path / "d").mkdir()
     for name in ("more", "d/shop", "d/shop.bak", "d/shop~"):
-        (tmp_path / name).write_text("shop-app ALL=NOPASSWD: ALL\n", encoding="utf-8")
+        command = "ALL" if name in ("more", "d/shop") else "/bin/ls"
+        (tmp_path / name).write_text(f"shop-app ALL=NOPASSWD: {command}\n", encoding="utf-8")
     assert granted(tmp_path, directive.format(tmp_path) + "\n") == [ALL]
 
 
