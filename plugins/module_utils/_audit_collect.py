@@ -23,7 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import NO_DUMP, Facts, Instance, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import host_facts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import holds_code
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import holds_code, read_start
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_web import add_backends, web_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -141,14 +141,14 @@ def _found(pattern: str, text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _mod_wsgi_version(pid: int) -> str:
-    """Return the version of the module that a process has in its memory."""
+def _mod_wsgi(pid: int) -> dict[str, str]:
+    """Return version and Python of the module that a process has in its memory."""
     try:
         paths = re.findall(r" (/\S*wsgi[^/]*\.so\S*)", _read(f"/proc/{pid}/maps"))
-        versions = [_apache.module_facts(path)["version"] for path in dict.fromkeys(paths)]
+        known = [_apache.module_facts(path) for path in dict.fromkeys(paths)]
     except OSError:
-        return ""
-    return next((version for version in versions if version), "")
+        known = []
+    return next((one for one in known if one["version"]), {"version": "", "python": ""})
 
 
 def collect(run: Run, active: str) -> list[Facts]:
@@ -174,7 +174,8 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
     tree = _settings(instance, apache)
     facts = Facts(instance, tree)
     if pid is not None:
-        instance.mod_wsgi_version = _mod_wsgi_version(pid)
+        module = _mod_wsgi(pid)
+        instance.mod_wsgi_version, instance.python = module["version"], module["python"]
         instance.title = _read(f"/proc/{pid}/cmdline").split("\0")[0]
         facts.live = _live(pid, apache.binary, tree)
         facts.listeners = listeners(pid)
@@ -265,9 +266,7 @@ def script_facts(path: str) -> dict[str, Any]:
     """Return whether a script defines the application itself, and what it adds to sys.path; it is only read."""
     defines, inserts = False, []
     try:
-        if os.path.getsize(path) > _SCRIPT_SIZE or not os.path.isfile(path):
-            return {"defines": False, "inserts": []}
-        parsed = ast.parse(_read(path))
+        parsed = ast.parse(read_start(os.path.realpath(path), _SCRIPT_SIZE))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return {"defines": False, "inserts": []}
     for node in parsed.body:
@@ -278,6 +277,11 @@ def script_facts(path: str) -> dict[str, Any]:
             texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             inserts += [text for text in texts if text.startswith("/")]
     return {"defines": defines, "inserts": inserts}
+
+
+def environment_python(settings: str) -> str:
+    """Return X.Y of the interpreter that a pyvenv.cfg was made with; virtualenv and venv name it differently."""
+    return _found(r"^version(?:_info)?\s*=\s*([0-9]+\.[0-9]+)", settings)
 
 
 def _paths(facts: Facts) -> None:
@@ -292,7 +296,9 @@ def _paths(facts: Facts) -> None:
         row = {"exists": os.path.exists(real), "real": real, "directory": os.path.isdir(real)}
         if not row["directory"]:
             row["neighbours"] = holds_code(os.path.dirname(real), [os.path.basename(real)])
-        row["environment"] = os.path.exists(os.path.join(real, "pyvenv.cfg"))
+        settings = os.path.join(real, "pyvenv.cfg")
+        row["environment"] = os.path.exists(settings)
+        row["python"] = environment_python(read_start(settings, _SCRIPT_SIZE).decode("utf-8", "replace"))
         facts.paths[path] = {**facts.paths.get(path, {}), **row}
     for line, _around, _host in facts.tree.every("documentroot", "alias", "scriptalias"):
         for path in line.words[-1:]:

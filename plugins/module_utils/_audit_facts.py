@@ -29,6 +29,8 @@ class Instance:
     root: str = ""
     apache_version: str = ""
     mod_wsgi_version: str = ""
+    # X.Y of the interpreter that mod_wsgi was built for; empty where its file does not tell.
+    python: str = ""
     mpm: str = ""
     modules: list[str] = field(default_factory=list)
     # Of Apache's own children.

@@ -454,6 +454,32 @@ def venv_set(facts: Facts) -> Iterable[Result]:
 
 
 @GROUP.add(
+    "I6b",
+    "Every virtual environment is of mod_wsgi's Python",
+    "medium",
+    _ISOLATION,
+    looks_at="the version in pyvenv.cfg of each python-home=, and the Python that mod_wsgi was built for",
+    decides="fails where they differ in major or minor version; unknown where one of them does not tell",
+    remedy="Make the virtual environment anew, with the Python that mod_wsgi was built for.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv --upgrade /var/lib/shop-app/venv",),
+    attack="None of its packages is found, and the system's, which nobody chose, are imported in their place.",
+)
+def venv_fits(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        home = pool.options.get("python-home", "")
+        row = facts.paths.get(home, {})
+        if not row.get("environment"):
+            continue
+        made, wanted = row.get("python", ""), facts.instance.python
+        seen = Evidence("stat", f"{home}/pyvenv.cfg", f"Python {made or 'of no known version'}", f"Python {wanted}")
+        if made and wanted:
+            yield verdict(made == wanted, "pool", pool.name, seen)
+        else:
+            yield Result("unknown", "pool", pool.name, (seen,))
+
+
+@GROUP.add(
     "N1",
     "Every pool has a name of its own in ps",
     "low",
@@ -635,3 +661,26 @@ def stop_timeouts(facts: Facts) -> Iterable[Result]:
             over.append(Evidence("cmd", f"systemctl show {facts.host.unit.get('name', '')}", told, "less"))
         seen = over or [pool_option(pool, "shutdown-timeout", "at most 30")]
         yield verdict(not over, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "L3b",
+    "A request does not wait for ever",
+    "info",
+    _LIMITS,
+    looks_at="queue-timeout=, connect-timeout= and listen-backlog= of each WSGIDaemonProcess",
+    decides="fails where queue-timeout= is 0, its default, connect-timeout= is 0, or listen-backlog= is below 10",
+    remedy="Set queue-timeout=45, and leave the others alone.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("queue-timeout=45",),
+    attack="Visitors pile up in front of a pool that is busy, and take Apache's own threads from every other site.",
+)
+def waiting(facts: Facts) -> Iterable[Result]:
+    bounds = (("queue-timeout", 0, 1), ("connect-timeout", 15, 1), ("listen-backlog", 100, 10))
+    for pool in facts.pools:
+        low = [
+            pool_option(pool, name, f"at least {least}")
+            for name, unset, least in bounds
+            if _seconds(pool, name, unset) < least
+        ]
+        yield verdict(not low, "pool", pool.name, *(low or [pool_option(pool, "queue-timeout", "at least 1")]))

@@ -59,6 +59,11 @@ def in_apache(**access: Any) -> Facts:
     return facts(without("WSGIProcessGroup shop\n"), access={"shop": Access(), "embedded mode": Access(**access)})
 
 
+def older(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return paths with a virtual environment of another Python, whose version begins alike."""
+    return {path: {**row, "python": "3.1"} if row.get("environment") else row for path, row in rows.items()}
+
+
 BAD = [
     Case("M1", facts(without("WSGIProcessGroup shop\n")), URL),
     Case("M1", facts(changed("WSGIProcessGroup shop\n", "WSGIProcessGroup %{GLOBAL}\n")), URL),
@@ -103,6 +108,10 @@ BAD = [
     Case("I4", located("</Location>\n<Location /admin>\nWSGIRestrictProcess blog"), URL + "admin"),
     Case("I6", facts(without("python-home=/var/lib/shop/venv "))),
     Case("I6", facts(paths={})),
+    Case("I6b", facts(paths=older(paths()))),
+    Case("L3b", facts(without("queue-timeout=45 "))),
+    Case("L3b", facts(SERVER + site(options="connect-timeout=0"))),
+    Case("L3b", facts(SERVER + site(options="listen-backlog=5"))),
     Case("F1", rooted("/var/www"), "/var/www/a/project"),
     Case("F1", rooted("/var/www/html", "Alias /assets /var/www/a"), "/var/www/a/project", "critical"),
     Case("F1", facts(changed("/var/www/html", "/var/www"), paths=paths(neighbours=["settings.py"])), "/var/www/shop"),
@@ -202,6 +211,8 @@ GOOD = [
             "I3": URL,
             "I4": URL,
             "I6": "shop",
+            "I6b": "shop",
+            "L3b": "shop",
             "F1": "/var/lib/shop/code",
             "F2": "/var/lib/shop/venv",
             "F3": ENTRY,

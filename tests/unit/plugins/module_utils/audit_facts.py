@@ -72,7 +72,7 @@ def site(name: str = "shop", options: str = "", lines: str = "", location: str =
   SSLEngine on
   DocumentRoot /var/www/html
   WSGIDaemonProcess {name} user={name}-app group={name}-app home=/var/lib/{name}/code python-home=/var/lib/{name}/venv \
-display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 script-user=root {options}
+display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 script-user=root queue-timeout=45 {options}
   WSGIScriptAlias {mount} /var/www/{name}/wsgi.py
   {lines}
   <Location {mount}>
@@ -113,7 +113,12 @@ def paths(name: str = "shop", **script: Any) -> dict[str, dict[str, Any]]:
     entry = {"exists": True, "directory": False, "neighbours": [], "defines": False, "inserts": [], **script}
     return {
         f"/var/www/{name}/wsgi.py": {"real": f"/var/www/{name}/wsgi.py", **entry},
-        f"/var/lib/{name}/venv": {"exists": True, "real": f"/var/lib/{name}/releases/1/venv", "environment": True},
+        f"/var/lib/{name}/venv": {
+            "exists": True,
+            "real": f"/var/lib/{name}/releases/1/venv",
+            "environment": True,
+            "python": "3.13",
+        },
         f"/var/lib/{name}/code": {"exists": True, "real": f"/var/lib/{name}/releases/1/code", "environment": False},
     }
 
@@ -141,6 +146,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         1,
         apache_version="2.4.71",
         mod_wsgi_version="6.1.1",
+        python="3.13",
         modules=["wsgi", "reqtimeout", "autoindex"],
         user="www-data",
         uid=APACHE,

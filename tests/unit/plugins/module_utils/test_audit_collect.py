@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect i
     Apache,
     address_of,
     collect,
+    environment_python,
     script_facts,
     settings_of,
 )
@@ -103,6 +105,7 @@ def test_an_apache_that_does_not_run_is_judged_by_its_configuration(stopped: Pat
         "root": "/etc/apache2",
         "apache_version": "2.4.71",
         "mod_wsgi_version": "",
+        "python": "",
         "mpm": "event",
         "modules": ["core", "wsgi"],
         "files": ["/etc/apache2/apache2.conf", "/etc/apache2/mods-enabled/wsgi.conf"],
@@ -184,3 +187,21 @@ def test_a_script_in_embedded_mode_is_code_of_apache_s_own_processes() -> None:
     assert set(code_paths(host, apache)) == {ENTRY, "/opt/venv", "/opt/a", "/opt/b"}
     assert ENTRY not in code_paths(host, host.pools[0])
     assert all_pools(facts()) == facts().pools
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11.2\n", "3.11"),
+        ("home = /usr/bin\nversion_info = 3.13.5.final.0\n", "3.13"),
+        ("home = /usr/bin\n", ""),
+        ("# version = 3.9.1\n", ""),
+    ],
+)
+def test_the_python_of_a_virtual_environment(text: str, version: str) -> None:
+    assert environment_python(text) == version
+
+
+def test_a_script_that_is_none_stops_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "wsgi.py")
+    assert script_facts(str(tmp_path / "wsgi.py")) == {"defines": False, "inserts": []}

@@ -60,7 +60,7 @@ def test_what_the_roles_write_has_no_finding_above_info(
     paths = {}
     for one in apps:
         for path in (f"{one.current}/code", f"{one.current}/venv", one.entry_file):
-            paths[path] = {"exists": True, "real": path, "environment": path.endswith("venv")}
+            paths[path] = {"exists": True, "real": path, "environment": path.endswith("venv"), "python": "3.13"}
     uids = {one.name: 900 + number for number, one in enumerate(apps)}
     homes = {one.name: f"{one.current}/code" for one in apps}
     host = facts(
