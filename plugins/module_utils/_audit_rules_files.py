@@ -236,15 +236,11 @@ def name_of(uid: int) -> str:
 
 def file_rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[Evidence]:
     """Return the first of these rows as evidence."""
-    seen = [
-        Evidence(
-            kind,
-            row["path"],
-            f"{row['path']} ({row['root']}), owner {name_of(row['owner'])}, mode {row['mode']}",
-            expected,
-        )
-        for row in rows[:_SHOWN]
-    ]
+    seen = []
+    for row in rows[:_SHOWN]:
+        what = f" ({row['root']})" if row["root"] else ""
+        observed = f"{row['path']}{what}, owner {name_of(row['owner'])}, mode {row['mode']}"
+        seen.append(Evidence(kind, row["path"], observed, expected))
     if len(rows) > _SHOWN:
         seen.append(Evidence(kind, "", f"{len(rows) - _SHOWN} more", expected))
     return seen

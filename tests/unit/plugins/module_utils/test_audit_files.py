@@ -165,6 +165,10 @@ def test_default_acls_and_masks_are_seen(host: Path) -> None:
     os.close(descriptor)
     found = look(host)["acls"]
     assert [(row["users"], row["default"]) for row in found] == [({str(BLOG): 7}, True)]
+    descriptor = os.open(host / "lib/shop/code/app", os.O_RDONLY)
+    write_acl(descriptor, "app", Acl(7, 5, 0, {BLOG: 7}, {SHOP: 3}, 5))
+    os.close(descriptor)
+    assert (look(host)["acls"][1]["users"], look(host)["acls"][1]["groups"]) == ({str(BLOG): 5}, {str(SHOP): 1})
 
 
 @needs_root
@@ -299,6 +303,9 @@ def test_what_a_pool_may_write_of_others(host: Path, monkeypatch: pytest.MonkeyP
         "var/shared/file",
     ]
     assert paths(reach(found, "pool blog")["foreign"], host) == ["var/open", "var/shared/file"]
+    # What is Apache's own is told as that.
+    watched = {str(host / "var/open/file"): "log"}
+    assert paths(reach(look(host, watched=watched), "pool blog")["foreign"], host) == ["var/shared/file"]
 
 
 @needs_root
@@ -659,9 +666,12 @@ def test_a_module_that_became_a_link_is_changed(tmp_path: Path) -> None:
 
 
 def test_more_than_may_be_read_is_told(tmp_path: Path) -> None:
-    environment(tmp_path)
+    site = environment(tmp_path)
     assert (packages(tmp_path, size=6)["checked"], packages(tmp_path, size=6)["unread"]) == (1, 1)
     assert (packages(tmp_path, files=0)["checked"], packages(tmp_path, files=0)["unread"]) == (0, 2)
+    # The size tells without reading.
+    (site / "b.py").write_text("longer than it was", encoding="utf-8")
+    assert packages(tmp_path, files=0)["altered"] == [str(site / "b.py")]
 
 
 def test_installs_that_can_change(tmp_path: Path) -> None:
