@@ -14,12 +14,18 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax i
 
 _LINE = re.compile(r"#\s+([0-9]+):")
 _FILE = "# In file: "
-# Directives whose values are secrets, or may hold one; their names are shown, their values never.
+# What names a secret; names are shown, their values never.
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|key(?!s?file|.?alive)|dbdparams|credential", re.IGNORECASE
+    r"password|passwd|passphrase|secret|token|key(?!s?file|.?alive)|dbdparams|credential|externalaccount|basicfake",
+    re.IGNORECASE,
 )
-# How many words before the value name what directives such as SetEnv set.
-_NAMED_VALUES = {"setenv": 1, "define": 1, "requestheader": 2, "header": 2, "setenvif": 2, "setenvifnocase": 2}
+# In conditions these as well: what they are compared with lets somebody in.
+_COMPARED = re.compile(rf"{_SECRET.pattern}|authorization|cookie", re.IGNORECASE)
+# Directives with a name and then its value, or with conditions: nothing that follows the name of a secret is shown.
+_NAMED_VALUES = re.compile(
+    r"setenv(if(nocase|expr)?)?|define|(request)?header|rewrite(cond|rule)|require|(else)?if|browsermatch(nocase)?"
+    r"|proxyset|substitute"
+)
 _NO_SECRETS = frozenset({"servertokens", "sslcertificatekeyfile"})
 HIDDEN = "(hidden)"
 
@@ -53,19 +59,34 @@ class Directive:
     @property
     def shown(self) -> str:
         """Return the line for a report, without what may be a secret."""
-        words, name = self.words, self.written or self.name
-        kept = _NAMED_VALUES.get(self.name, 0)
-        if kept and any(_SECRET.search(word) for word in words[:kept]):
-            return f"{name} {' '.join(words[:kept])} {HIDDEN}"
+        name = self.written or self.name
         if _SECRET.search(self.name) and self.name not in _NO_SECRETS:
             return f"{name} {HIDDEN}"
-        return f"{name} {without_secrets(self.text)}".strip()
+        return f"{name} {self.told}".strip()
+
+    @property
+    def told(self) -> str:
+        """Return the arguments for a report, without what may be a secret."""
+        if _NAMED_VALUES.fullmatch(self.name):
+            return _cut(self.text)
+        return without_secrets(self.text)
+
+
+def _cut(text: str) -> str:
+    """Return a text as far as the word that names a secret."""
+    named = _COMPARED.search(text)
+    if named is None:
+        return without_secrets(text)
+    end = re.compile(r"[\w.-]*").match(text, named.end())
+    return f"{without_secrets(text[: end.end() if end else named.end()])} {HIDDEN}"
 
 
 def without_secrets(text: str) -> str:
     """Return a value without the passwords of URLs and of NAME=VALUE in it."""
-    text = re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", rf"\1{HIDDEN}@", text)
-    return re.sub(rf"((?:{_SECRET.pattern})[\w.-]*\s*=\s*)[^\s\"';&]+", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)
+    text = re.sub(r"(://[^/\s:@]*:)[^/\s]+@", rf"\1{HIDDEN}@", text)
+    # A value in quotes may hold spaces, and one without may hold quotes.
+    value = r"""("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s&;]+)"""
+    return re.sub(rf"((?:{_SECRET.pattern})[\w.-]*\s*=\s*){value}", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)
 
 
 @dataclass
@@ -146,30 +167,46 @@ def _every(
 
 
 def read_tree(dump: str) -> Tree:
-    """Return the tree of a DUMP_CONFIG; a plain configuration file is read as well."""
+    """Return the tree of a DUMP_CONFIG; a plain configuration file is read as well.
+
+    In a dump a marker stands before each line of the configuration, so that a value with a line feed in it is no line.
+    """
     top: list[Directive] = []
-    stack = [top]
-    file, number = "", 0
+    stack: list[Directive] = []
+    last: Directive | None = None
+    file, number, marked = "", 0, False
     # At the line feed only: a value may hold what Python takes for another end of a line.
-    for text in dump.split("\n"):
+    lines = dump.split("\n")
+    is_dump = any(_LINE.fullmatch(text.strip()) for text in lines)
+    for text in lines:
         plain = text.strip()
-        marked = _LINE.fullmatch(plain)
+        marker = _LINE.fullmatch(plain)
         if plain.startswith(_FILE):
             file = plain[len(_FILE) :]
-        elif marked:
-            number = int(marked.group(1))
-        elif plain.startswith("</"):
-            if len(stack) > 1:
-                stack.pop()
-        elif plain.startswith("<"):
-            name, _space, arguments = plain[1:].removesuffix(">").partition(" ")
-            section = Directive(name.lower(), arguments.strip(), file, number)
-            stack[-1].append(section)
-            stack.append(section.inside)
-        elif plain and not plain.startswith("#"):
-            name, _space, arguments = plain.partition(" ")
-            stack[-1].append(Directive(name.lower(), arguments.strip(), file, number, written=name))
+        elif marker:
+            number, marked = int(marker.group(1)), True
+        elif plain.startswith("</") and stack and _closes(plain, stack[-1]):
+            stack.pop()
+        elif is_dump and not marked:
+            if last is not None and plain:
+                last.text = f"{last.text} {plain}"
+        elif plain and not plain.startswith(("#", "</")):
+            last, marked = _directive(plain, file, number), False
+            (stack[-1].inside if stack else top).append(last)
+            stack += [last] if plain.startswith("<") else []
     return _tree(top)
+
+
+def _closes(plain: str, section: Directive) -> bool:
+    return plain[2:].removesuffix(">").strip().lower() == section.name
+
+
+def _directive(plain: str, file: str, number: int) -> Directive:
+    if plain.startswith("<"):
+        name, _space, arguments = plain[1:].removesuffix(">").partition(" ")
+        return Directive(name.lower(), arguments.strip(), file, number)
+    name, _space, arguments = plain.partition(" ")
+    return Directive(name.lower(), arguments.strip(), file, number, written=name)
 
 
 def _tree(top: list[Directive]) -> Tree:

@@ -36,6 +36,8 @@ class Setting:
 
     value: str
     source: str
+    # For a report, where the value may be a secret.
+    told: str = ""
 
 
 UNSET = Setting("", "")
@@ -122,7 +124,12 @@ def setting_of(sections: Sequence[Directive], name: str) -> Setting:
 
 
 def _lines_of(sections: Sequence[Directive], name: str) -> list[Setting]:
-    return [Setting(item.text, item.source) for section in sections for item in section.inside if item.name == name]
+    return [
+        Setting(item.text, item.source, item.told)
+        for section in sections
+        for item in section.inside
+        if item.name == name
+    ]
 
 
 def places(tree: Tree) -> list[Place]:
@@ -238,7 +245,7 @@ def _variants(place: Place) -> Iterator[Place]:
     for level in place.sections:
         for section in _all_sections(level.inside, _CONDITIONS):
             if any(item.name.startswith("wsgi") or item.name in _TELLING for item in section.inside):
-                url = f"{place.url} where <{section.name} {section.text}>".replace(" >", ">")
+                url = f"{place.url} where <{section.name} {section.told}>".replace(" >", ">")
                 yield replace(place, url=url, sections=(*place.sections, section))
 
 

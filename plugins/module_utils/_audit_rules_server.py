@@ -14,7 +14,6 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
     Directive,
     VirtualHost,
-    without_secrets,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
@@ -204,7 +203,7 @@ def authorization_kept(facts: Facts) -> Iterable[Result]:
             f"WSGIPassAuthorization {switch.value}" if switch != UNSET else "WSGIPassAuthorization is not set, so Off"
         )
         seen = [Evidence("config", switch.source or place.mapped.source, said, "Off")]
-        seen += [Evidence("config", line.source, without_secrets(line.value), "no such line") for line in hidden]
+        seen += [Evidence("config", line.source, line.told, "no such line") for line in hidden]
         severity = "high" if _authenticates(place) else ("medium" if hidden else "info")
         shown = _echoed(facts, place, "Authorization")
         seen += [http(row, "the page repeats an Authorization header", "not in it") for row in shown[:1]]

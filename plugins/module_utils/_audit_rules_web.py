@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
@@ -188,19 +188,33 @@ def express_timeouts(facts: Facts) -> Iterable[Result]:
 
 # Which levels tell more than warnings.
 _LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
-_FEW = _LEVELS.index("warn")
 _ALLOWED = {"wsgi": "info"}
 
 
-def _telling(line: Directive) -> list[str]:
-    """Return the words of a LogLevel that let too much into the log."""
-    found = []
-    for word in line.text.lower().replace('"', "").split():
-        module, colon, level = word.rpartition(":")
-        most = _ALLOWED.get(re.sub(r"^mod_|_module$|\.c$", "", module) if colon else "", "warn")
-        if level in _LEVELS and _LEVELS.index(level) > _LEVELS.index(most):
-            found.append(word)
+def _levels(lines: Sequence[Directive]) -> dict[str, tuple[str, Directive]]:
+    """Return the level of each module, that of the others under "", with the line that sets it."""
+    found: dict[str, tuple[str, Directive]] = {}
+    for line in lines:
+        for word in line.text.lower().replace('"', "").split():
+            module, colon, level = word.rpartition(":")
+            if not colon:
+                # It is for all modules, also those that a line before has named.
+                found.clear()
+            found[re.sub(r"^mod_|_module$|\.c$", "", module)] = (level, line)
     return found
+
+
+def _telling(levels: Mapping[str, tuple[str, Directive]]) -> list[tuple[str, Directive]]:
+    """Return the levels that let too much into the log, with their lines."""
+    return [
+        (level, line)
+        for module, (level, line) in levels.items()
+        if level in _LEVELS and _LEVELS.index(level) > _LEVELS.index(_ALLOWED.get(module, "warn"))
+    ]
+
+
+def _log_lines(lines: Sequence[Directive]) -> list[Directive]:
+    return [line for line in lines if line.name == "loglevel"]
 
 
 @GROUP.add(
@@ -220,21 +234,20 @@ def _telling(line: Directive) -> list[str]:
 )
 def log_level(facts: Facts) -> Iterable[Result]:
     for host in serving_hosts(facts.tree):
-        lines = [line for line, _around, where in facts.tree.every("loglevel") if where in (None, host)]
-        outer = facts.last("loglevel", host)
-        # Of those outside sections the last one counts.
-        top = [line for line in [*facts.tree.directives, *host.directives] if line.name == "loglevel"]
-        judged = [line for line in lines if line is outer or all(line is not one for one in top)]
-        telling = [line for line in judged if _telling(line)]
+        levels = {**_levels(_log_lines(facts.tree.directives)), **_levels(_log_lines(host.directives))}
+        outer = {line.source: line for _level, line in levels.values()}.values()
+        inner = [line for line, around, where in facts.tree.every("loglevel") if around and where in (None, host)]
+        telling = _telling(levels) + [row for line in inner for row in _telling(_levels([line]))]
         kept = [
             line
             for line, _around, where in facts.tree.every("dumpioinput", "dumpiooutput", "forensiclog")
             if where in (None, host) and line.text.lower() not in ("off", "none")
         ]
-        trace = any("trace" in word for line in telling for word in _telling(line))
-        seen = [config(line, "warn wsgi:info, or less") for line in telling]
+        trace = any("trace" in level for level, _line in telling)
+        seen = [config(line, "warn wsgi:info, or less") for _level, line in telling]
         seen += [config(line, "not used") for line in kept]
-        seen = seen or [config(outer, "warn wsgi:info, or less", "LogLevel is not set, so warn")]
+        seen = seen or [config(line, "warn wsgi:info, or less") for line in outer]
+        seen = seen or [config(None, "warn wsgi:info, or less", "LogLevel is not set, so warn")]
         severity = "medium" if trace or kept else ""
         yield verdict(not telling and not kept, "virtual_host", host.name, *seen, severity=severity)
 
@@ -244,7 +257,8 @@ _MARKS = {
     "Django's DEBUG page": re.compile(
         r"You(?:'|&#x27;|&#39;|\u2019)re seeing this error because you have <code>DEBUG = True"
     ),
-    "Werkzeug's debugger": re.compile(r"__debugger__|EVALEX = (?:true|false)|Werkzeug Debugger"),
+    # Nothing that the request has in it: an application may repeat that.
+    "Werkzeug's debugger": re.compile(r"EVALEX(?:_TRUSTED)? ?=|initPinBox|Werkzeug Debugger"),
     "Django's debug toolbar": re.compile(r"djDebugToolbar|id=.djDebug"),
     "Pyramid's debug toolbar": re.compile(r"pDebugToolbar|_debug_toolbar/static"),
     "a traceback": re.compile(r"Traceback \(most recent call last\)"),

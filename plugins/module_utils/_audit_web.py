@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import without_secrets
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, WebFacts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import secure
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe, served_certificate
@@ -125,8 +124,7 @@ def _proxied(facts: Facts) -> Iterator[tuple[str, int, str, str]]:
             if line.name == "rewriterule" and not re.search(r"\[[^\]]*\bP\b", line.text):
                 continue
             port = int(match.group(2) or (443 if match.group(0).lower().startswith("https") else 80))
-            text = f"{line.written or line.name} {without_secrets(line.text)}"
-            yield match.group(1).strip("[]").lower(), port, line.source, text
+            yield match.group(1).strip("[]").lower(), port, line.source, line.shown
 
 
 def _reached(port: int) -> bool | None:

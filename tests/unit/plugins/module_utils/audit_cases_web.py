@@ -146,10 +146,12 @@ BAD: list[Case] = [
     Case("D4", of_server("LogLevel info"), HOST),
     Case("D4", of("LogLevel warn ssl:trace3"), HOST, "medium"),
     Case("D4", located("LogLevel wsgi:debug"), HOST),
+    # A line for one module leaves the level of the others.
+    Case("D4", facts(f"{SERVER}LogLevel debug\n{site(lines='LogLevel authz_core:crit')}"), HOST),
     Case("D4", of("DumpIOInput On"), HOST, "medium"),
     Case("D4", of_server("ForensicLog /var/log/apache2/forensic.log"), HOST, "medium"),
     Case("D5", asked("debug", body=DJANGO), HOST),
-    Case("D5", asked("debug", status=200, body="var x; __debugger__ = 1"), HOST),
+    Case("D5", asked("debug", status=200, body="var EVALEX = true, EVALEX_TRUSTED = false"), HOST),
     Case("D5", asked("page", status=500, body="Traceback (most recent call last):"), HOST, "high"),
     Case("D5", facts(web=web_facts(HOST, debug={"shop": ["FLASK_DEBUG"]})), HOST, "high"),
     Case("D6", status_page("Require all granted"), DEFAULT_PAGE),
@@ -225,6 +227,8 @@ GOOD: list[Case] = [
     Case("D4", of("LogLevel warn wsgi:info authz_core:crit"), HOST),
     # A later line replaces it.
     Case("D4", of("LogLevel debug\nLogLevel warn"), HOST),
+    # An application that repeats what it is asked has no debugger.
+    Case("D5", asked("debug", status=200, body="QUERY_STRING: __debugger__=yes&cmd=resource&f=debugger.js"), HOST),
     Case("D6", status_page("Require local"), DEFAULT_PAGE),
     Case("D6", status_page("Require ip 10.0.0.0/8 192.168.0.0/16\nRequire valid-user"), DEFAULT_PAGE),
     # In the other virtual host an application hides it, and says so with its handler.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_rules
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import HIDDEN, Directive, read_tree
-from hypothesis import given
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, site
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DUMP = """\
@@ -75,6 +79,76 @@ def test_a_secret_is_not_shown(line: str) -> None:
     assert "s3cr3t" not in directive.shown
     assert HIDDEN in directive.shown
     assert directive.shown.split()[0] == line.split()[0]
+
+
+# {} is the secret: as a whole argument, in any form; and as the value of NAME=, which ends at a space.
+WHOLE = [
+    "SetEnv DB_PASSWORD {}",
+    "Define API_TOKEN {}",
+    "AuthLDAPBindPassword {}",
+    "SSLCertificateKeyPassphrase {}",
+    "SessionCryptoPassphrase {}",
+    "DBDParams {}",
+    "AuthBasicFake demo {}",
+    "MDExternalAccountBinding kid {}",
+    "RequestHeader set X-Api-Key {}",
+    "Header always set X-Token {}",
+    "SetEnvIf X-Api-Key {} let_me_in",
+    "SetEnvIf Authorization {} HTTP_AUTHORIZATION=$1",
+    "RewriteCond %{{HTTP:X-Token}} {}",
+    "RewriteRule .* - [E=SECRET_KEY:{}]",
+    "RewriteRule .* - [E=HTTP_AUTHORIZATION:{}]",
+    "Require expr req('X-Token') == {}",
+    '<If "%{{HTTP:Authorization}} == {}">\nWSGIProcessGroup shop\n</If>',
+]
+VALUES = [
+    "SetEnvIf User-Agent x DB_PASSWORD={}",
+    "ProxyPass /x http://h/?api_key={}",
+    "BalancerMember ajp://h secret={}",
+    "SetEnv DATABASE_URL postgres://shop:{}@db/shop",
+    "ProxyPass /x http://shop:{}@127.0.0.1/",
+    'CustomLog "|/usr/bin/send --token={}" common',
+    "AuthDBDUserPWQuery password={}",
+]
+SECRET = "hunter2-hunter2"
+
+
+def everything(lines: str) -> str:
+    """Return all that a report says of a host with these lines."""
+    host = facts(SERVER + lines + "\n" + site(lines=lines))
+    shown = [line.shown for line, _around, _host in host.tree.every(lines.split(None, 1)[0].strip("<").lower())]
+    return json.dumps([shown, _audit_rules.report([host], "1")], ensure_ascii=False)
+
+
+@pytest.mark.parametrize("line", WHOLE)
+@settings(max_examples=15)
+@given(before=st.text(st.characters(exclude_characters="\n"), max_size=8), quoted=st.booleans())
+def test_a_secret_is_in_no_result(line: str, before: str, quoted: bool) -> None:
+    secret = f'"{before}{SECRET}"' if quoted else before + SECRET
+    assert SECRET not in everything(line.format(secret))
+
+
+@pytest.mark.parametrize("line", VALUES)
+@settings(max_examples=15)
+@given(before=st.text("aZ0-_.:,!$%^*+~#?<>(){}[]|", max_size=8))
+def test_the_value_of_a_name_is_in_no_result(line: str, before: str) -> None:
+    assert SECRET not in everything(line.format(before + SECRET))
+
+
+def test_no_value_makes_a_line_of_its_own() -> None:
+    dump = "\n".join(
+        [
+            *("# In file: /etc/apache2/x.conf", "#   1:", "<VirtualHost *:80>", "  #   2:", "  SetEnv NAME one"),
+            *("WSGIRestrictEmbedded On", "</Directory>", "</VirtualHosts>", "  #   3:", "  ServerName a.test"),
+            *("</VirtualHost>", "#   9:", "Timeout 60"),
+        ]
+    )
+    tree = read_tree(dump)
+    assert [line.name for line in tree.directives] == ["timeout"]
+    assert [(line.name, line.text) for line in tree.hosts[0].directives] == [
+        ("setenv", "NAME one WSGIRestrictEmbedded On </Directory> </VirtualHosts>"),
+        ("servername", "a.test"),
+    ]
 
 
 def test_what_is_no_secret_is_shown() -> None:
