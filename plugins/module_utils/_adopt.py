@@ -170,8 +170,11 @@ def _name(facts: Facts, group: _Group, groups: Sequence[_Group], taken: Sequence
     )
     plain = re.sub(r"[^a-z0-9-]+", "-", raw.lower()).strip("-")
     name = re.sub(r"^[^a-z]+", "", plain)[:27].strip("-") or "app"
+    # An account that another app keeps is not to be this one's.
+    mine = {place.process_group.value for place in group.places}
+    users = [pool.options.get("user") for pool in facts.pools if pool.name not in mine]
     number, unique = 1, name
-    while unique in taken:
+    while unique in taken or users.count(f"{unique}-app") == 1:
         number += 1
         unique = f"{name[: 26 - len(str(number))]}-{number}"
     return unique
@@ -194,7 +197,7 @@ def _lines(facts: Facts, group: _Group, host: VirtualHost) -> Sequence[Directive
 def _row(facts: Facts, group: _Group, groups: Sequence[_Group], name: str, results: Iterable[Mapping[str, Any]]) -> Row:
     app = _Adopted(name)
     place, pool = group.place, facts.pool(group.place.process_group.value)
-    _server_names(app, facts, group, groups)
+    _server_names(app, facts, group)
     mount = place.url.rstrip("/") or "/"
     if mount != "/":
         app.keep("mount", mount)
@@ -231,7 +234,7 @@ def _some(texts: Sequence[str]) -> list[str]:
     return unique[:_SHOWN] + ([f"and {len(unique) - _SHOWN} more"] if len(unique) > _SHOWN else [])
 
 
-def _server_names(app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_Group]) -> None:
+def _server_names(app: _Adopted, facts: Facts, group: _Group) -> None:
     names = list(dict.fromkeys(name for host in group.hosts for name in _names(facts, host)))
     # The first one names files, so it is no pattern.
     names.sort(key=lambda name: name.startswith("*"))
@@ -239,14 +242,6 @@ def _server_names(app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_
         app.keep("server_names", [*(known for known in app.fields["server_names"] if known != TO_DO_HOST), name])
     if app.fields["server_names"] == [TO_DO_HOST]:
         app.remarks.append("the virtual host has no name that can be kept: give server_names")
-    for other in groups:
-        if other is group:
-            break
-        shared = {name for host in other.hosts for name in _names(facts, host)} & set(names)
-        if shared and other.place.url == group.place.url:
-            app.remarks.append(
-                f"{min(shared)} {group.place.url} is another app's above as well: one of them can have it"
-            )
 
 
 def _callable(place: Place) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import check_clashes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import visible
 
@@ -48,6 +49,7 @@ def adopted(host: str, rows: Any, remarks: Any) -> str:
     rows, remarks = _checked(rows, remarks)
     lines = ["---", *_comment(f"What {host} serves, for the role wsgi_apps. TO DO marks what has to be filled in.")]
     lines += _comments("What no app below says, and a person has to look at:", remarks)
+    lines += _comments("TO DO: as it is the list cannot be deployed:", _clashes(rows))
     lines.append("wsgi_apps:" if rows else "wsgi_apps: []")
     for row in rows:
         lines += [f"  {line}".rstrip() for line in _app(row)]
@@ -71,6 +73,18 @@ def _checked(rows: Any, remarks: Any) -> tuple[list[dict[str, Any]], list[str]]:
                 raise PalisadeError(f"wsgi_adopt: app {number}: the host gives a field {str(key)!r} that is refused")
         check_app({**row["fields"], "source": {"path": "x"}}, number, None)
     return rows, remarks
+
+
+def _clashes(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the first thing by which two of the apps cannot be beside each other."""
+    apps = [check_app({**row["fields"], "source": {"path": "x"}}, number, None) for number, row in enumerate(rows)]
+    # Those without a host name all have the same one.
+    named = [app for app in apps if not app.server_names[0].startswith("to-do.")]
+    try:
+        check_clashes(named, {}, "")
+    except PalisadeError as error:
+        return [str(error)]
+    return []
 
 
 def _is_template(value: Any) -> bool:

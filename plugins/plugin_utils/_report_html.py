@@ -73,7 +73,7 @@ def _cell(value: str | list[str]) -> str:
 
 
 def _form() -> str:
-    statuses = {"unsettled": "fail, error, unknown", "all": "every status"}
+    statuses = {"unsettled": "not settled", "all": "every status"}
     statuses |= {name: name.replace("_", " ") for name in STATUSES}
     severities = {"all": "every severity"} | {name: name for name in SEVERITIES}
     # Without a script all results are there, and no form that would do nothing.

@@ -248,6 +248,13 @@ def test_accounts_and_groups_of_several_apps_are_not_kept(shop: Path) -> None:
     assert not any("group" in row["fields"] for row in rows)
 
 
+def test_no_app_takes_an_account_that_another_keeps(shop: Path) -> None:
+    pool = "WSGIDaemonProcess web user=shop-app group=shop-app\nWSGIProcessGroup web\n"
+    config = site(f"WSGIScriptAlias / {shop}/wsgi.py") + site(f"{pool}WSGIScriptAlias / {shop}/shop.wsgi", "b.test")
+    found = [(row["fields"]["name"], row["fields"].get("account")) for row in rows_of(known(config))]
+    assert found == [("shop-2", None), ("web", "shop-app")]
+
+
 def test_a_pool_that_the_request_chooses(shop: Path) -> None:
     row = one(site(f"WSGIProcessGroup %{{ENV:PG}}\nWSGIScriptAlias / {shop}/shop.wsgi"))
     assert any(change.startswith("%{ENV:PG}, which the request chooses") for change in row["changes"])

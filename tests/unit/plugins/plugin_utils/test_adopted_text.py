@@ -74,6 +74,13 @@ def test_what_is_to_do_is_marked() -> None:
         assert words in text
 
 
+def test_apps_that_cannot_be_beside_each_other_are_told() -> None:
+    text = adopted("www", [row(), row(fields={"name": "other"})], [])
+    assert "# - app other: mount '/' of shop.test is already taken by app shop of the same list\n" in text
+    unnamed = [row(fields={"name": name, "server_names": ["to-do.invalid"]}) for name in ("a", "b")]
+    assert "cannot be deployed" not in adopted("www", unnamed, [])
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
