@@ -331,7 +331,10 @@ def no_other_code(facts: Facts) -> Iterable[Result]:
         return
     used = {module: line for module in facts.instance.modules if (line := _in_use(facts, module)) is not None}
     seen = [config(line, f"module {module} not in use") for module, line in used.items()]
-    seen += [Evidence("proc", "/proc", f"{name} runs as {facts.instance.user}", "none") for name in facts.host.foreign]
+    if not of_one_account(facts):
+        # Else it is the application's own, such as a worker: U6 tells of it.
+        user = facts.instance.user
+        seen += [Evidence("proc", "/proc", f"{name} runs as {user}", "none") for name in facts.host.foreign]
     if not seen and "foreign" in facts.host.unknown:
         yield gap("server", facts.instance.config_file, "proc", "/proc", facts.host.unknown["foreign"])
         return

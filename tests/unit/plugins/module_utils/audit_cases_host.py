@@ -84,7 +84,7 @@ def express_pool(home: str = "/opt/venv", **fields: Any) -> Facts:
     place = {"exists": True, "real": "/opt/venv", "environment": True}
     found = facts(config + f"WSGIPythonHome '{home}'\n", live={"shop": [process(uid=33)]}, paths={"/opt/venv": place})
     found.instance.title, found.instance.user = "apache2 (mod_wsgi-express)", "shop-app"
-    found.host = replace(host({"shop": 33}), dumpable={"shop": True})
+    found.host = replace(host({"shop": 33}), dumpable={"shop": True}, foreign=["python3"])
     return found
 
 
@@ -307,6 +307,7 @@ GOOD: list[Case] = [
         ),
         MAIN,
     ),
+    Case("I9", express_pool(), MAIN),
     Case("I10", two()),
     # Two pools of one application share an account on purpose.
     Case(
