@@ -10,14 +10,15 @@ PALISADE_WRITE_DOCS=1 writes what each does into docs/attacks.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
 pytest.importorskip("testinfra", reason="the attacks need it")
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
-from ansible_collections.palisade.mod_wsgi.tests.attacks import table
-from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import VARIANTS, Answer
+from ansible_collections.palisade.mod_wsgi.tests.attacks import run, table
+from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import VARIANTS, Answer, Deployment
 from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
     ATTACKS,
     Attack,
@@ -80,6 +81,38 @@ def test_anything_else_is_wrong(host: str, outcome: Outcome | str) -> None:
 def test_another_row_than_the_page_s_is_found() -> None:
     first = ATTACKS[0]
     assert table.differences({first.name: GOOD}) == [f"| {first.name} | succeeds: a | refused: b | refused: c\\|d |\n"]
+
+
+class Host(Deployment):
+    """Stands in for a host."""
+
+    def __init__(self, answers: bool = True) -> None:
+        self.container, self.answers = "palisade-attacks-x", answers
+
+    def prepare(self, variant: str) -> None:
+        """Have nothing to do."""
+
+    def wait(self) -> None:
+        if not self.answers:
+            raise UnclearError("forum does not answer")
+
+
+def carried_out(there: Host, *programs: Callable[[Deployment], Outcome]) -> list[Outcome | str]:
+    attacks = [Attack("", str(number), "", 0, (), "plain", program) for number, program in enumerate(programs)]
+    return list(run.carry_out(there, attacks).values())
+
+
+def test_what_breaks_is_an_error_and_the_next_one_is_carried_out() -> None:
+    def breaks(there: Deployment) -> Outcome:
+        raise KeyError(there.container)
+
+    good = refused("no")
+    assert carried_out(Host(), breaks, lambda _there: good) == ["KeyError: 'palisade-attacks-x'", good]
+
+
+def test_a_refusal_counts_only_while_the_apps_answer() -> None:
+    error = "UnclearError: forum does not answer"
+    assert carried_out(Host(answers=False), lambda _there: refused("no")) == [error]
 
 
 @pytest.mark.parametrize("errno", ["EACCES", "EPERM", "EROFS"])
