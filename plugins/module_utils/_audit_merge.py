@@ -36,8 +36,8 @@ class Setting:
 
     value: str
     source: str
-    # For a report, where the value may be a secret.
-    told: str = ""
+    # The whole line for a report, where the value may be a secret.
+    shown: str = ""
 
 
 UNSET = Setting("", "")
@@ -125,7 +125,7 @@ def setting_of(sections: Sequence[Directive], name: str) -> Setting:
 
 def _lines_of(sections: Sequence[Directive], name: str) -> list[Setting]:
     return [
-        Setting(item.text, item.source, item.told)
+        Setting(item.text, item.source, item.shown)
         for section in sections
         for item in section.inside
         if item.name == name

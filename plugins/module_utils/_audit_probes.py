@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, read_timeouts, secure
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 
 # Apache refuses an encoded slash with 404 before it looks for a handler.
 CANARY = "palisade-audit-canary"
@@ -38,6 +39,7 @@ _SECONDS = 5.0
 # Beyond what Apache says that it waits.
 _PATIENCE = 3.0
 _SIZE = 65536
+_AT_ONCE = 8
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where the server listens, not we)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LEGACY = "older than TLS 1.2"
@@ -90,10 +92,10 @@ def probe(facts: Facts, active: str) -> list[dict[str, Any]]:
     for target in _one_each(reached):
         found.append(_ask(target, "large", "GET", PATH, budget, {"X-Large": "x" * _LARGE}))
     if active == "full":
-        for target in reached:
+        # An application is the same on every address.
+        for target in {(target.port, target.host.name): target for target in reached}.values():
             found += _full(target, facts.places, budget)
-        for target in _one_each(reached):
-            found.append(_slow(target, facts.tree, budget))
+        found += _all_slow(_one_each(reached), facts.tree, budget)
     return found
 
 
@@ -235,6 +237,17 @@ def parsed(answer: bytes) -> dict[str, Any]:
 
 
 # Beyond one request and its answer
+
+
+def _all_slow(reached: Sequence[Target], tree: Tree, budget: Budget) -> list[dict[str, Any]]:
+    """Send half a request to each at the same time: there is nothing to do but wait."""
+    found: dict[int, dict[str, Any]] = {}
+
+    def work(numbered: tuple[int, Target]) -> None:
+        found[numbered[0]] = _slow(numbered[1], tree, budget)
+
+    in_parallel(list(enumerate(reached)), work, _AT_ONCE)
+    return [found[number] for number in sorted(found)]
 
 
 def _slow(target: Target, tree: Tree, budget: Budget) -> dict[str, Any]:

@@ -150,11 +150,11 @@ def answers(facts: Facts, kind: str = "canary", host: VirtualHost | None = None)
 
 
 def silences(facts: Facts, kind: str, host: VirtualHost | None = None) -> list[Evidence]:
-    """Return why there is no answer to a kind of request: one reason."""
-    rows = [row for row in facts.probes if row.get("kind", "canary") == kind and row.get("error")]
+    """Return why there is no good answer to a kind of request: one reason."""
+    rows = [row for row in facts.probes if row.get("kind", "canary") == kind]
     rows = [row for row in rows if host is None or row["host"] == host.name]
-    if rows:
-        return [http(rows[0], "", "an answer")]
+    for row in sorted(rows, key=lambda row: not row.get("error"))[:1]:
+        return [http(row, f"status {row['status']}", "an answer")]
     return [Evidence("http", "", f"not asked with active: {facts.web.active}", "an answer")]
 
 

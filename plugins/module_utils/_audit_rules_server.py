@@ -203,7 +203,7 @@ def authorization_kept(facts: Facts) -> Iterable[Result]:
             f"WSGIPassAuthorization {switch.value}" if switch != UNSET else "WSGIPassAuthorization is not set, so Off"
         )
         seen = [Evidence("config", switch.source or place.mapped.source, said, "Off")]
-        seen += [Evidence("config", line.source, line.told, "no such line") for line in hidden]
+        seen += [Evidence("config", line.source, line.shown, "no such line") for line in hidden]
         severity = "high" if _authenticates(place) else ("medium" if hidden else "info")
         shown = _echoed(facts, place, "Authorization")
         seen += [http(row, "the page repeats an Authorization header", "not in it") for row in shown[:1]]

@@ -318,10 +318,15 @@ def _status_pages(facts: Facts) -> Iterator[Result]:
             continue
         sections = list(sections_of(facts.tree, host, url, ""))
         handler = setting_of(sections, "sethandler")
-        redirected = any(line.name == "redirect" for one in sections for line in one.inside)
-        if handler.value.strip('"').lower() not in _STATUS or redirected or is_taken(facts.tree, host, url):
+        hidden = _redirected(sections) or is_taken(facts.tree, host, url)
+        if handler.value.strip('"').lower() not in _STATUS or hidden:
             continue
         yield _open_page(host, url, handler, sections)
+
+
+def _redirected(sections: Sequence[Directive]) -> bool:
+    """Tell whether sections have a redirect that counts for every URL in them."""
+    return any(line.name == "redirect" for section in sections[2:] for line in section.inside)
 
 
 def _open_page(host: VirtualHost, url: str, handler: Setting, sections: Sequence[Directive]) -> Result:
@@ -387,6 +392,8 @@ def _files(facts: Facts) -> Iterator[Result]:
     for host in serving_hosts(facts.tree):
         for url, directory in _served(facts, host):
             sections = list(sections_of(facts.tree, host, url, f"{directory}/"))
+            if _redirected(sections):
+                continue
             listing = _options(sections) if "autoindex" in facts.instance.modules else None
             admitted = admits(sections, STRANGER)
             name = f"{host.name} {url}"

@@ -234,6 +234,14 @@ GOOD: list[Case] = [
     # In the other virtual host an application hides it, and says so with its handler.
     Case("D6", facts(without("TraceEnable Off\n")), HOST),
     Case("D6", serving_files("Options Indexes -Indexes"), HOST),
+    Case(
+        "D6",
+        serving_files(
+            "Options Indexes\n</Directory>\n<Location />\nRedirect permanent https://x/\n</Location>"
+            f"\n<Directory {FILES}>"
+        ),
+        HOST,
+    ),
     Case("E1", backend("127.0.0.1"), "127.0.0.1 port 8000"),
     Case("E2", backend("127.0.0.1"), "127.0.0.1 port 8000"),
     Case("E2", backend("192.0.2.1", reached=False), "192.0.2.1 port 8000"),
