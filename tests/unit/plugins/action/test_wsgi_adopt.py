@@ -19,13 +19,13 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.plugin_utils.test_
 ANSWER = {"apps": [row()], "remarks": [], "changed": False}
 
 
-def run(directory: Path, answer: Any = ANSWER, host: str = "www", check_mode: bool = False) -> dict[str, Any]:
+def run(directory: Path, answer: Any = None, host: str = "www", check_mode: bool = False) -> dict[str, Any]:
     task: Any = SimpleNamespace(
         args={"directory": str(directory)}, action="wsgi_adopt", async_val=0, check_mode=check_mode
     )
     connection: Any = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     action: Any = ActionModule(task, connection, SimpleNamespace(), None, None, None)
-    action._execute_module = lambda **_arguments: dict(answer)
+    action._execute_module = lambda **_arguments: dict(answer or ANSWER)
     found: dict[str, Any] = action.run(task_vars={"inventory_hostname": host})
     return found
 
@@ -57,7 +57,7 @@ def test_what_somebody_has_edited_stays(tmp_path: Path) -> None:
     ("answer", "host", "words"),
     [
         ({"apps": None}, "www", "expected a list of apps"),
-        (ANSWER, "../www", "expected a name that can be a file's"),
+        (None, "../www", "expected a name that can be a file's"),
     ],
 )
 def test_what_is_refused_leaves_no_file(answer: Any, host: str, words: str, tmp_path: Path) -> None:
