@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import next_word, parse_options
 
@@ -166,47 +167,59 @@ def _every(
         yield from _every(line.inside, names, [*around, line], host)
 
 
+class _Section(NamedTuple):
+    """One that is open while a dump is read."""
+
+    name: str
+    indent: int
+    inside: list[Directive]
+
+
 def read_tree(dump: str) -> Tree:
     """Return the tree of a DUMP_CONFIG; a plain configuration file is read as well.
 
     In a dump a marker stands before each line of the configuration, so that a value with a line feed in it is no line.
     """
     top: list[Directive] = []
-    stack: list[Directive] = []
+    stack = [_Section("", -1, top)]
     last: Directive | None = None
     file, number, marked = "", 0, False
     # At the line feed only: a value may hold what Python takes for another end of a line.
     lines = dump.split("\n")
     is_dump = any(_LINE.fullmatch(text.strip()) for text in lines)
     for text in lines:
-        plain = text.strip()
+        plain, indent = text.strip(), len(text) - len(text.lstrip(" "))
         marker = _LINE.fullmatch(plain)
         if plain.startswith(_FILE):
             file = plain[len(_FILE) :]
         elif marker:
             number, marked = int(marker.group(1)), True
-        elif plain.startswith("</") and stack and _closes(plain, stack[-1]):
-            stack.pop()
+        elif plain.startswith("</") and (depth := _depth(plain, stack)):
+            # Of a dump the indent says what is inside: it ends no section that is empty.
+            del stack[len(stack) if is_dump else depth :]
         elif is_dump and not marked:
             if last is not None and plain:
                 last.text = f"{last.text} {plain}"
         elif plain and not plain.startswith(("#", "</")):
+            while file and indent <= stack[-1].indent:
+                stack.pop()
             last, marked = _directive(plain, file, number), False
-            (stack[-1].inside if stack else top).append(last)
-            stack += [last] if plain.startswith("<") else []
+            stack[-1].inside.append(last)
+            if plain.startswith("<"):
+                stack.append(_Section(last.name, indent, last.inside))
     return _tree(top)
 
 
-def _closes(plain: str, section: Directive) -> bool:
-    return plain[2:].removesuffix(">").strip().lower() == section.name
+def _depth(plain: str, stack: list[_Section]) -> int:
+    """Return the depth of the innermost section that a line ends; 0 where it ends none."""
+    name = plain[2:].rstrip("> ").lower()
+    return next((depth for depth in range(len(stack) - 1, 0, -1) if stack[depth].name == name), 0)
 
 
 def _directive(plain: str, file: str, number: int) -> Directive:
-    if plain.startswith("<"):
-        name, _space, arguments = plain[1:].removesuffix(">").partition(" ")
-        return Directive(name.lower(), arguments.strip(), file, number)
-    name, _space, arguments = plain.partition(" ")
-    return Directive(name.lower(), arguments.strip(), file, number, written=name)
+    section = plain.startswith("<")
+    word, _space, arguments = plain.removesuffix(">" if section else "").partition(" ")
+    return Directive(word.lstrip("<").lower(), arguments.strip(), file, number, written="" if section else word)
 
 
 def _tree(top: list[Directive]) -> Tree:

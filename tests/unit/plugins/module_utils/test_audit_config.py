@@ -45,6 +45,27 @@ def test_sections_files_and_lines_are_kept() -> None:
     assert [line.shown for line in location.inside] == ["Require all denied"]
 
 
+def test_the_dump_ends_no_empty_section() -> None:
+    lines = ["<VirtualHost *:80>", "  <Location />", "  <Directory /srv>", "    Options None", "  </Directory>"]
+    dump = "\n".join(
+        ["# In file: /etc/x", "<Files x>", *lines, "  <Location /x>", "</VirtualHost>", "<VirtualHost *:81>"]
+    )
+    plain = f"{dump}\n  Timeout 3\n</VirtualHost>\nTimeout 4\n"
+    marked = "\n".join(
+        line if line.strip().startswith(("#", "</")) else f"#   1:\n{line}" for line in plain.split("\n")
+    )
+    for text in (plain, marked):
+        tree = read_tree(text)
+        assert [host.addresses for host in tree.hosts] == [["*:80"], ["*:81"]]
+        assert [(line.name, len(line.inside)) for line in tree.hosts[0].directives] == [
+            ("location", 0),
+            ("directory", 1),
+            ("location", 0),
+        ]
+        assert [line.name for line in tree.hosts[1].directives] == ["timeout"]
+        assert [line.name for line in tree.directives] == ["files", "timeout"]
+
+
 def test_pools_know_their_host_in_any_case_of_the_directive() -> None:
     tree = read_tree(DUMP)
     (pool,) = tree.pools
