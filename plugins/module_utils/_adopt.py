@@ -310,7 +310,10 @@ def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None
     daemon: Row = {}
     for key, value in options.items():
         option = OPTIONS.get(key)
-        if option is None or option.set_by or key in ("script-user", "script-group"):
+        if option is None:
+            app.remarks.append(f"{key}= of WSGIDaemonProcess is not known here")
+            continue
+        if option.set_by or key in ("script-user", "script-group"):
             continue
         if option.refused:
             app.remarks.append(f"{key}={value} {option.refused}")

@@ -73,10 +73,11 @@ def test_a_pool_as_tutorials_write_it(shop: Path) -> None:
     packages = shop / "venv/lib/python3.11/site-packages"
     for name in ("Flask-3.0.3.dist-info", "pip-24.0.dist-info", "evil name-1.dist-info", "x-1.dist-info-old"):
         (packages / name).mkdir(parents=True)
+    options = "maximum-requests=10 umask=0022 request-timeout=0 newer=1"
     row = one(
         site(
             f"""ServerAlias www.shop.test *.shop.test
-WSGIDaemonProcess site python-home={shop}/venv processes=3 threads=5 maximum-requests=10 umask=0022 request-timeout=0
+WSGIDaemonProcess site python-home={shop}/venv processes=3 threads=5 {options}
 WSGIProcessGroup site
 WSGIScriptAlias / {shop}/shop.wsgi
 WSGIPassAuthorization On
