@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import json
 import os
 import select
@@ -21,11 +22,11 @@ from typing import Any, NoReturn
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Row, Tree
 
 # A process that takes longer, as on a network file system that hangs, is ended.
-SECONDS, ACCOUNT_SECONDS = 40.0, 8.0
+SECONDS, ACCOUNT_SECONDS = 60.0, 20.0
 _GRACE = 2.0
 _CLONE_NEWNS = 0x00020000
-# Of a tree of somebody else's, this many readable files are enough.
-_SHOWN = 3
+# Of a tree of somebody else's, so many files are enough, and so many secrets.
+_FEW, _MANY = 3, 50
 
 
 def in_mounts(pid: int | None, look: Callable[[], Any]) -> Any:
@@ -175,7 +176,8 @@ def own_data(trees: Iterable[Tree]) -> list[dict[str, Any]]:
             home = row.kind == "root" and tree.kind == "account"
             if not row.is_directory or not (row.kind == "data" or home):
                 continue
-            if os.path.dirname(row.path) in inside:
+            # A repository's own.
+            if row.path.endswith("/.git") or os.path.dirname(row.path) in inside:
                 inside.add(row.path)
             elif os.access(row.path, os.W_OK):
                 inside.add(row.path)
@@ -190,17 +192,15 @@ def others_trees(trees: Iterable[Tree], served: Iterable[str] = ()) -> dict[str,
     for tree in trees:
         if not os.access(tree.top, os.X_OK):
             continue
-        pools, read = sorted(tree.pools), 0
-        for row in tree.rows:
-            if (row.path + "/").startswith(below):
-                continue
-            if row.mode & 0o022 and not row.shared and os.access(row.path, os.W_OK):
-                found["writes"].append({**row.shown(), "pools": pools})
-            if not row.is_file or not (row.kind == "secret" or (read < _SHOWN and row.kind == "code")):
-                continue
-            if os.access(row.path, os.R_OK):
-                found["secrets" if row.kind == "secret" else "reads"].append({**row.shown(), "pools": pools})
-                read += row.kind == "code"
+        code = (row for row in tree.rows if row.kind == "code" and row.is_file)
+        for what, rows, bits in (
+            ("writes", tree.loose, os.W_OK),
+            ("secrets", tree.secrets, os.R_OK),
+            ("reads", code, os.R_OK),
+        ):
+            mine = (row for row in rows if not (row.path + "/").startswith(below) and os.access(row.path, bits))
+            few = itertools.islice(mine, _MANY if what == "secrets" else _FEW)
+            found[what] += [{**row.shown(), "pools": sorted(tree.pools)} for row in few]
     return found
 
 

@@ -418,13 +418,16 @@ def _trees(plan: Plan, unknown: dict[str, str]) -> list[Tree]:
     for path in plan.keys:
         for row in _rows(path, "secret", "TLS key"):
             keys = found.setdefault(f"{path}\0", Tree(os.path.dirname(path), "TLS key"))
-            keys.rows.append(row)
+            keys.add(row)
     return list(found.values())
 
 
 def _scripts_alone(tree: Tree) -> None:
-    tree.rows += _rows(tree.top, "root", "entry")
-    tree.rows += [row for path in sorted(tree.scripts) for row in _rows(path, "entry", "entry")]
+    for row in [
+        *_rows(tree.top, "root", "entry"),
+        *(one for path in sorted(tree.scripts) for one in _rows(path, "entry", "entry")),
+    ]:
+        tree.add(row)
     tree.acls += [{**row.shown(), **acl} for row in tree.rows for acl in acls_of(row)]
 
 
@@ -492,10 +495,15 @@ def _readable_secrets() -> Iterator[str]:
 def _told(seen: Seen) -> dict[str, Any]:
     """Return what the rules need of what root saw."""
     plan = seen.plan
-    rows = [({"pools": sorted(tree.pools)}, row) for tree in seen.trees for row in tree.rows]
+    secrets: list[dict[str, Any]] = []
+    wide: list[dict[str, Any]] = []
+    for tree in seen.trees:
+        of = {"pools": sorted(tree.pools)}
+        secrets += [{**row.shown(), **of} for row in tree.secrets[:_ROWS]]
+        wide += [{**row.shown(), **of} for row in tree.loose if row.mode & 0o002][:_ROWS]
     return {
-        "secrets": [{**row.shown(), **of} for of, row in rows if row.kind == "secret"],
-        "wide": [{**row.shown(), **of} for of, row in rows if row.mode & 0o002 and not row.shared][: _ROWS * 5],
+        "secrets": secrets,
+        "wide": wide,
         "acls": [{**acl, "pools": sorted(tree.pools)} for tree in seen.trees for acl in tree.acls],
         "served": {shown(path): _served(path, found, plan) for path, found in seen.served.items()},
         "sockets": [

@@ -68,13 +68,17 @@ def _others(facts: Facts, owners: Sequence[str]) -> Iterator[tuple[str, Reach]]:
         yield _EVERYBODY, facts.files.others
 
 
-def _who(facts: Facts, field: str, row: dict[str, Any]) -> list[str]:
-    """Return which accounts have this path in this field of their reach."""
-    return [
-        name
-        for name, reach in _others(facts, row["pools"])
-        if any(one["path"] == row["path"] for one in getattr(reach, field))
-    ]
+def _strangers(readers: dict[str, list[str]], row: dict[str, Any]) -> list[str]:
+    return [name for name in readers.get(row["path"], []) if name.partition(" ")[2] not in row["pools"]]
+
+
+def _readers(facts: Facts) -> dict[str, list[str]]:
+    """Return which accounts can read each secret."""
+    found: dict[str, list[str]] = {}
+    for name, reach in _others(facts, []):
+        for row in reach.secrets:
+            found.setdefault(row["path"], []).append(name)
+    return found
 
 
 def _file(row: dict[str, Any], observed: str, expected: str) -> Evidence:
@@ -86,20 +90,28 @@ def _mine(rows: Sequence[dict[str, Any]], pool: str) -> list[dict[str, Any]]:
     return [row for row in rows if pool in row["pools"]]
 
 
-def _written(facts: Facts, pool: str) -> Iterator[tuple[str, Evidence]]:
+def _of_pools(facts: Facts, field: str) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Return by pool what other accounts have of it in this field of their reach."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, reach in _others(facts, []):
+        for row in getattr(reach, field):
+            for pool in row["pools"]:
+                found.setdefault(pool, []).append((name, row))
+    return found
+
+
+def _written(facts: Facts, pool: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Evidence]]:
     seen: set[str] = set()
     for row in _mine(facts.files.wide, pool):
         seen.add(row["path"])
         yield "high", _file(row, "writable for everybody", "for its owner and group only")
-    for name, reach in _others(facts, [pool]):
-        for row in _mine(reach.writes, pool):
-            if row["path"] not in seen:
-                seen.add(row["path"])
-                yield "high", _file(row, f"writable for {name}", "only for this pool, if at all")
+    for name, row in rows:
+        if row["path"] not in seen:
+            seen.add(row["path"])
+            yield "high", _file(row, f"writable for {name}", "only for this pool, if at all")
 
 
-def _secret(facts: Facts, row: dict[str, Any]) -> Iterator[tuple[str, Evidence]]:
-    readers = _who(facts, "secrets", row)
+def _secret(row: dict[str, Any], readers: Sequence[str]) -> Iterator[tuple[str, Evidence]]:
     if readers:
         yield "critical", _file(row, f"a secret that {', '.join(readers[:_SHOWN])} can read", "only for its own pool")
     elif int(row["mode"], 8) & 0o004:
@@ -107,13 +119,12 @@ def _secret(facts: Facts, row: dict[str, Any]) -> Iterator[tuple[str, Evidence]]
         yield "low", _file(row, "a secret that its mode lets everybody read", "mode 0640 or stricter")
 
 
-def _read_code(facts: Facts, pool: str) -> Iterator[tuple[str, Evidence]]:
+def _read_code(rows: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Evidence]]:
     shown: set[str] = set()
-    for name, reach in _others(facts, [pool]):
-        for row in _mine(reach.reads, pool):
-            if row["root"] in _PROJECT and row["path"] not in shown:
-                shown.add(row["path"])
-                yield "medium", _file(row, f"code that {name} can read", "only for its own pool")
+    for name, row in rows:
+        if row["root"] in _PROJECT and row["path"] not in shown:
+            shown.add(row["path"])
+            yield "medium", _file(row, f"code that {name} can read", "only for its own pool")
 
 
 @GROUP.add(
@@ -133,13 +144,14 @@ def _read_code(facts: Facts, pool: str) -> Iterator[tuple[str, Evidence]]:
     attack="Another application, or any account of the host, reads the keys that sign this one's sessions.",
 )
 def no_world_access(facts: Facts) -> Iterable[Result]:
-    files = facts.files
+    files, readers = facts.files, _readers(facts)
+    writes, reads = _of_pools(facts, "writes"), _of_pools(facts, "reads")
     for pool, reach in _reaches(facts):
         if reach is None:
             yield missing_process(pool)
             continue
-        found = [*_written(facts, pool.name), *_read_code(facts, pool.name)]
-        found += [one for row in _mine(files.secrets, pool.name) for one in _secret(facts, row)]
+        found = [*_written(facts, pool.name, writes.get(pool.name, ())), *_read_code(reads.get(pool.name, ()))]
+        found += [one for row in _mine(files.secrets, pool.name) for one in _secret(row, _strangers(readers, row))]
         why = [other.unknown for _name, other in _others(facts, []) if other.unknown]
         why += [text for key, text in files.unknown.items() if key in (pool.name, f"data of {pool.name}")]
         if found:
@@ -155,9 +167,9 @@ def no_world_access(facts: Facts) -> Iterable[Result]:
     for row in files.secrets:
         if row["pools"]:
             continue
-        readers = _who(facts, "secrets", row)
-        observed = f"readers: {', '.join(readers) or 'none'}"
-        yield verdict(not readers, "file", row["path"], _file(row, observed, "for root only"), severity="critical")
+        names = _strangers(readers, row)
+        observed = f"readers: {', '.join(names[:_SHOWN]) or 'none'}"
+        yield verdict(not names, "file", row["path"], _file(row, observed, "for root only"), severity="critical")
 
 
 @GROUP.add(

@@ -48,6 +48,7 @@ _SECRET_LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SECRET_SIZE = 32768
+_ALIKE = 20
 _ATTRIBUTES = ("system.posix_acl_access", "system.posix_acl_default")
 
 
@@ -155,14 +156,22 @@ class Tree:
     rows: list[Row] = field(default_factory=list)
     # With an extended ACL.
     acls: list[dict[str, Any]] = field(default_factory=list)
+    alike: dict[tuple[str, str], int] = field(default_factory=dict)
     # The scripts in it, where it is walked for nothing else.
     scripts: set[str] = field(default_factory=set)
     unknown: str = ""
 
-    @property
-    def is_code(self) -> bool:
-        """Tell whether it is a project's own: an account's home and packages are none."""
-        return self.kind not in ("account", "python-home", "entry")
+    # Of the rows, the secrets and what others than the owner may write.
+    secrets: list[Row] = field(default_factory=list)
+    loose: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Take in a row."""
+        self.rows.append(row)
+        if row.kind == "secret":
+            self.secrets.append(row)
+        if row.mode & 0o022 and not row.shared:
+            self.loose.append(row)
 
 
 def holds_code(directory: str, scripts: Iterable[str]) -> list[str]:
@@ -238,9 +247,14 @@ def _kind(tree: Tree, name: str) -> str:
 
 def _keep(tree: Tree, row: Row) -> None:
     """Add a row, and its ACL; of files that are neither code nor secret only what somebody else may write."""
-    tree.acls += [{**row.shown(), **acl} for acl in acls_of(row)]
+    for acl in acls_of(row):
+        # Of many that say the same, some.
+        alike = (str(acl), row.kind)
+        tree.alike[alike] = tree.alike.get(alike, 0) + 1
+        if tree.alike[alike] <= _ALIKE:
+            tree.acls.append({**row.shown(), **acl})
     if row.is_directory or row.kind != "data" or row.mode & 0o022:
-        tree.rows.append(row)
+        tree.add(row)
 
 
 def acls_of(row: Row) -> Iterator[dict[str, Any]]:

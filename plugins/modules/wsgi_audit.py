@@ -25,7 +25,8 @@ options:
     description:
       - Requests that the audit may send over loopback.
       - With V(none) it sends none, and what only an answer shows is unknown.
-      - With V(safe) it sends a few a virtual host that Apache answers itself, so that no application sees them.
+      - With V(safe) it sends a few a virtual host that Apache answers itself, so that no application sees them, and
+        connects to the sockets of pools as other accounts, which has to fail.
       - With V(full) it also sends some that applications may see, none of which changes anything in one that keeps to
         HTTP, and half of a request a listener. That takes up to two minutes.
     type: str
