@@ -29,11 +29,20 @@ from hypothesis import strategies as st
 SITE = "/etc/apache2/sites-enabled/shop.conf"
 
 
+def dumped(config: str, file: str) -> str:
+    """Return a configuration as Apache dumps it: the place of each line before it, and sections by their indent."""
+    depth, lines = 0, [f"# In file: {file}"]
+    for line in config.split("\n"):
+        plain = line.strip(" ")
+        depth -= plain.startswith("</")
+        lines += [] if plain.startswith("#") else ["#   7:", f"{'  ' * depth}{plain}"]
+        depth += plain.startswith("<") and not plain.startswith("</")
+    return "\n".join(lines)
+
+
 def known(config: str, file: str = SITE, **fields: Any) -> Facts:
     """Return the facts of a host with this configuration, its paths looked at as they are."""
-    # As Apache dumps it: the place of each line stands before it.
-    lines = [line if line.startswith("#") else f"#   7:\n{line}" for line in f"{SERVER}{config}".split("\n")]
-    host = facts("\n".join([f"# In file: {file}", *lines]), **{"live": {}, "paths": {}, **fields})
+    host = facts(dumped(f"{SERVER}{config}", file), **{"live": {}, "paths": {}, **fields})
     found = [place.path for place in host.places]
     found += [line.words[-1] for line, _around, _host in host.tree.every("alias") if line.words]
     found += [value for pool in host.pools for value in pool.options.values() if value.startswith("/")]
