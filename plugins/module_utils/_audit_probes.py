@@ -42,6 +42,8 @@ _SIZE = 65536
 _AT_ONCE = 8
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where the server listens, not we)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+# As much of a ServerHello as tells the version.
+_HELLO = 11
 _LEGACY = "older than TLS 1.2"
 _SPENT = "not sent: the budget of the audit is used up"
 _SEEN = "not sent: with AllowEncodedSlashes an application would see it"
@@ -60,7 +62,7 @@ class Budget:
         return max(0.0, self.started + self.seconds - time.monotonic()) if self.requests > 0 else 0.0
 
 
-_BUDGETS = {"safe": (200, 30.0), "full": (600, 120.0)}
+_BUDGETS = {"safe": (1000, 30.0), "full": (3000, 120.0)}
 
 
 @dataclass(frozen=True)
@@ -203,10 +205,10 @@ def _connected(target: Target, seconds: float) -> socket.socket:
         raise
 
 
-def _received(connection: socket.socket, until: float) -> bytes:
-    """Return what comes until the end of the answer, of the time, or of the room."""
+def _received(connection: socket.socket, until: float, enough: int = 0) -> bytes:
+    """Return what comes until it is enough, or the end of the answer, of the time, or of the room."""
     answer = b""
-    while len(answer) < _SIZE:
+    while len(answer) < (enough or _SIZE):
         seconds = until - time.monotonic()
         if seconds <= 0:
             break
@@ -284,14 +286,16 @@ def _legacy(target: Target, budget: Budget) -> dict[str, Any]:
     try:
         with socket.create_connection((target.address, target.port), seconds) as connection:
             connection.sendall(hello(target.name))
-            answer = _received(connection, time.monotonic() + min(seconds, 2.0))
+            answer = _received(connection, time.monotonic() + seconds, _HELLO)
     except (TimeoutError, socket.timeout) as error:
         return {**row, "error": f"no answer to a handshake: {error}"}
     except OSError:
         # Closed at once, as some do.
         return {**row, "accepted": ""}
     # A handshake record with a ServerHello in it, and the version that it chose.
-    accepted = len(answer) > 10 and answer[0] == 22 and answer[5] == 2 and answer[9:11] in (b"\x03\x01", b"\x03\x02")
+    accepted = (
+        len(answer) >= _HELLO and answer[0] == 22 and answer[5] == 2 and answer[9:11] in (b"\x03\x01", b"\x03\x02")
+    )
     return {**row, "accepted": _LEGACY if accepted else ""}
 
 
