@@ -5,6 +5,8 @@ set -eu
 blog=/etc/apache2/sites-available/zz-palisade-blog.conf
 front=/etc/apache2/sites-available/zz-palisade-front.conf
 server=/etc/apache2/conf-available/zz-palisade.conf
+default=/etc/apache2/sites-available/zz-palisade-0-default.conf
+certificate=/etc/palisade-mod_wsgi/tls/shared.test
 tls=/etc/apache2/conf-available/zz-palisade-tls.inc
 module=$(readlink -f /usr/lib/apache2/modules/mod_wsgi.so)
 kept=/run/mutations
@@ -34,6 +36,10 @@ option() { edit "$1" "/WSGIDaemonProcess/{s# ${2%%=*}=[^ ]*##;s#\$# $2#}"; }
 
 # without FILE OPTION: takes one off a pool.
 without() { edit "$1" "/WSGIDaemonProcess/s# $2=[^ ]*##"; }
+
+# enable MODULE, disable MODULE: for Apache's check; the running one does not have it.
+enable() { ln -s "../mods-available/$1.load" /etc/apache2/mods-enabled/; }
+disable() { rm "/etc/apache2/mods-enabled/$1.load"; }
 
 # The virtual environment of an app, and its packages.
 venv() { realpath "/var/lib/$1-app/current/venv"; }

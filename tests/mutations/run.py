@@ -95,7 +95,7 @@ def main() -> int:
     table = json.loads(Path(sys.argv[1]).read_text())
     asked = sys.argv[2:]
     good = seen()
-    bad = [f"{rule}: {row}" for rule, rows in good.items() for row in rows if row[-1] != "info"]
+    bad = [f"{rule}: {row}" for rule, rows in good.items() for row in rows if row[-1] not in ("", "info")]
     if bad:
         sys.exit("this is no good host:\n" + "\n".join(sorted(bad)))
     rows = [row for row in table["mutations"] if not asked or row["rule"] in asked]
