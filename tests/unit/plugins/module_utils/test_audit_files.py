@@ -172,6 +172,35 @@ def test_default_acls_and_masks_are_seen(host: Path) -> None:
 
 
 @needs_root
+def test_of_many_acls_that_say_the_same_some_are_told(host: Path) -> None:
+    for number in range(30):
+        permit(put(host / "lib/shop/code" / f"{number}.py"), BLOG, 4)
+    permit(put(host / "lib/shop/code/other.py"), BLOG, 6)
+    found = [row["users"][str(BLOG)] for row in look(host)["acls"]]
+    assert (found.count(4), found.count(6)) == (20, 1)
+
+
+@needs_root
+def test_a_repository_is_no_directory_of_data(host: Path) -> None:
+    for path in ("lib/shop/data", "lib/shop/code/.git", "lib/shop/code/.git/objects"):
+        (host / path).mkdir(exist_ok=True)
+        os.chown(host / path, SHOP, SHOP)
+    assert paths(reach(look(host), "pool shop")["data"], host) == ["lib/shop/data"]
+
+
+@needs_root
+def test_a_tree_that_is_open_to_all_is_told_in_a_few_rows(host: Path) -> None:
+    for number in range(60):
+        put(host / "lib/shop/code" / f"m{number}.py", mode=0o666)
+        put(host / "lib/shop/code" / f"{number}.key", mode=0o666)
+    for path in (host / "lib/shop", host / "lib/shop/code"):
+        path.chmod(0o777)
+    told = reach(look(host), "pool blog")
+    # Three of the code, and three of the tree that has the home and the data.
+    assert (len(told["reads"]), len(told["secrets"]), len(told["writes"])) == (3, 50, 4)
+
+
+@needs_root
 def test_what_everybody_may_write_is_found_though_a_directory_above_is_closed(host: Path) -> None:
     for path in ("lib/shop/data/a.png", "lib/shop/code/app", "lib/shop/venv/pyvenv.cfg"):
         (host / path).chmod((host / path).stat().st_mode | stat.S_IWOTH)
