@@ -156,6 +156,14 @@ def secure(tree: Tree, host: VirtualHost) -> bool:
     return line is not None and line.text.lower() == "on"
 
 
+def ciphers(tree: Tree, host: VirtualHost) -> tuple[Directive | None, str]:
+    """Return the SSLCipherSuite of a virtual host before TLS 1.3, whose suites are all good, and its text."""
+    lines = [item for item in [*tree.directives, *host.directives] if item.name == "sslciphersuite" and item.words]
+    # Before a suite may stand what it is for: SSL or TLSv1.3.
+    found = [item for item in lines if len(item.words) == 1 or item.words[0].lower() == "ssl"]
+    return (found[-1], found[-1].words[-1]) if found else (None, "DEFAULT")
+
+
 def entry_hosts(tree: Tree, host: VirtualHost) -> list[VirtualHost]:
     """Return the virtual hosts whose limits count before Apache knows which one a request is for.
 

@@ -58,6 +58,11 @@ def _listener(row: Mapping[str, Any]) -> str:
     return f"{row['address']} port {row['port']}"
 
 
+def _everybodys(row: Mapping[str, Any]) -> str:
+    """Return info for a port that clients use as well, which is then not for the proxy alone."""
+    return "info" if row["port"] in (80, 443) else ""
+
+
 def _on_loopback(row: Mapping[str, Any]) -> bool:
     return ipaddress.ip_address(row["address"]).is_loopback
 
@@ -69,7 +74,8 @@ def _on_loopback(row: Mapping[str, Any]) -> bool:
     _NETWORK,
     looks_at="the listening sockets of an Apache that mod_wsgi-express made, and those that ProxyPass, BalancerMember "
     "or RewriteRule of an Apache on this host hand requests to",
-    decides="fails for an address that is not of loopback; does not apply to another listener",
+    decides="fails for an address that is not of loopback, info for port 80 or 443, which clients use as well; does "
+    "not apply to another listener",
     remedy="Start it with --host 127.0.0.1, or Listen 127.0.0.1:PORT, and let the proxy in front be reached.",
     by_hand=("mod_wsgi-express start-server --host 127.0.0.1 --port 8000 wsgi.py",),
     attack="A client that reaches it directly gets around the proxy's authentication, and forges its headers.",
@@ -79,7 +85,7 @@ def backend_on_loopback(facts: Facts) -> Iterable[Result]:
     for row, why in _backends(facts):
         observed = _listener(row)
         seen = Evidence("proc", "/proc/net/tcp", observed, "a loopback address")
-        yield verdict(_on_loopback(row), "listener", observed, seen, why)
+        yield verdict(_on_loopback(row), "listener", observed, seen, why, severity=_everybodys(row))
 
 
 @GROUP.add(
@@ -90,8 +96,8 @@ def backend_on_loopback(facts: Facts) -> Iterable[Result]:
     confidence="medium",
     looks_at="the listeners of E1; with active: full also a connection to this host's own address, which does not "
     "leave the host",
-    decides="fails where the own address takes a connection to one; unknown where that was not tried. A packet filter "
-    "may still keep others out, which is not looked at",
+    decides="fails where the own address takes a connection to one, info for port 80 or 443; unknown where that was "
+    "not tried. A packet filter may still keep others out, which is not looked at",
     remedy="Let it listen on 127.0.0.1.",
     by_hand=("Listen 127.0.0.1:8000",),
     attack="curl http://HOST:8000/ with forged headers gets around TLS and authentication in front.",
@@ -108,7 +114,7 @@ def backend_out_of_reach(facts: Facts) -> Iterable[Result]:
         else:
             said = "taken" if reached else "refused"
             seen = Evidence("cmd", f"a connection to the host's own address, port {row['port']}", said, "refused")
-            yield verdict(not reached, "listener", name, seen, why)
+            yield verdict(not reached, "listener", name, seen, why, severity=_everybodys(row))
 
 
 @GROUP.add(
@@ -118,7 +124,8 @@ def backend_out_of_reach(facts: Facts) -> Iterable[Result]:
     _NETWORK,
     looks_at="the listeners of E1 that are not of loopback, WSGITrustedProxies, RemoteIPInternalProxy and "
     "RequestHeader unset of every URL behind them",
-    decides="fails where X-Forwarded-For of whoever connects reaches the application or is believed",
+    decides="fails where X-Forwarded-For of whoever connects reaches the application or is believed; info for port 80 "
+    "or 443",
     remedy="Name the proxy in WSGITrustedProxies, and let the server listen on loopback.",
     variable="wsgi_apps[].trusted_proxies",
     by_hand=("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxies 127.0.0.1"),
@@ -133,7 +140,8 @@ def backend_believes_proxy(facts: Facts) -> Iterable[Result]:
         for place in facts.places:
             good, seen, _severity = _client_address(place)
             wide = any(word.endswith("/0") for word in place.setting("wsgitrustedproxies").value.split())
-            yield verdict(good and not wide, "virtual_host", f"{place.name} on {name}", seen, why)
+            severity = _everybodys(row)
+            yield verdict(good and not wide, "virtual_host", f"{place.name} on {name}", seen, why, severity=severity)
 
 
 def _redirects(place: Place) -> bool:

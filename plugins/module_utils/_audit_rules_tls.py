@@ -13,7 +13,12 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Reach
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import sections_of, secure, setting_of
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
+    ciphers,
+    sections_of,
+    secure,
+    setting_of,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
     Evidence,
     Group,
@@ -97,8 +102,7 @@ def tls_protocol(facts: Facts) -> Iterable[Result]:
 )
 def tls_cipher(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
-        line = facts.last("sslciphersuite", host)
-        text = line.words[0] if line and len(line.words) == 1 else "DEFAULT"
+        line, text = ciphers(facts.tree, host)
         names = facts.web.ciphers.get(text, [])
         only_new = not protocols(facts.last("sslprotocol", host)) - {"tlsv1.3"}
         said = config(line, "ECDHE with AES-GCM or CHACHA20", "no SSLCipherSuite: OpenSSL's own")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
@@ -252,21 +253,31 @@ def log_level(facts: Facts) -> Iterable[Result]:
         yield verdict(not telling and not kept, "virtual_host", host.name, *seen, severity=severity)
 
 
-# What only a debugger or the page of one has in it.
-_MARKS = {
+# What only a debugger or the page of one has in it, and nothing that the request has: an application may repeat that.
+_TOOLBARS = {
+    "Django's debug toolbar": re.compile(r"djDebugToolbar|id=.djDebug"),
+    "Pyramid's debug toolbar": re.compile(r"pDebugToolbar|_debug_toolbar/static"),
+}
+_ERROR_PAGES = {
     "Django's DEBUG page": re.compile(
         r"You(?:'|&#x27;|&#39;|\u2019)re seeing this error because you have <code>DEBUG = True"
     ),
-    # Nothing that the request has in it: an application may repeat that.
-    "Werkzeug's debugger": re.compile(r"EVALEX(?:_TRUSTED)? ?=|initPinBox|Werkzeug Debugger"),
-    "Django's debug toolbar": re.compile(r"djDebugToolbar|id=.djDebug"),
-    "Pyramid's debug toolbar": re.compile(r"pDebugToolbar|_debug_toolbar/static"),
-    "a traceback": re.compile(r"Traceback \(most recent call last\)"),
 }
+_CONSOLES = {"Werkzeug's debugger": re.compile(r"EVALEX(?:_TRUSTED)? ?=|initPinBox|Werkzeug Debugger")}
+_TRACEBACK = {"a traceback": re.compile(r"Traceback \(most recent call last\)")}
 
 
-def _marks(body: str) -> list[str]:
-    return [name for name, mark in _MARKS.items() if mark.search(body)]
+def _marks(row: Mapping[str, Any]) -> list[str]:
+    """Return the marks of debuggers in an answer; a page may tell of one without having it."""
+    marks = dict(_TOOLBARS)
+    failed = int(row["status"]) >= 500
+    if int(row["status"]) >= 400:
+        marks.update(_ERROR_PAGES)
+    if failed or row["kind"] == "debug":
+        marks.update(_CONSOLES)
+    if failed:
+        marks.update(_TRACEBACK)
+    return [name for name, mark in marks.items() if mark.search(str(row["body"]))]
 
 
 @GROUP.add(
@@ -289,7 +300,7 @@ def debug_pages(facts: Facts) -> Iterable[Result]:
         pools = {place.process_group.value for place in facts.places if place.host.name == host.name}
         switches = sorted({name for pool in pools for name in facts.web.debug.get(pool, [])})
         rows = answers(facts, "debug", host) + answers(facts, "page", host)
-        found = [(row, name) for row in rows for name in _marks(str(row["body"]))]
+        found = [(row, name) for row in rows for name in _marks(row)]
         seen = [Evidence("proc", "environ", f"{name} is on", "off") for name in switches]
         seen += [http(row, name, "a plain page") for row, name in found[:3]]
         only_high = all(name == "a traceback" for _row, name in found)

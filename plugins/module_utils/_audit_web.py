@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, WebFacts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import secure
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import ciphers, secure
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_probes import probe, served_certificate
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 
@@ -35,9 +36,7 @@ def web_facts(facts: Facts, run: Run, active: str) -> WebFacts:
     found = WebFacts(active=active)
     hosts = [host for host in facts.tree.hosts if secure(facts.tree, host)]
     for host in hosts:
-        line = facts.last("sslciphersuite", host)
-        # One with a protocol before it is for TLS 1.3, whose suites are all good.
-        text = line.words[0] if line and len(line.words) == 1 else "DEFAULT"
+        text = ciphers(facts.tree, host)[1]
         found.ciphers[text] = offered(text)
         named = facts.last("sslcertificatefile", host)
         path = os.path.join(facts.instance.root or "/", named.words[0]) if named and named.words else ""
@@ -114,7 +113,7 @@ def add_backends(found: Sequence[Facts]) -> None:
                 if port == listener["port"] and local:
                     row = {**listener, "source": source, "line": text}
                     if facts.web.active == "full":
-                        row["reached"] = _reached(listener["port"])
+                        row["reached"] = _reached(listener["address"], listener["port"])
                     facts.web.backends.append(row)
 
 
@@ -127,19 +126,24 @@ def _proxied(facts: Facts) -> Iterator[tuple[str, int, str, str]]:
             yield match.group(1).strip("[]").lower(), port, line.source, line.shown
 
 
-def _reached(port: int) -> bool | None:
+# Sends nothing: the kernel only says which of its addresses it would take.
+_ELSEWHERE = ((socket.AF_INET, "203.0.113.77"), (socket.AF_INET6, "2001:db8::77"))
+
+
+def _own_addresses() -> Iterator[str]:
+    for family, elsewhere in _ELSEWHERE:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((elsewhere, 9))
+            yield str(asked.getsockname()[0])
+
+
+def _reached(address: str, port: int) -> bool | None:
     """Tell whether this host's own address takes a connection; None where it has none but loopback."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-            # Sends nothing: the kernel only says which address it would take.
-            asked.connect(("203.0.113.77", 9))
-            address = asked.getsockname()[0]
-    except OSError:
-        return None
-    if address.startswith("127."):
-        return None
-    try:
-        with socket.create_connection((address, port), 2.0):
+    everywhere = ipaddress.ip_address(address).is_unspecified
+    tried = [
+        one for one in (_own_addresses() if everywhere else [address]) if not ipaddress.ip_address(one).is_loopback
+    ]
+    for one in tried:
+        with contextlib.suppress(OSError), socket.create_connection((one, port), 2.0):
             return True
-    except OSError:
-        return False
+    return False if tried else None

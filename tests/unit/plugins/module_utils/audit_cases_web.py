@@ -165,6 +165,7 @@ BAD: list[Case] = [
     Case("D6", serving_files("Options Indexes FollowSymLinks"), f"{HOST} /files/", "low"),
     Case("D6", serving_files("Options None", hidden={FILES: [".git/HEAD"]}), f"{HOST} /files/.git/HEAD", "high"),
     Case("E1", backend("0.0.0.0"), "0.0.0.0 port 8000"),
+    Case("E1", backend("0.0.0.0", port=80), "0.0.0.0 port 80", "info"),
     Case("E2", backend("0.0.0.0", reached=True), "0.0.0.0 port 8000"),
     Case("E3", backend("0.0.0.0", without("RequestHeader unset X-Forwarded-For\n")), f"{URL} on 0.0.0.0 port 8000"),
     Case("A3", asked("page", status=200, body="you are 203.0.113.77"), URL, "medium"),
@@ -227,6 +228,8 @@ GOOD: list[Case] = [
     Case("D4", of("LogLevel warn wsgi:info authz_core:crit"), HOST),
     # A later line replaces it.
     Case("D4", of("LogLevel debug\nLogLevel warn"), HOST),
+    # Pages that tell of debuggers, and have none.
+    Case("D5", asked("page", status=200, body=f"{DJANGO} Traceback (most recent call last): Werkzeug Debugger"), HOST),
     # An application that repeats what it is asked has no debugger.
     Case("D5", asked("debug", status=200, body="QUERY_STRING: __debugger__=yes&cmd=resource&f=debugger.js"), HOST),
     Case("D6", status_page("Require local"), DEFAULT_PAGE),
@@ -273,6 +276,7 @@ GOOD: list[Case] = [
     Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", "TLSv1.3")), HOST),
     Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", "all -SSLv3 -TLSv1 -TLSv1.1"), probes=[]), HOST),
     Case("X-TLS-CIPHER", facts(changed("-all +TLSv1.2 +TLSv1.3", "TLSv1.3").replace("ECDHE+AESGCM", "RC4")), HOST),
+    Case("X-TLS-CIPHER", of("SSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256"), HOST),
     Case("X-TLS-CERT", certified(bits=2048, rsa=True, days=15), HOST),
     Case("X-TLS-CERT", with_key(), HOST),
     Case("X-TLS-REDIRECT", facts(SERVER + REDIRECT + "\n" + site()), HOST),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Instance
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import ciphers
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_web import (
     _switches,
     add_backends,
@@ -138,3 +139,13 @@ def test_each_host_with_tls_has_its_ciphers_and_its_certificate(tmp_path: Path) 
         "c.test *:443": "no certificate to read",
     }
     assert set(found.ciphers) == {"ECDHE-RSA-AES128-GCM-SHA256", "DEFAULT"}
+
+
+def test_the_ciphers_before_tls_1_3_are_those_without_another_protocol() -> None:
+    tree = read_tree(
+        "SSLCipherSuite AESGCM\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256\n<VirtualHost *>\n</VirtualHost>"
+    )
+    assert ciphers(tree, tree.hosts[0])[1] == "AESGCM"
+    tree = read_tree("<VirtualHost *>\nSSLCipherSuite SSL ECDHE\n</VirtualHost>")
+    assert ciphers(tree, tree.hosts[0])[1] == "ECDHE"
+    assert ciphers(tree, tree.main) == (None, "DEFAULT")
