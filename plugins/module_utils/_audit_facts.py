@@ -148,7 +148,7 @@ class FileFacts:
     # {path, pools} of each log.
     logs: list[dict[str, Any]] = field(default_factory=list)
     # By served directory as it is configured: {loose: rows of directories that others than root may write, overrides:
-    # {path, loose, lines} of each .htaccess, unknown}.
+    # {path, loose, lines} of each .htaccess, links: to directories, unknown}.
     served: dict[str, dict[str, Any]] = field(default_factory=dict)
     # {path, pool, owner, mode, named: who an ACL names, way: rows of the directories above}.
     sockets: list[dict[str, Any]] = field(default_factory=list)

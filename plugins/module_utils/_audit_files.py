@@ -44,6 +44,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import (
     Disk,
     Row,
+    Served,
     Tree,
     acls_of,
     holds_code,
@@ -127,7 +128,8 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
     found.apache_uid = plan.accounts.get(APACHE, {}).get("uid")
     found.apache_groups = plan.accounts.get(APACHE, {}).get("groups", [])
     for pool, processes in facts.live.items():
-        found.temporary[pool] = [row for process in processes[:1] for row in _temporary(int(process["pid"]))]
+        rows = [row for process in processes for row in _temporary(int(process["pid"]))]
+        found.temporary[pool] = [row for number, row in enumerate(rows) if row not in rows[:number]]
     mounts = _mounts(facts.instance.pid or os.getpid())
     for pool, reach in found.pools.items():
         found.executable[pool] = [row["path"] for row in reach.data if not _noexec(mounts, row["path"])]
@@ -318,7 +320,7 @@ class Seen:
     trees: list[Tree]
     ways: dict[str, list[Row]]
     watched: list[Row]
-    served: dict[str, tuple[list[Row], list[Row], str]]
+    served: dict[str, Served]
     wide: list[Row]
     sockets: list[tuple[Row, list[Row]]]
     # Those that are there.
@@ -453,8 +455,8 @@ def _judge(seen: Seen, name: str, uid: int) -> dict[str, Any]:
     reach = found["reach"]
     reach["watched"] = [row.shown() for row in seen.watched if may_write(row)]
     reach["served"] = {
-        shown(path): _topmost([shown(row.path) for row in rows if may_write(row)])
-        for path, (rows, _files, _why) in seen.served.items()
+        shown(path): _topmost([shown(row.path) for row in there.directories if may_write(row)])
+        for path, there in seen.served.items()
     }
     reach["logs"] = [shown(path) for path in plan.logs if os.access(path, os.R_OK)]
     reach["unreached"] = [shown(path) for path in seen.scripts if not reachable(path)]
@@ -521,8 +523,8 @@ def _told(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _served(path: str, found: tuple[list[Row], list[Row], str], plan: Plan) -> dict[str, Any]:
-    rows, files, unknown = found
+def _served(path: str, found: Served, plan: Plan) -> dict[str, Any]:
+    rows, files = found.directories, found.files
     for above in _way(path):
         # Apache reads those of every directory on the way as well.
         rows = rows + [row for row in _rows(above, "ancestor", "") if loose(row) and not row.shared]
@@ -531,5 +533,6 @@ def _served(path: str, found: tuple[list[Row], list[Row], str], plan: Plan) -> d
         {"path": shown(row.path), "loose": loose(row), "lines": read_htaccess(row.path)}
         for row in {row.path: row for row in files}.values()
     ]
+    links = [shown(link) for link in found.links][: _ROWS * 5]
     shown_rows = list({row.path: row.shown() for row in rows}.values())
-    return {"loose": shown_rows[: _ROWS * 5], "overrides": overrides[:_ROWS], "unknown": unknown}
+    return {"loose": shown_rows[: _ROWS * 5], "overrides": overrides[:_ROWS], "links": links, "unknown": found.unknown}

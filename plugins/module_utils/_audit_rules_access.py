@@ -354,6 +354,12 @@ def writable_not_served(facts: Facts) -> Iterable[Result]:
             yield verdict(True, "pool", pool.name, Evidence("acl", "", "it writes nothing that is served", "nothing"))
 
 
+def _stopped_at_link(facts: Facts, root: str, directory: str, sections: Sequence[Directive]) -> bool:
+    """Tell whether Apache follows no link here, and there is one on the way."""
+    links = facts.files.served.get(root, {}).get("links", [])
+    return directory in links and not {"followsymlinks", "symlinksifownermatch", "all"} & options_of(sections)
+
+
 def _judged_directory(
     facts: Facts, host: VirtualHost, url: str, root: str, line: Directive, directory: str
 ) -> Iterator[tuple[str, Evidence]]:
@@ -364,7 +370,7 @@ def _judged_directory(
     inside = "" if rest == "." else f"/{rest}"
     address, path = f"{url.rstrip('/')}{inside}/x", f"{root.rstrip('/')}{inside}/x"
     sections = list(sections_of(facts.tree, host, address, path))
-    if denied(facts, host, address, path):
+    if denied(facts, host, address, path) or _stopped_at_link(facts, root, directory, sections):
         return
     runs = _runs(facts, host, line, sections)
     hidden = line.name == "documentroot" and first_alias(address, script_aliases(facts.tree, host)) is not None

@@ -339,30 +339,45 @@ def loose(row: Row) -> bool:
     return bool(row.mode & 0o020) and (row.gid != 0 or any(acls_of(row)))
 
 
-def walk_served(disk: Disk, top: str, names: Sequence[str]) -> tuple[list[Row], list[Row], str]:
-    """Return the directories below a served one that others than root may write, and files of these names."""
-    directories: list[Row] = []
-    files: list[Row] = []
+@dataclass
+class Served:
+    """What Apache serves from a directory: what others than root may write there, and files of some names."""
+
+    directories: list[Row] = field(default_factory=list)
+    files: list[Row] = field(default_factory=list)
+    # Links that lead to directories; of these only the directory itself was looked at.
+    links: list[str] = field(default_factory=list)
+    unknown: str = ""
+
+
+def walk_served(disk: Disk, top: str, names: Sequence[str]) -> Served:
+    """Return what there is in a served directory."""
+    found = Served()
     first = look_at(top)
     if first is None:
-        return directories, files, ""
-    directories += [first] if loose(first) else []
-    unknown, left, waiting = "", SMALL_ENTRIES, [top] if first.is_directory else []
+        return found
+    found.directories += [first] if loose(first) else []
+    left, waiting = SMALL_ENTRIES, [top] if first.is_directory else []
     while waiting:
         entries, why = disk.entries(waiting.pop())
-        unknown = unknown or why
+        found.unknown = found.unknown or why
         left -= len(entries)
         if left < 0:
-            unknown = f"{shown(top)} holds more than could be looked at"
+            found.unknown = f"{shown(top)} holds more than could be looked at"
             left += len(entries)
             continue
         for entry in entries:
             if entry.is_directory:
                 waiting.append(entry.path)
-                directories += [entry] if loose(entry) else []
+                found.directories += [entry] if loose(entry) else []
+            elif stat.S_ISLNK(entry.mode):
+                target = look_at(os.path.realpath(entry.path))
+                if target is not None and target.is_directory:
+                    found.links.append(entry.path)
+                    found.directories += [target._replace(path=entry.path)] if loose(target) else []
             elif entry.path.rpartition("/")[2] in names:
-                files.append(entry)
-    return directories, files, unknown
+                found.files.append(entry)
+    return found
 
 
 def walk_wide(

@@ -71,6 +71,15 @@ def overriding(
     return seen(config, served={MEDIA: found})
 
 
+def linked(lines: str) -> Facts:
+    """Return a host that serves a directory with a link in it to one that the pool writes."""
+    config = SERVER + site(
+        lines=f"Alias /media {MEDIA}\n<Directory {MEDIA}>\nRequire all granted\n{lines}\n</Directory>"
+    )
+    found = {"loose": [], "overrides": [], "links": [f"{MEDIA}/up"], "unknown": ""}
+    return seen(config, shop=Reach(served={MEDIA: [f"{MEDIA}/up"]}), served={MEDIA: found})
+
+
 NOSNIFF = "Header set X-Content-Type-Options nosniff"
 BAD: list[Case] = [
     Case("F9", facts(SCRIPTS, paths=DIRECTORY), URL),
@@ -109,6 +118,8 @@ BAD: list[Case] = [
     ),
     Case("F11", seen(shop=Reach(served={"/var/www/html": ["/var/www/html"]})), severity="medium"),
     Case("F11", seen(SCRIPTS, shop=Reach(served={"/srv/scripts/": ["/srv/scripts"]}))),
+    Case("F11", linked("Options None\nOptions +FollowSymLinks"), severity="high"),
+    Case("F11", linked(""), severity="high"),
     Case("F12", facts(changed("home=/var/lib/shop/code", "home=/tmp/shop"))),
     Case("F12", facts(changed("request-timeout=60", "request-timeout=60 python-eggs=/var/tmp/eggs"))),
     Case("F12", facts("WSGISocketPrefix /dev/shm/wsgi\n" + SERVER + site())),
@@ -193,6 +204,8 @@ GOOD: list[Case] = [
     # Denied: nothing is served from there.
     Case("F11", written("Require all denied"), "shop"),
     Case("F11", seen(ALIASED, shop=Reach(served={MEDIA: [MEDIA]})), "shop"),
+    # A link that Apache does not follow.
+    Case("F11", linked("Options None"), "shop"),
     # A secret that another pool of the same code reads as well is nobody else's.
     Case(
         "F13", seen(TWO, "shop", "blog", blog=Reach(secrets=[SECRET]), secrets=[{**SECRET, "pools": ["blog", "shop"]}])

@@ -276,6 +276,19 @@ def test_served_directories_and_their_htaccess(host: Path) -> None:
     }
 
 
+@needs_root
+def test_a_link_in_what_is_served_leads_to_uploads(host: Path) -> None:
+    root = host / "html"
+    put(root / "index.html")
+    (root / "media").symlink_to(host / "lib/shop/data")
+    (root / "away").symlink_to("/")
+    (root / "loop").symlink_to(".")
+    (root / "gone").symlink_to("nowhere")
+    found = look(host, served=[str(root)])
+    assert reach(found, "pool shop")["served"] == {str(root): [f"{root}/media"]}
+    assert sorted(found["served"][str(root)]["links"]) == [f"{root}/{name}" for name in ("away", "loop", "media")]
+
+
 @pytest.fixture
 def listening(host: Path) -> Iterator[str]:
     """A socket such as mod_wsgi's."""
@@ -482,7 +495,7 @@ def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
         (tmp_path / f"{number}.py").touch()
     monkeypatch.setattr(_audit_tree, "IN_ONE_DIRECTORY", 10)
     assert "holds more than could be looked at" in walked(tmp_path).unknown
-    found = _audit_tree.walk_served(Disk(), str(tmp_path), [".htaccess"])[2]
+    found = _audit_tree.walk_served(Disk(), str(tmp_path), [".htaccess"]).unknown
     assert "holds more than could be looked at" in found
     identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
     assert _audit_tree.walk_wide(Disk(), [str(tmp_path)], [], identities)[1]
@@ -495,7 +508,7 @@ def test_many_small_directories_are_bounded_as_well(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(_audit_tree, bound, 12)
     assert "holds more than could be looked at" in walked(tmp_path).unknown
     assert "holds more than could be looked at" in walked(tmp_path, "account").unknown
-    assert "holds more than could be looked at" in _audit_tree.walk_served(Disk(), str(tmp_path), [])[2]
+    assert "holds more than could be looked at" in _audit_tree.walk_served(Disk(), str(tmp_path), []).unknown
     identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
     assert _audit_tree.walk_wide(Disk(), [str(tmp_path)], [], identities) == (
         [],
