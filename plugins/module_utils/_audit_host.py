@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import as_account, in_mounts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Directive, without_secrets
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import without_secrets
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, HostFacts, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_packages import module_file, package_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_sudoers import (
@@ -575,16 +575,13 @@ def _unit(name: str, run: Run) -> dict[str, str]:
 # --- Files and packages
 
 
-def _is_script_alias(line: Directive) -> bool:
-    return line.name in ("scriptalias", "scriptaliasmatch") and len(line.words) == 2
-
-
 def _scripts(facts: Facts) -> dict[str, bool]:
     """Return, by target of a ScriptAlias, whether there is something to run."""
     found = {}
     for line, _around, _host in facts.tree.every("scriptalias", "scriptaliasmatch"):
-        target = line.words[1] if _is_script_alias(line) else ""
-        directory = target.partition("$")[0] if "$" in target else target
+        target = line.words[-1] if line.words else ""
+        # Of a pattern the part that is the same for all.
+        directory = target.partition("$")[0]
         try:
             found[target] = bool(os.listdir(directory)) if os.path.isdir(directory) else os.path.exists(directory)
         except OSError:

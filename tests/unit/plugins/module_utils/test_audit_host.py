@@ -214,6 +214,7 @@ def test_limits_of_a_cgroup_and_those_above_it(tmp_path: Path) -> None:
 
 def test_limits_of_both_versions_of_cgroups(tmp_path: Path) -> None:
     for path, value in {
+        "system.slice/apache2.service/memory.max": "900",
         "system.slice/memory.max": "500",
         "system.slice/pids.max": "max",
         "memory/x/memory.limit_in_bytes": "300",
@@ -326,6 +327,30 @@ def test_children_and_their_command_lines() -> None:
     assert "hunter2" not in str(found)
 
 
+@as_root
+def test_a_child_of_root_s_gets_a_moment_to_become_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with sleeper():
+        _audit_host._children(host_of(os.getpid(), os.path.realpath("/bin/cat")), _audit_host.process_table())
+        assert len(slept) == 1
+        _audit_host._children(host_of(os.getpid(), "/usr/sbin/apache2"), _audit_host.process_table())
+    with sleeper(ONE):
+        _audit_host._children(host_of(os.getpid(), os.path.realpath("/bin/cat")), _audit_host.process_table())
+    assert len(slept) == 1
+
+
+def test_script_aliases_with_something_to_run(tmp_path: Path) -> None:
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full/x.cgi").touch()
+    lines = [f"ScriptAlias /{name} {tmp_path}/{name}" for name in ("full", "empty", "none", "full/x.cgi")]
+    lines.append(f"ScriptAliasMatch ^/m/(.*) {tmp_path}/full/$1")
+    found = _audit_host._scripts(Facts(Instance("", ""), read_tree("\n".join(lines))))
+    names = {path[len(str(tmp_path)) + 1 :]: runs for path, runs in found.items()}
+    assert names == {"full": True, "empty": False, "none": False, "full/x.cgi": True, "full/$1": True}
+
+
 def test_a_child_whose_program_is_hidden_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_audit_host, "_program", lambda pid: "")
     with sleeper() as process:
@@ -351,7 +376,8 @@ def test_an_account_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert nobody.pw_gid in account["groups"]
     assert set(account["groups"]) <= set(host.group_names)
     if os.geteuid() == 0:
-        assert account["locked"] is True
+        assert (account["locked"], account["shadow"]) == (True, "")
+        assert not [name for name in account["others"] if name.startswith("python")]
         assert "cat" in account["others"]
 
 

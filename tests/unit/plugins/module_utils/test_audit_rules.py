@@ -52,7 +52,9 @@ def test_fails(case: Case) -> None:
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: f"{case.rule}-{case.subject}")
 def test_passes(case: Case) -> None:
-    assert {one["status"] for one in found(case)} == {"pass"}
+    rows = found(case)
+    assert {one["status"] for one in rows} == {"pass"}
+    assert all(one["evidence"] for one in rows)
 
 
 @pytest.mark.parametrize("case", UNKNOWN, ids=lambda case: f"{case.rule}-{case.subject}")
