@@ -123,7 +123,7 @@ class Writer:
 
     def _lines(self, section: bool = True) -> list[str]:
         # Apache's dump has no end of a section without a line.
-        return [self._line(section) for _ in range(self._random.choice((0, 1, 1, 2, 2, 3, 3)))]
+        return [self._line(section) for _turn in range(self._random.choice((0, 1, 1, 2, 2, 3, 3)))]
 
     def _section(self, depth: int = 0) -> list[str]:
         head = self._one(*SECTIONS)
@@ -156,9 +156,9 @@ class Writer:
         return alias
 
     def _site(self, number: int) -> Iterator[str]:
-        items = [[self._alias()] for _ in range(self._random.randint(1, 4))]
-        items += [self._section() for _ in range(self._random.randint(0, 5))]
-        items += [[self._line(False)] for _ in range(self._random.randint(0, 2))]
+        items = [[self._alias()] for _turn in range(self._random.randint(1, 4))]
+        items += [self._section() for _turn in range(self._random.randint(0, 5))]
+        items += [[self._line(False)] for _turn in range(self._random.randint(0, 2))]
         if self._often(0.3):
             items.append([self._one(*BEFORE)])
         self._random.shuffle(items)
@@ -176,7 +176,7 @@ class Writer:
             lines += ["<Directory />", "Require all denied", "</Directory>"]
         lines += ["<Directory {0}>", "Require all granted", "</Directory>"]
         lines += [self._line(False)] if self._often(0.5) else []
-        for _ in range(self._random.randint(0, 4)):
+        for _turn in range(self._random.randint(0, 4)):
             lines += self._section()
         lines += [self._alias()] if self._often(0.3) else []
         lines += [self._one(*BEFORE)] if self._often(0.2) else []
@@ -204,7 +204,7 @@ class Apache:
 
     def __enter__(self) -> Apache:
         self._process = subprocess.Popen([*self._command, "-D", "FOREGROUND"], start_new_session=True)
-        for _ in range(100):
+        for _turn in range(100):
             try:
                 ask("started.test", "/started", None)
             except OSError:

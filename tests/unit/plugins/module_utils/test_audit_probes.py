@@ -130,7 +130,7 @@ def test_full_asks_applications_and_tells_how_to_ask_again(serve: Serve, monkeyp
 def endless(start: bytes, part: bytes, pause: float = 0.0) -> Play:
     def play(connection: socket.socket) -> None:
         connection.sendall(start)
-        for _ in itertools.count():
+        for _turn in itertools.count():
             connection.sendall(part)
             time.sleep(pause)
 
@@ -214,7 +214,7 @@ def test_a_real_server_understands_the_handshake(tmp_path: Path) -> None:
     command = ["openssl", "s_server", "-key", pair[0], "-cert", pair[1], "-accept", f"127.0.0.1:{port}", "-cipher"]
     with subprocess.Popen([*command, "ALL:@SECLEVEL=0"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
         try:
-            for _ in range(100):
+            for _turn in range(100):
                 try:
                     connection = socket.create_connection(("127.0.0.1", port), 5)
                     break
