@@ -156,6 +156,12 @@ def secure(tree: Tree, host: VirtualHost) -> bool:
     return line is not None and line.text.lower() == "on"
 
 
+def listens_on(host: VirtualHost, port: int) -> bool:
+    """Tell whether a virtual host answers on a port; the main server does on every one."""
+    ports = {address.rpartition(":")[2] for address in host.addresses}
+    return not ports or bool(ports & {str(port), "*"})
+
+
 def ciphers(tree: Tree, host: VirtualHost) -> tuple[Directive | None, str]:
     """Return the SSLCipherSuite of a virtual host before TLS 1.3, whose suites are all good, and its text."""
     lines = [item for item in [*tree.directives, *host.directives] if item.name == "sslciphersuite" and item.words]

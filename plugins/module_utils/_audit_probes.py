@@ -20,7 +20,12 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, VirtualHost
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, read_timeouts, secure
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
+    Place,
+    listens_on,
+    read_timeouts,
+    secure,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._parallel import in_parallel
 
 # Apache refuses an encoded slash with 404 before it looks for a handler.
@@ -109,8 +114,7 @@ def targets(listeners: Sequence[Mapping[str, Any]], tree: Tree) -> Iterator[Targ
         if not (address.startswith("127.") or address == "::1"):
             continue
         for host in tree.hosts or [tree.main]:
-            ports = {one.rpartition(":")[2] for one in host.addresses}
-            if host.addresses and not ports & {str(port), "*"}:
+            if not listens_on(host, port):
                 continue
             names = [name.rpartition("//")[2].partition(":")[0] for name in host.server_names]
             name = next((name for name in names if _NAME.fullmatch(name)), "localhost")

@@ -20,6 +20,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
     UNSET,
     Place,
     Setting,
+    listens_on,
     secure,
     serving_hosts,
 )
@@ -138,6 +139,8 @@ def backend_believes_proxy(facts: Facts) -> Iterable[Result]:
             yield verdict(True, "listener", name, Evidence("proc", "/proc/net/tcp", name, "a loopback address"), why)
             continue
         for place in facts.places:
+            if not listens_on(place.host, row["port"]):
+                continue
             good, seen, _severity = _client_address(place)
             wide = any(word.endswith("/0") for word in place.setting("wsgitrustedproxies").value.split())
             severity = _everybodys(row)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
     entry_hosts,
     is_redirected,
     is_taken,
+    listens_on,
     place_at,
     read_timeouts,
     sections_of,
@@ -449,8 +451,8 @@ def status_pages(facts: Facts) -> Iterable[Result]:
     "A request for a name that no site has reaches no application",
     "medium",
     "",
-    looks_at="the first virtual host of each address and port that Apache listens on: it answers every name that no "
-    "other has",
+    looks_at="the first virtual host of each address and port that Apache listens on, but for loopback alone: it "
+    "answers every name that no other has",
     decides="fails where it serves an application to which somebody from outside is let in without a password; unknown "
     "where the audit cannot see who is",
     remedy="Put a virtual host first that refuses everything. The role wsgi_server does.",
@@ -459,6 +461,12 @@ def status_pages(facts: Facts) -> Iterable[Result]:
 )
 def default_host(facts: Facts) -> Iterable[Result]:
     for name, host in _defaults(facts).items():
+        if _only_local(facts, host):
+            seen = Evidence(
+                "proc", "/proc/net/tcp", "it listens on loopback only", "the names are its proxy's to check"
+            )
+            yield verdict(True, "virtual_host", name, seen)
+            continue
         mine = [place for place in facts.places if place.host.name == host.name and place.handler == "wsgi-script"]
         found = {admits(place.sections, STRANGER): place for place in mine}
         place: Place | None = found.get(GRANTED) or found.get(UNKNOWN)
@@ -471,6 +479,12 @@ def default_host(facts: Facts) -> Iterable[Result]:
             yield verdict(False, "virtual_host", name, seen)
         else:
             yield undecided("virtual_host", name, seen)
+
+
+def _only_local(facts: Facts, host: VirtualHost) -> bool:
+    """Tell whether a virtual host is reached over loopback alone."""
+    addresses = [row["address"] for row in facts.listeners if listens_on(host, int(row["port"]))]
+    return bool(addresses) and all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def _defaults(facts: Facts) -> dict[str, VirtualHost]:

@@ -81,10 +81,15 @@ def status_page(require: str, handler: str = "server-status", lines: str = "") -
 
 def opened(require: str) -> Facts:
     """Return a host whose first virtual host is the application's."""
+    return facts(opened_config(require))
+
+
+def opened_config(require: str = "Require all granted") -> str:
     default = SERVER[SERVER.index("<VirtualHost") :]
-    return facts(SERVER.replace(default, "") + site(location=require))
+    return SERVER.replace(default, "") + site(location=require)
 
 
+BACK = "shop.test *:8000 /"
 DEFAULT_PAGE = f"{HOST} /server-status"
 TRUSTED = "WSGITrustedProxies 10.0.0.1\nWSGITrustedProxyHeaders X-Forwarded-For"
 DROPPED = "\n".join(
@@ -167,7 +172,11 @@ BAD: list[Case] = [
     Case("E1", backend("0.0.0.0"), "0.0.0.0 port 8000"),
     Case("E1", backend("0.0.0.0", port=80), "0.0.0.0 port 80", "info"),
     Case("E2", backend("0.0.0.0", reached=True), "0.0.0.0 port 8000"),
-    Case("E3", backend("0.0.0.0", without("RequestHeader unset X-Forwarded-For\n")), f"{URL} on 0.0.0.0 port 8000"),
+    Case(
+        "E3",
+        backend("0.0.0.0", without("RequestHeader unset X-Forwarded-For\n").replace("*:443", "*:8000")),
+        f"{BACK} on 0.0.0.0 port 8000",
+    ),
     Case("A3", asked("page", status=200, body="you are 203.0.113.77"), URL, "medium"),
     Case("A5", located(f"{TRUSTED} X-Real-IP"), URL),
     Case("B2", asked("page", status=200, body="proxy http://palisade-audit-canary-proxy.invalid"), URL),
@@ -249,7 +258,11 @@ GOOD: list[Case] = [
     Case("E2", backend("127.0.0.1"), "127.0.0.1 port 8000"),
     Case("E2", backend("192.0.2.1", reached=False), "192.0.2.1 port 8000"),
     Case("E3", backend("127.0.0.1"), "127.0.0.1 port 8000"),
-    Case("E3", backend("0.0.0.0", SERVER + site(location=TRUSTED)), f"{URL} on 0.0.0.0 port 8000"),
+    Case(
+        "E3",
+        backend("0.0.0.0", (SERVER + site(location=TRUSTED)).replace("*:443", "*:8000")),
+        f"{BACK} on 0.0.0.0 port 8000",
+    ),
     Case(
         "E4",
         facts(
@@ -265,6 +278,8 @@ GOOD: list[Case] = [
     Case("B4", located(f"{TRUSTED}\n{DROPPED}"), URL),
     Case("B4", wsgi_version("5.0.2", SERVER + site(location=f"{TRUSTED}\n{DROPPED}")), URL),
     Case("X-DEFAULT-VHOST", facts(), ANY),
+    # A proxy in front says which names there are.
+    Case("X-DEFAULT-VHOST", facts(opened_config(), listeners=[{"address": "127.0.0.1", "port": 443}]), ANY),
     Case("X-DEFAULT-VHOST", opened("AuthType Basic\nRequire valid-user"), ANY),
     Case("X-LOG-FORMAT", logged('"%h %l %u %t \\"%m %U %H\\" %>s %O \\"%{User-Agent}i\\""'), HOST),
     # Another log's format is not this one's.
