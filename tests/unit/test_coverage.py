@@ -22,6 +22,7 @@ import pytest
 import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _app, _daemon_options
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import Settings, drop_in
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
@@ -43,6 +44,8 @@ class Row(NamedTuple):
     asks: str
     here: str
     shown: str
+    rules: str
+    attacks: str
     how: str
 
     @property
@@ -80,6 +83,26 @@ def configuration_only(found: list[Row]) -> str:
 
 TEXT = COVERAGE.read_text(encoding="utf-8")
 ROWS = rows(TEXT)
+
+
+def attacks() -> list[tuple[str, int]]:
+    """Return the name of each attack, and the paragraph that it is against; 0 for none."""
+    text = (ROOT / "docs/attacks.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| (?:([0-9]+) `[^|]+`)? \| [^|]*\|$", text, re.MULTILINE)
+    return [(name, int(number or 0)) for name, number in found]
+
+
+def test_each_attack_stands_where_its_paragraph_is() -> None:
+    assert len(attacks()) > 30
+    for row in ROWS:
+        assert row.attacks == ", ".join(name for name, number in attacks() if number in row.numbers), row.paragraph
+
+
+def test_each_rule_of_the_page_stands_in_a_row() -> None:
+    named = {rule for row in ROWS for rule in row.rules.split(", ") if rule}
+    known = {rule.id for rule in RULES}
+    assert named - known == set()
+    assert {rule for rule in known - named if not rule.startswith(("X-", "AUDIT-"))} == set()
 
 
 def fixture() -> dict[int, str]:
