@@ -92,6 +92,10 @@ class HostFacts:
     bounds: dict[str, dict[str, str]] = field(default_factory=dict)
     # Whether other processes of its account may look into a pool's.
     dumpable: dict[str, bool] = field(default_factory=dict)
+    # By pool, libraries and modules in its memory whose files were replaced.
+    stale: dict[str, list[str]] = field(default_factory=dict)
+    # Of the kernel, by their paths below /proc/sys; "" for one that it has not.
+    sysctls: dict[str, str] = field(default_factory=dict)
     # By pool: {signal, environment}: the pools whose processes it could signal or look into; or {unknown}.
     reach: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Settings of the parent's unit as systemctl shows them, and its name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import os
 import pwd
 import re
@@ -178,6 +179,12 @@ def _plan_apache(facts: Facts, plan: Plan) -> None:
         plan.logs.setdefault(path, set()).update(theirs)
     for line, _around, _host in tree.every("sslcertificatekeyfile"):
         plan.keys += [os.path.join(instance.root or "/", word) for word in line.words[:1]]
+    if any(tree.every("mdomain", "mdomainset")):
+        store = facts.last("mdstoredir")
+        top = os.path.join(instance.root or "/", store.words[0] if store and store.words else "md")
+        plan.watched[top] = "certificate store"
+        plan.keys += glob.glob(f"{glob.escape(top)}/domains/*/privkey*.pem")
+        plan.keys += glob.glob(f"{glob.escape(top)}/accounts/*/account.pem")
 
 
 def _files(facts: Facts) -> list[str]:

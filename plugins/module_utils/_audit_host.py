@@ -76,6 +76,9 @@ _JOBS = (
     "/etc/systemd/system/*.service",
     "/etc/systemd/system/*.d/*.conf",
 )
+# What keeps one account from using what another one does in a directory for everybody.
+SYSCTLS = ("fs/protected_symlinks", "fs/protected_hardlinks", "fs/protected_regular", "fs/protected_fifos")
+_REPLACED = re.compile(r" (/\S+\.so(?:\.[0-9.]+)?) \(deleted\)$", re.MULTILINE)
 _JOB_FILES, _JOB_SIZE = 1000, 1 << 16
 _FORK_SETTLES = 0.1
 # A limit of cgroups that is none: nearly the largest number.
@@ -100,6 +103,7 @@ def host_facts(facts: Facts, run: Run) -> HostFacts:
     part("jobs", pkill_jobs)
     part("telemetry", lambda: _telemetry(facts))
     part("packages", lambda: _packages(facts, run))
+    part("sysctls", lambda: {name: _sysctl(name) for name in SYSCTLS})
     if parent is None:
         return host
     part("parent", lambda: _parent(parent))
@@ -109,6 +113,7 @@ def host_facts(facts: Facts, run: Run) -> HostFacts:
     part("loaded", lambda: loaded(parent, [row["pid"] for row in host.children if row["own"]]))
     part("changed", lambda: changed(facts.instance.files, host.loaded[0]))
     part("bounds", lambda: {name: _bounds(rows[0]["pid"]) for name, rows in facts.live.items() if rows})
+    part("stale", lambda: {name: _stale(rows) for name, rows in facts.live.items()})
     part("dumpable", lambda: {name: _dumpable(rows) for name, rows in facts.live.items()})
     part("reach", lambda: _reach(facts))
     part("unit", lambda: _unit(host.parent["unit"], run))
@@ -617,6 +622,22 @@ def pkill_jobs(patterns: Sequence[str] = _JOBS) -> list[str]:
             ):
                 found.append(path)
     return found
+
+
+def _sysctl(name: str) -> str:
+    try:
+        return _read(f"/proc/sys/{name}", 64).strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _stale(processes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the libraries that processes have in their memory, and that are not on the disk any more."""
+    found: set[str] = set()
+    for process in processes:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found |= set(_REPLACED.findall(_read(f"/proc/{process['pid']}/maps", 1 << 24)))
+    return sorted(found)
 
 
 def _packages(facts: Facts, run: Run) -> dict[str, dict[str, Any]]:

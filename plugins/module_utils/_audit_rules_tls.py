@@ -119,6 +119,66 @@ def tls_cipher(facts: Facts) -> Iterable[Result]:
             yield verdict(not weak, "virtual_host", host.name, said, seen, severity=severity)
 
 
+# Mozilla's, and what OpenSSL has of at least the same strength.
+_CURVES = frozenset(
+    {
+        *("x25519mlkem768", "secp256r1mlkem768", "secp384r1mlkem1024", "x25519", "x448"),
+        *("prime256v1", "secp256r1", "p-256", "secp384r1", "p-384", "secp521r1", "p-521"),
+    }
+)
+
+
+def _curves(facts: Facts, host: VirtualHost) -> Directive | None:
+    lines = [line for line in [*facts.tree.directives, *host.directives] if line.name == "sslopensslconfcmd"]
+    named = [line for line in lines if line.words and line.words[0].lower() in ("curves", "groups")]
+    return named[-1] if named else None
+
+
+@GROUP.add(
+    "X-TLS-CURVE",
+    "Keys are exchanged over strong curves",
+    "low",
+    "",
+    looks_at="SSLOpenSSLConfCmd Curves or Groups of each virtual host with TLS",
+    decides=f"fails for a curve that is neither one of {GUIDELINE} nor as strong; without a line OpenSSL takes its own",
+    remedy="Leave the line out, or name X25519MLKEM768, X25519, prime256v1 and secp384r1. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLOpenSSLConfCmd Curves X25519:prime256v1:secp384r1",),
+    attack="Who recorded the traffic breaks the key exchange.",
+)
+def tls_curve(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        line = _curves(facts, host)
+        named = line.words[1].split(":") if line and len(line.words) > 1 else []
+        weak = [name for name in named if name.lstrip("?*").lower() not in _CURVES]
+        seen = [config(line, "X25519, prime256v1, secp384r1", "no SSLOpenSSLConfCmd Curves: OpenSSL's own")]
+        seen += [Evidence("config", line.source if line else "", name, "a stronger one") for name in weak]
+        yield verdict(not weak, "virtual_host", host.name, *seen)
+
+
+@GROUP.add(
+    "X-TLS-SESSION",
+    "What resumes or compresses a session gives none away",
+    "low",
+    "",
+    looks_at="SSLSessionTickets and SSLCompression of each virtual host with TLS",
+    decides="fails where tickets are not off, whose key stays the same until Apache starts again, and where "
+    "compression is on",
+    remedy="Set SSLSessionTickets Off. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLSessionTickets Off",),
+    attack="Who gets the key of the tickets reads every session since Apache was started.",
+)
+def tls_session(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        tickets, compression = facts.last("sslsessiontickets", host), facts.last("sslcompression", host)
+        off = tickets is not None and tickets.text.lower() == "off"
+        small = compression is not None and compression.text.lower() == "on"
+        seen = [config(tickets, "SSLSessionTickets Off", "SSLSessionTickets is not set, so On")]
+        seen += [config(compression, "SSLCompression Off")] if small else []
+        yield verdict(off and not small, "virtual_host", host.name, *seen)
+
+
 def _readers(facts: Facts, path: str) -> list[str]:
     """Return the accounts of pools and of Apache that can read a file."""
 
@@ -293,6 +353,18 @@ _add_header(
     told="not to give URLs away",
     remedy="Let the application or Apache send Referrer-Policy.",
     attack="Links to other sites carry the tokens in a page's URL.",
+)
+
+
+_add_header(
+    "X-HDR-CSP",
+    ["Content-Security-Policy"],
+    "info",
+    "(default|script)-src",
+    expected="default-src 'self'",
+    told="whose scripts to run",
+    remedy="Let the application send a Content-Security-Policy that names the sources of its scripts.",
+    attack="A script that somebody got into a page runs with the visitor's session.",
 )
 
 

@@ -29,6 +29,7 @@ GROUP = Group()
 _RESTART = "Restarting a single application"
 _LIMITS = "Resource limits and DoS resistance"
 _BUILT_IN = "What the code already"
+_SHOWN = 20
 
 
 @GROUP.add(
@@ -525,6 +526,58 @@ def confined(facts: Facts) -> Iterable[Result]:
     good = bool(label) and "unconfined" not in label and "(complain)" not in label and enforcing is not False
     shown = (label or "no label") + ("" if enforcing is not False else ", not enforced")
     yield verdict(good, "server", name, Evidence("proc", "/proc/PID/attr/current", shown, "a profile that is enforced"))
+
+
+@GROUP.add(
+    "X-STALE",
+    "Pools run the libraries that are installed",
+    "medium",
+    "",
+    looks_at="the shared libraries and modules in the memory of each pool's processes",
+    decides="fails where the file of one was replaced or removed since",
+    remedy="Restart the pool after an update: a new release does, and wsgi_pool without one.",
+    variable="wsgi_pool",
+    by_hand=("systemctl restart apache2",),
+    attack="A hole that an update closed on the disk stays open in the memory.",
+)
+def no_stale_libraries(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        if "stale" in facts.host.unknown:
+            yield gap("pool", pool.name, "proc", "/proc/PID/maps", facts.host.unknown["stale"])
+        elif not facts.live.get(pool.name):
+            yield missing_process(pool)
+        else:
+            stale = facts.host.stale.get(pool.name, [])
+            shown = ", ".join(stale[:_SHOWN]) or "none that was replaced"
+            seen = Evidence("proc", "/proc/PID/maps", shown, "libraries that are on the disk")
+            yield verdict(not stale, "pool", pool.name, seen)
+
+
+@GROUP.add(
+    "X-SYSCTL",
+    "The kernel guards links in directories for everybody",
+    "info",
+    "",
+    looks_at="fs.protected_symlinks, protected_hardlinks, protected_regular and protected_fifos",
+    decides="fails where one is 0, or the kernel has it not",
+    remedy="Set them to 1 or 2, as systemd and Debian do.",
+    by_hand=("sysctl -w fs.protected_regular=2",),
+    attack="A link that one application puts into /tmp leads another one's writing to a file of its choice.",
+)
+def guarded_links(facts: Facts) -> Iterable[Result]:
+    name = facts.instance.config_file
+    if not facts.pools:
+        return
+    if "sysctls" in facts.host.unknown:
+        yield gap("server", name, "proc", "/proc/sys/fs", facts.host.unknown["sysctls"])
+        return
+    loose = [key for key, value in facts.host.sysctls.items() if not value.isdigit() or int(value) < 1]
+    seen = [
+        Evidence("proc", f"/proc/sys/{key}", f"{key} is {value or 'not there'}", "1 or 2")
+        for key, value in facts.host.sysctls.items()
+        if key in loose or not loose
+    ]
+    yield verdict(not loose, "server", name, *seen)
 
 
 @GROUP.add(

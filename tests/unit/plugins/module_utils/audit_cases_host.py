@@ -230,6 +230,9 @@ BAD: list[Case] = [
     Case("X-SYSTEMD-BREAKS", at_home(), UNIT["name"]),
     Case("X-SYSTEMD", unit(NoNewPrivileges="no"), UNIT["name"]),
     Case("X-SYSTEMD", unit(CapabilityBoundingSet="cap_chown cap_sys_admin"), UNIT["name"]),
+    Case("X-STALE", shown(stale={"shop": ["/usr/lib/libssl.so.3"]})),
+    Case("X-SYSCTL", shown(sysctls={"fs/protected_symlinks": "1", "fs/protected_fifos": "0"}), MAIN),
+    Case("X-SYSCTL", shown(sysctls={"fs/protected_symlinks": ""}), MAIN),
     Case("X-MAC", shown(parent={**host({}).parent, "label": "unconfined"}), MAIN),
     Case("X-MAC", shown(parent={**host({}).parent, "label": ""}), MAIN),
     Case("X-MAC", shown(parent={**host({}).parent, "label": "apache2 (complain)"}), MAIN),
@@ -343,6 +346,8 @@ GOOD: list[Case] = [
     Case("X-SYSTEMD", facts(), UNIT["name"]),
     Case("X-MAC", shown(parent={**host({}).parent, "label": "system_u:system_r:httpd_t:s0", "enforcing": True}), MAIN),
     Case("N1b", facts(), MAIN),
+    Case("X-STALE", facts()),
+    Case("X-SYSCTL", facts(), MAIN),
     Case("AUDIT-CONFIG", facts(), MAIN),
     Case("AUDIT-POOL-DOWN", facts()),
     Case("AUDIT-DRIFT", facts()),
@@ -354,12 +359,15 @@ GOOD: list[Case] = [
 
 def unknown_hosts() -> list[Case]:
     """Return hosts of which something could not be read."""
-    reasons = dict.fromkeys(("accounts", "children", "parent", "reach", "unit", "packages"), "Permission denied")
+    parts = ("accounts", "children", "parent", "reach", "unit", "packages", "stale", "sysctls")
+    reasons = dict.fromkeys(parts, "Permission denied")
     blind = shown(unknown={**reasons, "bounds": "no", "dumpable": "no", "sudoers": "no", "loaded": "no", "jobs": "no"})
     blind.host.bounds, blind.host.accounts, blind.host.reach, blind.live = {}, {}, {}, {"shop": [process()]}
-    subjects = dict.fromkeys(("U7", "X-MAC", "X-COREDUMP", "B1", "B5", "AUDIT-DRIFT", "X-SYSTEMD", "N1b"), MAIN)
+    subjects = dict.fromkeys(
+        ("U7", "X-SYSCTL", "X-MAC", "X-COREDUMP", "B1", "B5", "AUDIT-DRIFT", "X-SYSTEMD", "N1b"), MAIN
+    )
     subjects["X-ENV-SECRETS"] = MAIN
-    subjects.update(dict.fromkeys(("U2", "U6", "F14", "L8", "I10"), "shop"))
+    subjects.update(dict.fromkeys(("U2", "U6", "F14", "L8", "I10", "X-STALE"), "shop"))
     cases = [Case(rule, blind, subject) for rule, subject in subjects.items()]
     hidden = facts(live={}, host=replace(host({"shop": 990}), children=[child(hidden=True)]))
     undecided = shown(loaded=[1000.0, 2000.0], changed={"/etc/apache2/x.conf": 1500.0})

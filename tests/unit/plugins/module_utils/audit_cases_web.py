@@ -196,6 +196,11 @@ BAD: list[Case] = [
     Case("X-LOG-FORMAT", logged('"%h \\"%r\\" %>s"'), HOST),
     Case("X-LOG-FORMAT", logged("common"), HOST),
     Case("X-LOG-FORMAT", of_server('LogFormat "%h %U%q" short\nCustomLog /var/log/x short'), HOST),
+    Case("X-TLS-CURVE", facts(SERVER + site(lines="SSLOpenSSLConfCmd Curves X25519:secp224r1")), HOST),
+    Case("X-TLS-CURVE", facts("SSLOpenSSLConfCmd groups sect163k1\n" + SERVER + site()), HOST),
+    Case("X-TLS-SESSION", facts(without("SSLSessionTickets Off\n")), HOST),
+    Case("X-TLS-SESSION", facts(SERVER + site(lines="SSLSessionTickets On")), HOST),
+    Case("X-TLS-SESSION", facts(SERVER + site(lines="SSLCompression On")), HOST),
     Case("X-TLS-PROTO", facts(without("SSLProtocol -all +TLSv1.2 +TLSv1.3\n")), HOST, "low"),
     Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", "all -SSLv3"), probes=[]), HOST),
     Case("X-TLS-PROTO", asked("legacy", status=0, accepted="older than TLS 1.2"), HOST),
@@ -217,13 +222,13 @@ BAD: list[Case] = [
     ),
     Case("X-HDR-HSTS", page(), HOST),
     Case("X-HDR-HSTS", page(strict_transport_security="max-age=300"), HOST, "info"),
-    *(Case(rule, page(), HOST) for rule in ("X-HDR-NOSNIFF", "X-HDR-FRAME", "X-HDR-REFERRER")),
+    *(Case(rule, page(), HOST) for rule in ("X-HDR-NOSNIFF", "X-HDR-FRAME", "X-HDR-REFERRER", "X-HDR-CSP")),
 ]
 
 SERVER_SET = 'Header always set Strict-Transport-Security "max-age=63072000"\n' + "\n".join(
-    f'Header set {name} "{HEADERS[name]}"' for name in HEADERS if name.startswith(("x-", "ref"))
+    f'Header set {name} "{HEADERS[name]}"' for name in HEADERS if name != "strict-transport-security"
 )
-HEADER_RULES = ("X-HDR-HSTS", "X-HDR-NOSNIFF", "X-HDR-FRAME", "X-HDR-REFERRER")
+HEADER_RULES = ("X-HDR-HSTS", "X-HDR-NOSNIFF", "X-HDR-FRAME", "X-HDR-REFERRER", "X-HDR-CSP")
 
 # The rule passes, on hosts that a careless rule would flag.
 GOOD: list[Case] = [
@@ -288,6 +293,9 @@ GOOD: list[Case] = [
         facts(SERVER + "CustomLog /var/log/other common\n" + site(lines='CustomLog /var/log/x "%h"')),
         HOST,
     ),
+    *(Case(rule, facts(), HOST) for rule in ("X-TLS-CURVE", "X-TLS-SESSION")),
+    Case("X-TLS-CURVE", facts(SERVER + site(lines="SSLOpenSSLConfCmd Curves ?X25519MLKEM768:X25519:P-256")), HOST),
+    Case("X-TLS-SESSION", facts(SERVER + site(lines="SSLCompression Off")), HOST),
     Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", "TLSv1.3")), HOST),
     Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", "all -SSLv3 -TLSv1 -TLSv1.1"), probes=[]), HOST),
     Case("X-TLS-CIPHER", facts(changed("-all +TLSv1.2 +TLSv1.3", "TLSv1.3").replace("ECDHE+AESGCM", "RC4")), HOST),

@@ -14,6 +14,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
     Reach,
     WebFacts,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import SYSCTLS
 
 APACHE = 33
 
@@ -46,6 +47,7 @@ ServerSignature Off
 TraceEnable Off
 SSLProtocol -all +TLSv1.2 +TLSv1.3
 SSLCipherSuite ECDHE+AESGCM
+SSLSessionTickets Off
 WSGIRestrictEmbedded On
 {PAGES}
 <Directory />
@@ -259,6 +261,8 @@ def host(uids: dict[str, int]) -> HostFacts:
         loaded=[1000.0, 1000.0],
         bounds={name: dict(limits) for name in uids},
         dumpable=dict.fromkeys(uids, False),
+        stale={name: [] for name in uids},
+        sysctls=dict.fromkeys(SYSCTLS, "1"),
         reach={name: {"signal": [], "environment": []} for name in uids},
         unit=dict(UNIT),
         packages={key: dict(package) for key, package in PACKAGES.items()},
@@ -275,6 +279,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'self'",
     "strict-transport-security": "max-age=63072000",
 }
 

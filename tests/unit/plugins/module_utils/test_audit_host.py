@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gzip
+import mmap
 import os
 import pwd
 import re
@@ -500,3 +501,13 @@ def test_sockets_of_telemetry_and_what_everybody_may_write(tmp_path: Path) -> No
     found = _audit_host._telemetry(Facts(Instance("", ""), tree))
     assert str(place) in found[f"{place}/t.sock"]
     assert str(tmp_path) not in found[f"{tmp_path}/t.sock"]
+
+
+def test_a_library_that_was_replaced(tmp_path: Path) -> None:
+    library = tmp_path / "lib.so.1.2"
+    library.write_bytes(b"\0" * 4096)
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ):
+        processes = [{"pid": os.getpid()}, {"pid": 2**22 + 1}]
+        assert str(library) not in _audit_host._stale(processes)
+        library.unlink()
+        assert str(library) in _audit_host._stale(processes)
