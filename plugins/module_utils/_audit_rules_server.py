@@ -293,13 +293,24 @@ def _client_address(place: Place) -> tuple[bool, Evidence, str]:
     return dropped, Evidence("config", place.mapped.source, said, "dropped, or trusted proxies"), "medium"
 
 
+def _width(text: str) -> int:
+    """Return 0 for a network that may hold a site's proxies only, 1 for an organisation's, 2 for a larger one."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return 0
+    everybody, organisation = (8, 8) if network.version == 4 else (16, 32)
+    return 2 if network.prefixlen < everybody else int(network.prefixlen <= organisation)
+
+
 @GROUP.add(
     "A4",
     "Not everybody is a trusted proxy",
     "high",
     _AUTHENTICATION,
     looks_at="the networks of WSGITrustedProxies of every URL",
-    decides="fails for a network that is everything: a prefix of 0",
+    decides="fails for a network of whole parts of the Internet: IPv4 shorter than /8, IPv6 shorter than /16; medium "
+    "for one that holds a whole organisation: IPv4 /8, IPv6 /32 or shorter",
     remedy="Name the addresses of the proxies.",
     variable="wsgi_apps[].trusted_proxies",
     attack="Any client writes an address of its choice into X-Forwarded-For.",
@@ -308,9 +319,9 @@ def not_everybody(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
         proxies = place.setting("wsgitrustedproxies")
         if proxies.value:
-            wide = [word for word in proxies.value.split() if word.endswith("/0")]
+            width = max(_width(word.strip('"')) for word in proxies.value.split())
             seen = Evidence("config", proxies.source, f"WSGITrustedProxies {proxies.value}", "addresses of proxies")
-            yield verdict(not wide, "virtual_host", place.name, seen)
+            yield verdict(not width, "virtual_host", place.name, seen, severity="medium" if width == 1 else "")
 
 
 @GROUP.add(

@@ -149,7 +149,12 @@ BAD = [
     Case("A2", located("WSGIPassAuthorization On\nAuthType Basic"), URL),
     Case("A3", facts(without("RequestHeader unset X-Forwarded-For\n")), URL, "medium"),
     Case("A3", located("WSGITrustedProxyHeaders X-Forwarded-For"), URL),
-    Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.1 0.0.0.0/0"), URL),
+    Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.1 0.0.0.0/1"), URL),
+    Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 2000::/3"), URL),
+    Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.0/8"), URL, "medium"),
+    Case(
+        "A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.0.0.0/255.0.0.0"), URL, "medium"
+    ),
     Case("L2", facts(without("request-timeout=60 "))),
     Case("L2", facts(SERVER + site(options="deadlock-timeout=0"))),
     Case("L4", located("LimitRequestBody 0"), URL),
@@ -261,6 +266,7 @@ GOOD = [
     Case("A2", located("AuthType Basic"), URL),
     Case("A3", located(PROXIED), URL),
     Case("A4", located(PROXIED), URL),
+    Case("A4", located("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies 10.1.0.0/16 2001:db8::/48"), URL),
     Case("D1", facts(without("ServerTokens Prod\n")), MAIN),
     Case("D2", facts(without("ServerSignature Off\n")), HOST),
     Case("D3", facts(SERVER + site(lines="ErrorDocument 404 /errors/404.html")), HOST),
