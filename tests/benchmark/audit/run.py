@@ -37,7 +37,7 @@ class Host:
             "lab_options": [
                 "--cap-add=SYS_ADMIN",
                 "--security-opt=seccomp=unconfined",
-                f"--volume={ROOT}:{MOUNT}:ro",
+                *(f"--volume={ROOT}/{part}:{MOUNT}/{part}:ro" for part in ("plugins", "tests")),
             ],
             "wsgi_apps_base_directory": str(ROOT / "tests/fixtures/apps"),
             "wsgi_apps": [{"name": name, "server_names": [f"{name}.test"], **app} for name in names],
