@@ -793,3 +793,15 @@ def test_a_path_of_the_url_s_parts_starts_before_them() -> None:
     assert _audit_files.directory_of("/srv/$1/wsgi.py") == "/srv"
     assert _audit_files.directory_of("/srv/x") == "/srv/x"
     assert look_at("/srv/\0") is None
+
+
+def test_the_store_of_mod_md_has_keys_to_look_after(tmp_path: Path) -> None:
+    domain = tmp_path / "md/domains/shop.test"
+    domain.mkdir(parents=True)
+    (domain / "privkey.pem").touch()
+    (domain / "pubcert.pem").touch()
+    store = f"MDStoreDir {tmp_path}/md\n"
+    plan = _audit_files._plan(facts(f"{store}MDomain shop.test\n", live={}))
+    assert plan.keys == [f"{domain}/privkey.pem"]
+    assert plan.watched[f"{tmp_path}/md"] == "certificate store"
+    assert _audit_files._plan(facts(store, live={})).keys == []
