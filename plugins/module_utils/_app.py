@@ -29,6 +29,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options 
     Version,
     check_option,
     check_settable,
+    check_together,
     warnings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
@@ -144,6 +145,8 @@ _FIELDS = frozenset(
 
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
+# All that is above the entry files and the homes of apps: who may change one of these could put another one in its place.
+DIRECTORIES_ABOVE = ("/", "/var", "/var/www", "/var/lib")
 
 
 def sysusers_path(account: str) -> str:
@@ -265,8 +268,8 @@ def _check_environment(raw: Mapping[str, Any], subject: str) -> dict[str, str]:
 def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version | None, subject: str) -> dict[str, Any]:
     given = mapping(app, "daemon_process", subject)
     place = f"{subject}: daemon_process"
-    for key in given:
-        check_settable(key, place)
+    for key, value in given.items():
+        check_settable(key, value, place)
     options: dict[str, Any] = {
         "processes": app.get("processes", 2),
         "threads": app.get("threads", 15),
@@ -278,6 +281,7 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
     for key, value in options.items():
         where = subject if key in ("processes", "threads", "supplementary-groups") else place
         check_option(key, value, version, where)
+    check_together(options, place)
     return options
 
 

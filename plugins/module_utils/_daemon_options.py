@@ -12,7 +12,7 @@ Apache's parser takes `threads=5x` and reads `memory-limit=512M` as 512 bytes, s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Callable
@@ -54,6 +54,9 @@ class Option:
     # A hardened site does not set it itself: it follows from this field of the app, or is refused for this reason.
     set_by: str = ""
     refused: str = ""
+    # The only value that fits a hardened site, and why.
+    only: str = ""
+    only_because: str = ""
 
 
 def _seconds(name: str, meaning: str, default: str = "0 (off)", since: Version = (4, 1, 0), minimum: int = 0) -> Option:
@@ -108,13 +111,15 @@ _TABLE: tuple[Option, ...] = (
         "script-user",
         "account",
         "Required owner of the entry file and its directory",
-        refused="is not set here: it is always root, who owns the entry file",
+        only="root",
+        only_because="who owns the entry file",
     ),
     Option(
         "script-group",
         "account",
         "Required group of the entry file and its directory",
-        refused="excludes script-user, which is always set to root",
+        only="root",
+        only_because="the group of the entry file",
     ),
     Option(
         "socket-user",
@@ -202,6 +207,8 @@ _TABLE: tuple[Option, ...] = (
 )
 
 OPTIONS: dict[str, Option] = {option.name: option for option in _TABLE}
+# What makes mod_wsgi look up an account or a group with each request; see docs/mod_wsgi-defects.md.
+OWNER_CHECKS = ("script-user", "script-group")
 
 
 def parse_version(text: str, subject: str = "mod_wsgi_version") -> Version:
@@ -335,14 +342,35 @@ def check_option(name: Any, value: Any, version: Version | None, subject: str) -
     return _ENCODERS[option.kind](option, value, subject)
 
 
-def check_settable(name: Any, subject: str) -> None:
-    """Raise PalisadeError for an option that a hardened site does not set."""
+def check_settable(name: Any, value: Any, subject: str) -> None:
+    """Raise PalisadeError for an option that a hardened site does not set, or not to this value."""
     option = OPTIONS.get(name) if isinstance(name, str) else None
     set_by = "name" if name == "name" else option.set_by if option else ""
     if set_by:
         raise PalisadeError(f"{subject}: {name} is not set here: use the app's field {set_by}")
     if option and option.refused:
         raise PalisadeError(f"{subject}: {name} {option.refused}")
+    if option and option.only and value != option.only:
+        raise PalisadeError(f"{subject}: {name}: expected {option.only!r}, {option.only_because}, got {value!r}")
+
+
+def check_together(options: Mapping[str, Any], subject: str) -> None:
+    """Raise PalisadeError for options that no mod_wsgi takes together."""
+    if all(name in options for name in OWNER_CHECKS):
+        raise PalisadeError(f"{subject}: {' and '.join(OWNER_CHECKS)} exclude each other in every mod_wsgi, give one")
+
+
+def owner_check_warning(apps: Sequence[str], mpm: str) -> str:
+    """Return what OWNER_CHECKS cost these apps under this MPM of Apache; empty where it is not known yet."""
+    names = f"{'app' if len(apps) == 1 else 'apps'} {', '.join(apps)}: daemon_process: {' or '.join(OWNER_CHECKS)}"
+    rest = "Leave it out: every play makes sure that only root can change the entry file"
+    if mpm == "prefork":
+        return f"{names}: Apache reads /etc/passwd or /etc/group twice for each request. {rest}"
+    threads = f"the threads of its {mpm} MPM" if mpm else "threads, as in the MPMs event and worker"
+    return (
+        f"{names}: mod_wsgi then denies some requests by mistake (403) where Apache has {threads}: 8 of a million in "
+        f"a measurement, and the server answers a fifth fewer requests a second. {rest}"
+    )
 
 
 def warnings_of(options: Mapping[str, Any]) -> list[str]:
@@ -363,8 +391,7 @@ def _checked(options: Mapping[str, Any], mod_wsgi_version: str | None) -> dict[s
         raise PalisadeError(f"{_DIRECTIVE}: name: expected a pool's name such as 'public', got {name!r}")
     subject = f"{_DIRECTIVE} {name}"
     checked = {key: check_option(key, value, version, subject) for key, value in options.items() if key != "name"}
-    if "script-user" in checked and "script-group" in checked:
-        raise PalisadeError(f"{subject}: script-user and script-group exclude each other in every mod_wsgi, give one")
+    check_together(checked, subject)
     return {key: checked[key] for key in OPTIONS if key in checked}
 
 

@@ -136,6 +136,33 @@ def _found_acl(descriptor: int, path: str, needed: bool) -> Acl:
         return Acl.from_mode(os.fstat(descriptor).st_mode)
 
 
+def require_root_only(path: str) -> None:
+    """Raise PalisadeError where anybody but root may change a directory; one that is not there yet is nobody's."""
+    with opened_directory(path) as descriptor:
+        if descriptor is None:
+            return
+        found = os.fstat(descriptor)
+        acl = _found_acl(descriptor, path, needed=False)
+    # The mode has the mask in the place of the group, so no ACL lets anybody write whom it does not show.
+    if found.st_uid == 0 and not acl.mode & 0o022:
+        return
+    state = _describe(found)
+    named = f", ACL {acl.describe({})}" if acl.users or acl.groups else ""
+    bare = "setfacl --remove-all {0} && " if named else ""
+    raise PalisadeError(
+        f"{path}: expected a directory that only root can change, since whoever can may replace the apps below it; "
+        f"found owner {_owner_name(found.st_uid)}, mode {state['mode']}{named}. "
+        f"Mend it if nothing else needs it so: {bare.format(path)}chown root {path} && chmod go-w {path}"
+    )
+
+
+def _owner_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def ensure_directory(
     path: str, wanted: Attributes, check: bool, accounts: Mapping[str, int] | None = None
 ) -> dict[str, object] | None:

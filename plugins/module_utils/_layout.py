@@ -18,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     ensure_entry,
     ensure_file,
     remove,
+    require_root_only,
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -64,6 +65,11 @@ def _file(row: Mapping[str, Any], check: bool) -> Difference:
     return ensure_file(row["path"], content, _attributes(row), secret, check)
 
 
+def _root_only(row: Mapping[str, Any], check: bool) -> Difference:
+    require_root_only(row["path"])
+    return None
+
+
 def _absent(row: Mapping[str, Any], check: bool) -> Difference:
     return remove(row["path"], check)
 
@@ -90,7 +96,13 @@ def _entries(grants: Rows, revoked: Rows) -> dict[str, dict[str, int | None]]:
 
 
 def ensure_layout(
-    directories: Rows, files: Rows, absent: Rows, check: bool, grants: Rows = (), revoked: Rows = ()
+    directories: Rows,
+    files: Rows,
+    absent: Rows,
+    check: bool,
+    grants: Rows = (),
+    revoked: Rows = (),
+    root_only: Rows = (),
 ) -> list[dict[str, object]]:
     """Create, correct, remove; return the differences. PalisadeError, before the first change, where one is refused."""
     entries = _entries(grants, revoked)
@@ -99,6 +111,7 @@ def ensure_layout(
         return ensure_entry(row["path"], row["account"], entries[row["account"]], check)
 
     steps: list[tuple[Rows, Callable[[Mapping[str, Any], bool], Difference]]] = [
+        (root_only, _root_only),
         (directories, _directory),
         (files, _file),
         (revoked, entry),

@@ -11,10 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app, sysusers_path
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import (
+    DIRECTORIES_ABOVE,
+    App,
+    check_app,
+    sysusers_path,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import type_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
+    OWNER_CHECKS,
+    owner_check_warning,
+    parse_version,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import (
     entry_file,
@@ -91,7 +100,7 @@ def _directories(app: App, apache: str) -> list[dict[str, Any]]:
     # The daemons of a site that is to be replaced may run with another group, and serve on while the release is built.
     by_name = {app.account: "rx"} if app.adopt else {}
     rows: list[dict[str, Any]] = [
-        {"path": app.entry_directory, "owner": "root", "group": "root", "mode": "0755"},
+        {"path": app.entry_directory, "owner": "root", "group": "root", "mode": "0755", "acl": {}},
         {"path": app.home, **readable, "acl": {**through, **by_name}},
         {"path": app.releases, **readable},
         {"path": app.data, **writable},
@@ -226,6 +235,13 @@ def _check_server(apps: Sequence[App], host: Facts) -> None:
             )
 
 
+def _warnings(present: Sequence[App], host: Facts) -> list[str]:
+    told = [text for app in present for text in app.warnings]
+    checked = [app.name for app in present if any(option in app.daemon_options for option in OWNER_CHECKS)]
+    mpm = (host["apache"] or {}).get("mpm", "")
+    return [*told, owner_check_warning(checked, mpm)] if checked else told
+
+
 def _written(app: App) -> list[str]:
     return [app.data, *(path for path, permissions in app.acls if "w" in permissions)]
 
@@ -264,7 +280,7 @@ def resolve(
     sites = _sites(present, checked, host, version)
     hosts = {app.name: apps for apps in _hosts(present) for app in apps}
     model = {
-        "warnings": [text for app in present for text in app.warnings],
+        "warnings": _warnings(present, host),
         "releases": [
             {
                 "app": app.name,
@@ -296,6 +312,8 @@ def resolve(
             for app in present
         ],
         "directories": [{"app": app.name, **row} for app in present for row in _directories(app, layout["user"])],
+        # Not ours to change, and of no use if somebody else can.
+        "root_only": [{"path": path} for path in DIRECTORIES_ABOVE if present],
         "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
@@ -353,9 +371,10 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     for name in chosen:
         if name not in served:
             raise PalisadeError(f"app {name}: is not served on this host yet; run site.yml first")
-    rows = ("releases", "files", "unused_files", "pools")
+    rows = ("releases", "directories", "files", "unused_files", "pools")
     narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
     paths = {row["path"] for row in narrowed["files"]}
     secrets = {path: text for path, text in model["secrets"].items() if path in paths}
     keys = {name: key for name, key in model["source_secrets"].items() if name in chosen}
-    return {"warnings": model["warnings"], "secrets": secrets, "source_secrets": keys, **narrowed}
+    whole = {key: model[key] for key in ("warnings", "root_only")}
+    return {**whole, "secrets": secrets, "source_secrets": keys, **narrowed}

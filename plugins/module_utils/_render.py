@@ -134,5 +134,4 @@ def daemon_options(app: App) -> dict[str, Any]:
         "home": f"{app.current}/code",
         "python-home": f"{app.current}/venv",
         "display-name": "%{GROUP}",
-        "script-user": "root",
     }

@@ -45,6 +45,17 @@ options:
           - O(directories[].mode) stays what owner, group and others may; C(ls) shows the ACL's mask in the place of the
             group.
         type: dict
+  root_only:
+    description:
+      - Directories that only root may change, such as V(/var/www). They are never changed here.
+      - One that belongs to somebody else, or that its mode or its ACL lets somebody else write, is an error before the
+        first change. One that does not exist is not.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
   files:
     description: Files to have.
     type: list
@@ -138,6 +149,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
+            "root_only": {"type": "list", "elements": "dict", "default": [], "options": PATH},
             "grants": {"type": "list", "elements": "dict", "default": [], "options": grant},
             "revoked": {"type": "list", "elements": "dict", "default": [], "options": entry},
         },
@@ -153,6 +165,7 @@ def main() -> None:
             module.check_mode,
             params["grants"],
             params["revoked"],
+            params["root_only"],
         )
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:

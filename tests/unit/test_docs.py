@@ -57,6 +57,8 @@ def options_table() -> str:
     def said_by(option: _daemon_options.Option) -> str:
         if option.set_by:
             return f"the field `{option.set_by}`"
+        if option.only:
+            return f"`daemon_process`, to `{option.only}`, {option.only_because}; see [the cost](mod_wsgi-defects.md)"
         return f"no: {option.refused.removeprefix('is not set here: ')}" if option.refused else "`daemon_process`"
 
     lines = [

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
     OPTIONS,
+    OWNER_CHECKS,
     check_option,
     check_settable,
     daemon_process,
+    owner_check_warning,
     parse_daemon_process,
     parse_version,
     warnings_of,
@@ -290,12 +292,13 @@ def test_what_a_hardened_site_does_not_set() -> None:
     assert {option.name for option in OPTIONS.values() if option.refused} == {
         "python-path",
         "python-eggs",
-        "script-user",
-        "script-group",
         "socket-user",
         "chroot",
         "server-metrics",
     }
+    assert {option.name: option.only for option in OPTIONS.values() if option.only} == dict.fromkeys(
+        OWNER_CHECKS, "root"
+    )
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -303,17 +306,17 @@ def test_who_sets_an_option(name: str) -> None:
     option = OPTIONS[name]
     assert not (option.set_by and option.refused)
     if not option.set_by and not option.refused:
-        check_settable(name, "place")
+        check_settable(name, option.only or "x", "place")
         return
     with pytest.raises(PalisadeError) as caught:
-        check_settable(name, "place")
+        check_settable(name, "x", "place")
     reason = f"is not set here: use the app's field {option.set_by}" if option.set_by else option.refused
     assert str(caught.value) == f"place: {name} {reason}"
 
 
 def test_the_name_is_the_app_s() -> None:
     with pytest.raises(PalisadeError, match="place: name is not set here: use the app's field name"):
-        check_settable("name", "place")
+        check_settable("name", "x", "place")
 
 
 @pytest.mark.parametrize(
@@ -395,3 +398,20 @@ def test_what_the_table_does_not_know_is_refused(directive: str, parts: list[str
     with pytest.raises(PalisadeError) as caught:
         parse_daemon_process(directive, "5.0.2")
     assert [part for part in parts if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("mpm", "said"),
+    [
+        ("event", "by mistake (403) where Apache has the threads of its event MPM: 8 of a million"),
+        ("worker", "by mistake (403) where Apache has the threads of its worker MPM: 8 of a million"),
+        ("", "by mistake (403) where Apache has threads, as in the MPMs event and worker: 8 of a million"),
+        ("prefork", "Apache reads /etc/passwd or /etc/group twice for each request. Leave it out"),
+    ],
+)
+def test_what_a_check_of_the_owner_costs(mpm: str, said: str) -> None:
+    text = owner_check_warning(["blog", "shop"], mpm)
+    assert text.startswith("apps blog, shop: daemon_process: script-user or script-group: ")
+    assert said in text
+    assert ("403" in text) == (mpm != "prefork")
+    assert owner_check_warning(["blog"], mpm).startswith("app blog: ")

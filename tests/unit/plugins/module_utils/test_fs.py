@@ -22,6 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import (
     ensure_file,
     opened_directory,
     remove,
+    require_root_only,
     switch_link,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, allowed, needs_root, snapshot
@@ -750,3 +751,79 @@ def test_descriptors_are_closed(theirs: Path) -> None:
     with pytest.raises(PalisadeError):
         grant(theirs / "planted", 4)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("owner", "found", "said"),
+    [
+        (0, Acl(7, 5, 5), ""),
+        (0, Acl(7, 5, 5, {DAEMON: 5}, {}, 5), ""),
+        # The mask takes it away.
+        (0, Acl(7, 5, 5, {DAEMON: 7}, {}, 5), ""),
+        (DAEMON, Acl(7, 5, 5), "found owner daemon, mode 0755. "),
+        (61999, Acl(7, 5, 5), "found owner 61999, mode 0755. "),
+        (0, Acl(7, 7, 5), "found owner root, mode 0775. "),
+        (0, Acl(7, 5, 7), "found owner root, mode 0757. "),
+        (0, Acl(7, 5, 5, {DAEMON: 7}, {}, 7), "found owner root, mode 0775, ACL daemon:rwx. "),
+        (0, Acl(7, 5, 5, {}, {DAEMON: 6}, 7), "mode 0775, ACL group daemon:rw"),
+    ],
+)
+def test_who_may_change_a_directory(owner: int, found: Acl, said: str, data: Path) -> None:
+    os.chown(data, owner, 0)
+    data.chmod(found.mode)
+    if found.users or found.groups:
+        put_acl(data, found)
+    before = snapshot(data), acls(data)
+    if said:
+        with pytest.raises(PalisadeError) as caught:
+            require_root_only(str(data))
+        assert said in str(caught.value)
+        # What it says to do is enough.
+        mend = str(caught.value).partition("needs it so: ")[2]
+        assert (snapshot(data), acls(data)) == before
+        subprocess.run(mend, shell=True, check=True)
+    require_root_only(str(data))
+    require_root_only(str(data / "missing"))
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "chown daemon {0}",
+        "chgrp games {0}",
+        "chmod g+w {0}",
+        "chmod o+w {0}",
+        "setfacl -m u:daemon:rwx {0}",
+        "setfacl -m g:games:rwx {0}",
+        "chown daemon {0}/wsgi.py",
+        "chmod g+w {0}/wsgi.py",
+        "setfacl -m u:daemon:rw {0}/wsgi.py",
+        "setfacl -m d:u:daemon:rwx {0}; setfacl -m u:daemon:rw {0}/wsgi.py",
+        "echo x >>{0}/wsgi.py",
+        "rm {0}/wsgi.py",
+    ],
+)
+def test_an_entry_file_drifts_and_is_put_right(drift: str, data: Path) -> None:
+    entry = data / "shop"
+
+    def play(check: bool) -> list[Any]:
+        seen = ensure_directory(str(entry), Attributes("root", "root", 0o755), check, {})
+        file = ensure_file(str(entry / "wsgi.py"), "import shop\n", Attributes("root", "root", 0o644), False, check)
+        return [change for change in (seen, file) if change]
+
+    play(check=False)
+    data.chmod(0o755)
+    subprocess.run(drift.format(entry), shell=True, check=True)
+    before = snapshot(data), acls(data)
+    planned = play(check=True)
+    assert planned
+    assert (snapshot(data), acls(data)) == before
+    assert play(check=False) == planned
+    assert play(check=False) == []
+    for path, mode in ((entry, 0o755), (entry / "wsgi.py", 0o644)):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, 0, mode)
+    assert allowed("daemon", data, os.W_OK) == set()
+    assert (entry / "wsgi.py").read_text() == "import shop\n"

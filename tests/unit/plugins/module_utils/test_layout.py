@@ -130,3 +130,16 @@ def test_a_path_is_listed_once(revoked: list[dict[str, str]]) -> None:
     rows = [grant(Path("/srv/media"), "r")] * (2 - len(revoked))
     with pytest.raises(PalisadeError, match=r"^app public: /srv/media: listed twice for account 'daemon'$"):
         ensure_layout([], [], [], True, rows, revoked)
+
+
+@needs_root
+def test_what_only_root_may_change_is_looked_at_first(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir(0o755)
+    only = [{"app": "", "path": str(path)} for path in (above, above / "not-there")]
+    assert ensure_layout([row(above / "shop")], [], [], True, root_only=only) != []
+    above.chmod(0o775)
+    for check in (True, False):
+        with pytest.raises(PalisadeError, match=f"^{above}: expected a directory that only root can change"):
+            ensure_layout([row(above / "shop")], [], [], check, root_only=only)
+    assert not (above / "shop").exists()

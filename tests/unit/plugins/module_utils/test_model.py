@@ -397,7 +397,10 @@ def test_a_deployment_is_of_apps_that_are_served(base: str) -> None:
     apps = [app(environment={"KEY": SECRET}), app(name="admin", server_names=["admin.example.org"])]
     model = resolve(apps, host(apps=[served]), "mine", base, deployed=["public"])
     assert [row["app"] for row in model["releases"]] == ["public"]
-    assert {row["app"] for row in (*model["files"], *model["unused_files"], *model["pools"])} == {"public"}
+    rows = (*model["directories"], *model["files"], *model["unused_files"], *model["pools"])
+    assert {row["app"] for row in rows} == {"public"}
+    assert "/var/www/public" in {row["path"] for row in model["directories"]}
+    assert {"path": "/var/www"} in model["root_only"]
     assert list(model["secrets"]) == ["/var/lib/public-app/environment"]
     assert "site" not in model
     for wanted, said in {
@@ -497,9 +500,10 @@ def test_static_directories(base: str, tmp_path: Path) -> None:
     model = resolve([app(static={"/static": "assets"})], host(), "mine", base)
     assert model["releases"][0]["served"] == {"account": "www-data", "directories": ["assets"]}
     acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}
-    assert acls == {"/var/lib/public-app": {"www-data": "x"}, "/var/lib/public-app/releases": {"www-data": "x"}}
+    through = {"/var/lib/public-app": {"www-data": "x"}, "/var/lib/public-app/releases": {"www-data": "x"}}
+    assert acls == {"/var/www/public": {}, **through}
     bare = resolve([app()], host(), "mine", base)["directories"]
-    assert [row["acl"] for row in bare if "acl" in row] == [{}, {}]
+    assert [row["acl"] for row in bare if "acl" in row] == [{}, {}, {}]
     assert "static: expected a directory in" in refusal([app(static={"/static": "missing"})], base)
 
 
@@ -568,7 +572,8 @@ def test_adopting(base: str) -> None:
     assert words in refusal([app(adopt=True, replaces=["old.conf"])], base, facts)
     # What runs already as this account, whatever its group, goes on.
     acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}
-    assert acls == {"/var/lib/public-app": {"public-app": "rx"}, "/var/lib/public-app/releases": {}}
+    by_name = {"/var/lib/public-app": {"public-app": "rx"}, "/var/lib/public-app/releases": {}}
+    assert acls == {"/var/www/public": {}, **by_name}
 
 
 @pytest.mark.parametrize(
@@ -587,3 +592,26 @@ def test_a_site_of_others_on_the_ports_of_an_app(addresses: list[str], tls: bool
 def test_warnings_are_told(base: str) -> None:
     (text,) = resolve([app(daemon_process={"umask": "0022"})], host(), "mine", base)["warnings"]
     assert text.startswith("app public: daemon_process: umask")
+
+
+def test_everything_above_an_app_is_for_root_alone(base: str) -> None:
+    model = resolve([app(), app("admin")], host(), "mine", base)
+    ours = {row["path"] for row in (*model["directories"], *model["files"])}
+    above = {str(parent) for path in ours for parent in Path(path).parents} - ours
+    assert {row["path"] for row in model["root_only"]} == above
+
+
+def test_who_checks_the_owner_is_told_once_what_it_costs(base: str) -> None:
+    checks = {"daemon_process": {"script-user": "root"}}
+    apps = [app(**checks), app("admin"), app("api", daemon_process={"script-group": "root"})]
+    facts = host(apache={"modules": ["headers"], "mpm": "event"})
+    model = resolve(apps, facts, "mine", base)
+    (text,) = model["warnings"]
+    assert text.startswith("apps public, api: daemon_process: script-user or script-group: ")
+    assert "event MPM" in text
+    assert [" script-user=root " in row["content"] for row in model["site"]] == [True, False, False]
+    assert [" script-group=root " in row["content"] for row in model["site"]] == [False, False, True]
+    bare = {"mod_wsgi": None, "apache": None}
+    (text,) = resolve([app(**checks)], host(**bare), "mine", base, server_required=False)["warnings"]
+    assert "as in the MPMs event and worker" in text
+    assert resolve([app()], facts, "mine", base)["warnings"] == []

@@ -42,7 +42,7 @@ def test_one_app() -> None:
         "ErrorLog /var/log/apache2/wsgi-public-error.log",
         "WSGIDaemonProcess public user=public-app group=public-app supplementary-groups=public-app processes=2 "
         "threads=15 umask=0027 home=/var/lib/public-app/current/code python-home=/var/lib/public-app/current/venv "
-        "display-name=%{GROUP} script-user=root lang=C.UTF-8 locale=C.UTF-8 startup-timeout=15 connect-timeout=15 "
+        "display-name=%{GROUP} lang=C.UTF-8 locale=C.UTF-8 startup-timeout=15 connect-timeout=15 "
         "queue-timeout=45 socket-timeout=60 request-timeout=60 deadlock-timeout=60 graceful-timeout=15 "
         "eviction-timeout=1 shutdown-timeout=15",
         "WSGIScriptAlias /shop /var/www/public/wsgi.py",
