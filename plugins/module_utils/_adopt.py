@@ -28,7 +28,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import Place, below
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import VERSION, report
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import OPTIONS
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import OPTIONS, OWNER_CHECKS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     LIMITS,
@@ -313,7 +313,13 @@ def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None
         if option is None:
             app.remarks.append(f"{key}= of WSGIDaemonProcess is not known here")
             continue
-        if option.set_by or key in ("script-user", "script-group"):
+        if option.set_by:
+            continue
+        if key in OWNER_CHECKS:
+            app.changes.append(
+                f"{key}={value} goes: it denies requests by mistake where Apache has threads, and what it was for is "
+                "made sure by every play: only root can change the entry file and the directories above it"
+            )
             continue
         if option.refused:
             app.remarks.append(f"{key}={value} {option.refused}")

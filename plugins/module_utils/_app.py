@@ -145,7 +145,7 @@ _FIELDS = frozenset(
 
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
-# All that is above the entry files and the homes of apps: who may change one of these could put another one in its place.
+# All that is above the entry files and the homes of apps: who may change one of these could replace an app.
 DIRECTORIES_ABOVE = ("/", "/var", "/var/www", "/var/lib")
 
 

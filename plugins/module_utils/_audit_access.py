@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Row, Tree
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Row, Tree, shown
 
 # A process that takes longer, as on a network file system that hangs, is ended.
 SECONDS, ACCOUNT_SECONDS = 60.0, 20.0
@@ -27,6 +27,10 @@ _GRACE = 2.0
 _CLONE_NEWNS = 0x00020000
 # Of a tree of somebody else's, so many files are enough, and so many secrets.
 _FEW, _MANY = 3, 50
+# One of them is in no group and owns nothing, whatever accounts the pools have.
+NOBODIES = (65534, 65533, 65532)
+# Names in all homes together that are looked at.
+_LOOKED_AT = 20_000
 
 
 def in_mounts(pid: int | None, look: Callable[[], Any]) -> Any:
@@ -201,6 +205,30 @@ def others_trees(trees: Iterable[Tree], served: Iterable[str] = ()) -> dict[str,
             mine = (row for row in rows if not (row.path + "/").startswith(below) and os.access(row.path, bits))
             few = itertools.islice(mine, _MANY if what == "secrets" else _FEW)
             found[what] += [{**row.shown(), "pools": sorted(tree.pools)} for row in few]
+    return found
+
+
+def readable_files(homes: Iterable[str], skipped: Iterable[str]) -> dict[str, list[str]]:
+    """Return some files that this account may read in each of these directories, but not in the skipped ones."""
+    skipped, left = set(skipped), _LOOKED_AT
+    # What every new home begins with tells nothing of this one.
+    try:
+        usual = set(os.listdir("/etc/skel"))
+    except OSError:
+        usual = set()
+    found: dict[str, list[str]] = {}
+    for home in homes:
+        found[home], waiting = [], [home]
+        while waiting and left > 0 and len(found[home]) < _FEW:
+            directory = waiting.pop()
+            with contextlib.suppress(OSError), os.scandir(directory) as entries:
+                for entry in itertools.islice(entries, left):
+                    left -= 1
+                    if entry.is_dir(follow_symlinks=False) and os.path.realpath(entry.path) not in skipped:
+                        waiting.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK):
+                        found[home] += [shown(entry.path)] if directory != home or entry.name not in usual else []
+        found[home] = sorted(found[home])[:_FEW]
     return found
 
 

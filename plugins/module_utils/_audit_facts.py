@@ -69,8 +69,8 @@ class HostFacts:
 
     # Why one of these is not known, by its name.
     unknown: dict[str, str] = field(default_factory=dict)
-    # The account of each pool: {name, uid, gid, groups, shell, home, home_mode, locked, shadow, keys, jobs, others,
-    # regular, sudo}.
+    # The account of each pool: {name, uid, gid, groups, shell, home, home_mode, home_files: some that everybody may
+    # read though nothing serves them, locked, shadow, keys, jobs, others, regular, sudo}.
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     group_names: dict[int, str] = field(default_factory=dict)
     # Of the groups that supplementary-groups= names and the host has.
@@ -154,6 +154,8 @@ class FileFacts:
     # By served directory as it is configured: {loose: rows of directories that others than root may write, overrides:
     # {path, loose, lines} of each .htaccess, links: to directories, unknown}.
     served: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # By script: its row and those of every directory on the way, with who may change them ({users, groups, everybody}).
+    scripts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     # {path, pool, owner, mode, named: who an ACL names, way: rows of the directories above}.
     sockets: list[dict[str, Any]] = field(default_factory=list)
     # By pool, what it has in a directory that everybody writes: {what, path}.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import (
+    NOBODIES,
     as_account,
     connects,
     in_mounts,
@@ -56,6 +57,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree impo
     walk_tree,
     walk_wide,
     way_to,
+    writers_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import parent_pid
 
@@ -63,7 +65,6 @@ EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _WIDE = ("/etc", "/var", "/opt", "/srv", "/home")
 _PRIVATE = ("/etc/shadow", "/etc/gshadow", "/etc/sudoers")
 _PRIVATE_DIRECTORIES = ("/etc/ssl/private", "/root")
-_NOBODY = 65534
 _LOGS = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog", "scriptlog", "rewritelog")
 # Homes that are no application's own.
 _COMMON = re.compile(
@@ -110,7 +111,7 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
         facts.access.update({pool: Access(unknown=why) for pool in plan.code})
         found.pools = {pool: Reach(unknown=why) for pool in plan.code}
         return found
-    for key in ("secrets", "wide", "acls", "served", "sockets", "packages", "unknown"):
+    for key in ("secrets", "wide", "acls", "served", "scripts", "sockets", "packages", "unknown"):
         setattr(found, key, seen[key])
     found.logs = [{"path": shown(path), "pools": sorted(pools)} for path, pools in plan.logs.items()]
     for pool in plan.code:
@@ -155,7 +156,7 @@ def _plan(facts: Facts) -> Plan:
         plan.accounts[APACHE] = apache
         for pool in all_pools(facts)[len(facts.pools) :]:
             plan.code[pool.name], plan.accounts[_key(pool.name)] = code_paths(facts, pool), apache
-    nobody = next(uid for uid in (_NOBODY, _NOBODY - 1, _NOBODY - 2) if uid not in uids)
+    nobody = next(uid for uid in NOBODIES if uid not in uids)
     plan.accounts[OTHERS] = {"uid": nobody, "gid": nobody, "groups": []}
     _plan_apache(facts, plan)
     _plan_served(facts, plan)
@@ -389,6 +390,12 @@ def _rows(path: str, kind: str, root: str) -> list[Row]:
     return [row] if row else []
 
 
+def _with_way(path: str) -> list[Row]:
+    """Return the row of a path, and of every directory on the way to it."""
+    above = [row for one in _way(path) for row in _rows(one, "ancestor", "entry")]
+    return [*_rows(path, "entry", "entry"), *above]
+
+
 def _way(path: str) -> list[str]:
     try:
         return way_to(path)
@@ -515,6 +522,9 @@ def _told(seen: Seen) -> dict[str, Any]:
         "wide": wide,
         "acls": [{**acl, "pools": sorted(tree.pools)} for tree in seen.trees for acl in tree.acls],
         "served": {shown(path): _served(path, found, plan) for path, found in seen.served.items()},
+        "scripts": {
+            shown(path): [{**row.shown(), **writers_of(row)} for row in _with_way(path)] for path in seen.scripts
+        },
         "sockets": [
             {
                 **row.shown(),

@@ -20,7 +20,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import as_account, in_mounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import (
+    NOBODIES,
+    as_account,
+    in_mounts,
+    readable_files,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import without_secrets
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, HostFacts, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_packages import module_file, package_of
@@ -199,7 +204,21 @@ def _accounts(facts: Facts, table: Mapping[int, Mapping[str, Any]], host: HostFa
                 asker = Account(entry.pw_name, entry.pw_uid, known)
                 seen[entry.pw_name]["sudo"] = without_password(sudoers, asker)
         found[pool.name] = seen[entry.pw_name]
+    _look_into_homes(facts, list(seen.values()))
     return found
+
+
+def _look_into_homes(facts: Facts, accounts: Sequence[dict[str, Any]]) -> None:
+    """Fill in what everybody may read in the homes of these accounts, as one that is nobody there sees it."""
+    homes = sorted({account["home"] for account in accounts if (account["home_mode"] or 0) & 0o004})
+    lines = facts.tree.every("documentroot", "alias", "aliasmatch")
+    served = [os.path.realpath(line.words[-1]) for line, _around, _host in lines if line.words]
+    uid = next(uid for uid in NOBODIES if uid not in {account["uid"] for account in accounts})
+    nobody = {"uid": uid, "gid": uid, "groups": []}
+    with contextlib.suppress(OSError):
+        files = as_account(nobody, lambda: readable_files(homes, served)) if homes else {}
+        for account in accounts:
+            account["home_files"] = files.get(account["home"], [])
 
 
 def _entry(user: str, rows: Sequence[Mapping[str, Any]]) -> pwd.struct_passwd | None:
@@ -247,6 +266,7 @@ def _account(
         "shell": entry.pw_shell,
         "home": entry.pw_dir,
         "home_mode": _home_mode(entry.pw_dir),
+        "home_files": [],
         "locked": locked,
         "shadow": shadow,
         "keys": [path for path in _key_files(entry) if _filled(path)],

@@ -62,7 +62,8 @@ def _names(facts: Facts, gids: Iterable[int]) -> str:
     _USERS,
     looks_at="shell, password, home, keys for SSH, crontab, other processes and number of each pool's account",
     decides="fails for a shell that lets in, a password that is not locked, keys, a crontab, or a home of its own that "
-    "everybody may read; low for nothing but a number of persons, info for nothing but processes outside Apache",
+    "everybody may write or with files in it that everybody may read, apart from those that Apache serves; low for "
+    "nothing but a home that everybody may list or a number of persons, info for nothing but processes outside Apache",
     remedy="Lock the password, set the shell to nologin, remove keys and crontab, and take the home from others.",
     variable="wsgi_apps[].account",
     by_hand=("usermod --lock --shell /usr/sbin/nologin shop-app", "chmod o= /var/lib/shop-app"),
@@ -84,9 +85,7 @@ def account_hygiene(facts: Facts) -> Iterable[Result]:
             found.append(("medium", Evidence("stat", path, "keys for SSH", "none")))
         for path in account["jobs"]:
             found.append(("medium", Evidence("stat", path, "a crontab", "none")))
-        if account["home_mode"] is not None and account["home_mode"] & 0o006:
-            seen = f"mode {account['home_mode']:04o}"
-            found.append(("medium", Evidence("stat", account["home"], seen, "nothing for others")))
+        found += _open_home(account)
         if account["regular"]:
             seen = f"{name}: uid {account['uid']}, a person's"
             found.append(("low", Evidence("stat", "/etc/passwd", seen, "a system account")))
@@ -100,6 +99,17 @@ def account_hygiene(facts: Facts) -> Iterable[Result]:
         severity = worst(level for level, _seen in found)
         evidence = [seen for _level, seen in found] or [good]
         yield verdict(not found, "pool", pool.name, *evidence, severity=severity)
+
+
+def _open_home(account: dict[str, Any]) -> list[tuple[str, Evidence]]:
+    """Return what everybody may do in the home of an account: a mode alone opens nothing that is closed itself."""
+    mode = account["home_mode"] or 0
+    if not mode & 0o006:
+        return []
+    files = account["home_files"]
+    inside = f", everybody may read {', '.join(files)}" if files else ""
+    seen = Evidence("stat", account["home"], f"mode {mode:04o}{inside}", "nothing for others")
+    return [("medium" if files or mode & 0o002 else "low", seen)]
 
 
 @GROUP.add(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import WRITE, Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 # Where a tree is larger, or all of them take longer, the rest is unknown.
@@ -274,6 +275,20 @@ def acls_of(row: Row) -> Iterator[dict[str, Any]]:
             users = {str(uid): entry & acl.limit for uid, entry in acl.users.items()}
             groups = {str(gid): entry & acl.limit for gid, entry in acl.groups.items()}
             yield {"users": users, "groups": groups, "default": name == _ATTRIBUTES[1], "unread": False}
+
+
+def writers_of(row: Row) -> dict[str, Any]:
+    """Return who may change a file, or what is in a directory: {users, groups, everybody}. Its owner always may."""
+    users, groups, everybody = {row.uid}, set(), False
+    if not row.shared:
+        acl = Acl.from_mode(row.mode)
+        with contextlib.suppress(OSError, PalisadeError):
+            acl = Acl.decode(os.getxattr(row.path, _ATTRIBUTES[0]))
+        users |= {uid for uid, entry in acl.users.items() if entry & acl.limit & WRITE}
+        members = {**acl.groups, row.gid: acl.group | acl.groups.get(row.gid, 0)}
+        groups = {gid for gid, entry in members.items() if entry & acl.limit & WRITE}
+        everybody = bool(acl.other & WRITE)
+    return {"users": sorted(users), "groups": sorted(groups), "everybody": everybody}
 
 
 def _is_secret(row: Row, name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Reach
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
+    APACHE,
     ENTRY,
     HOST,
     LOG,
@@ -21,6 +22,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     paths,
     process,
     row,
+    script,
     site,
 )
 
@@ -78,6 +80,23 @@ def linked(lines: str) -> Facts:
     )
     found = {"loose": [], "overrides": [], "links": [f"{MEDIA}/up"], "unknown": ""}
     return seen(config, shop=Reach(served={MEDIA: [f"{MEDIA}/up"]}), served={MEDIA: found})
+
+
+def replaceable(where: str = "", **fields: Any) -> Facts:
+    """Return a host on which others may change the script, or a directory above it."""
+    return seen(scripts={ENTRY: script(where=where, **fields)})
+
+
+def owned_by(uid: int) -> list[dict[str, Any]]:
+    """Return a script and its directory that are this account's."""
+    return [{**one, "owner": uid, "users": [uid]} if "shop" in one["path"] else one for one in script()]
+
+
+def under(mpm: str, options: str, where: str = "", **fields: Any) -> Facts:
+    """Return a host whose Apache runs with this MPM, and whose pool has these options."""
+    found = facts(changed("queue-timeout", f"{options} queue-timeout"), files=replaceable(where, **fields).files)
+    found.instance.mpm = mpm
+    return found
 
 
 NOSNIFF = "Header set X-Content-Type-Options nosniff"
@@ -169,11 +188,29 @@ BAD: list[Case] = [
     Case("F16", seen(acls=[acl(groups={"990": 2}, default=True)])),
     Case("F16", seen(TWO, "shop", "blog", acls=[acl(users={"989": 4})])),
     Case("F16", seen(TWO, "shop", "blog", acls=[acl(kind="data", root="account", users={"989": 6})])),
-    Case("F19", facts(changed("script-user=root", ""))),
-    Case("F19", facts(changed("script-user=root", "script-user=root script-group=root"))),
-    Case("F19", facts(changed("script-user=root", "script-user=shop-app"))),
-    Case("F19", facts(changed("script-user=root", "script-user=#990"))),
-    Case("F19", facts(changed("script-user=root", "script-group=shop-app"))),
+    *(
+        Case("F19", under(mpm, option), severity="low")
+        for mpm in ("event", "worker", "")
+        for option in ("script-user=root", "script-group=root", "script-user=shop-app")
+    ),
+    Case("F19", under("prefork", "script-user=root script-group=root"), severity="low"),
+    Case("F19", under("prefork", "script-user=shop-app"), severity="low"),
+    Case("F19", under("prefork", "script-user=#990"), severity="low"),
+    Case("F19", under("prefork", "script-group=shop-app"), severity="low"),
+    # Whoever owns or may write the script or a directory above it.
+    Case("F19", replaceable(owner=APACHE)),
+    Case("F19", replaceable(owner=990)),
+    Case("F19", replaceable(groups=[APACHE])),
+    Case("F19", replaceable(everybody=True)),
+    Case("F19", replaceable("/var/www", everybody=True)),
+    Case("F19", replaceable("/var/www", owner=APACHE)),
+    Case("F19", replaceable("/var/www/shop", users=[990])),
+    Case("F19", replaceable("/var/www/shop", owner=1000), severity="low"),
+    Case("F19", replaceable("/var/www", groups=[50]), severity="low"),
+    Case("F19", replaceable("/var", users=[1000]), severity="low"),
+    # No use of the option, and nothing but it, counts on prefork.
+    Case("F19", under("prefork", "script-user=root", "/var/www", owner=APACHE)),
+    Case("F19", under("event", "script-user=root", "/var/www", owner=APACHE)),
     Case("I5b", facts(TWO.replace("request-timeout", "python-path=/srv/common request-timeout"), "shop", "blog")),
     Case("I5b", seen(packages={VENV: environment(system=True)})),
     Case("I8", overriding("AllowOverride All"), HOST),
@@ -236,7 +273,12 @@ GOOD: list[Case] = [
     # The daemon reads by an ACL; Apache passes; another one's has no effect.
     Case("F16", seen(TWO, "shop", "blog", acls=[acl(users={"990": 5, "33": 5, "989": 1})])),
     Case("F16", seen(acls=[acl(kind="data", root="account", users={"990": 7})])),
-    Case("F19", facts(changed("script-user=root", "script-group=root"))),
+    Case("F19", under("prefork", "script-user=root")),
+    Case("F19", under("itk", "script-group=root")),
+    # A deployment account owns the script, and its directories.
+    Case("F19", replaceable(owner=1000)),
+    Case("F19", seen(scripts={ENTRY: owned_by(1000)})),
+    Case("F19", replaceable("/var/www", groups=[0])),
     Case("I8", facts(), HOST),
     Case("I8", overriding("AllowOverride None"), HOST),
     Case("I8", overriding("AllowOverride Indexes Limit"), HOST),

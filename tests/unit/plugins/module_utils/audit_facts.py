@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
@@ -74,7 +75,7 @@ def site(name: str = "shop", options: str = "", lines: str = "", location: str =
   SSLEngine on
   DocumentRoot /var/www/html
   WSGIDaemonProcess {name} user={name}-app group={name}-app home=/var/lib/{name}/code python-home=/var/lib/{name}/venv \
-display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 script-user=root queue-timeout=45 {options}
+display-name=%{{GROUP}} request-timeout=60 restart-interval=86400 queue-timeout=45 {options}
   WSGIScriptAlias {mount} /var/www/{name}/wsgi.py
   {lines}
   <Location {mount}>
@@ -149,6 +150,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         apache_version="2.4.71",
         mod_wsgi_version="6.1.1",
         python="3.13",
+        mpm="event",
         modules=["wsgi", "reqtimeout", "autoindex"],
         user="www-data",
         uid=APACHE,
@@ -167,12 +169,26 @@ def file_facts(*names: str, **fields: Any) -> FileFacts:
         "apache_uid": APACHE,
         "apache_groups": [APACHE],
         "secrets": [row("/var/lib/shop/environment", "secret", "account", mode="0640", pools=["shop"])],
+        "scripts": {f"/var/www/{name}/wsgi.py": script(f"/var/www/{name}/wsgi.py") for name in pools},
         "sockets": [a_socket(name) for name in pools],
         "temporary": {name: [] for name in pools},
         "packages": {f"/var/lib/{name}/releases/1/venv": environment() for name in pools},
         "logs": [{"path": LOG, "pools": ["shop"]}],
     }
     return FileFacts(**{**values, **fields})
+
+
+def script(path: str = ENTRY, where: str = "", **fields: Any) -> list[dict[str, Any]]:
+    """Return a script of root's and the way to it; these fields are of the path that is named, or of the script."""
+    rows = []
+    for one in (path, *(str(above) for above in Path(path).parents)):
+        kind, mode = ("entry", "0644") if one == path else ("ancestor", "0755")
+        found = row(one, kind, "entry", owner=0, group=0, mode=mode, users=[0], groups=[], everybody=False)
+        if one == (where or path):
+            found.update(fields)
+            found["users"] = sorted({found["owner"], *found["users"]})
+        rows.append(found)
+    return rows
 
 
 def environment(**fields: Any) -> dict[str, Any]:
@@ -197,6 +213,7 @@ def account(name: str = "shop", uid: int = 990, **fields: Any) -> dict[str, Any]
         "shell": "/usr/sbin/nologin",
         "home": f"/var/lib/{name}",
         "home_mode": 0o750,
+        "home_files": [],
         "locked": True,
         "shadow": "",
         "keys": [],

@@ -20,7 +20,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import (
     _audit_tree,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl, write_acl
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import as_account, in_mounts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access import (
+    as_account,
+    in_mounts,
+    readable_files,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import Budget, packages_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import APACHE, OTHERS, Plan, file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import directives, read_htaccess
@@ -47,6 +51,10 @@ def permit(path: Path, uid: int, bits: int, default: bool = False) -> None:
     if default:
         os.setxattr(path, "system.posix_acl_default", acl.encode())
         return
+    write_acl_of(path, acl)
+
+
+def write_acl_of(path: Path, acl: Acl) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         write_acl(descriptor, str(path), acl)
@@ -805,3 +813,77 @@ def test_the_store_of_mod_md_has_keys_to_look_after(tmp_path: Path) -> None:
     assert plan.keys == [f"{domain}/privkey.pem"]
     assert plan.watched[f"{tmp_path}/md"] == "certificate store"
     assert _audit_files._plan(facts(store, live={})).keys == []
+
+
+@needs_root
+def test_who_may_change_a_script_and_the_directories_above_it(host: Path) -> None:
+    script = host / "www/shop/wsgi.py"
+    permit(script, BLOG, 6)
+    permit(host / "www/shop", BLOG, 5)
+    os.chown(host / "www", SHOP, BLOG)
+    (host / "www").chmod(0o775)
+    link = host / "elsewhere/wsgi.py"
+    link.parent.mkdir()
+    link.symlink_to(script)
+    link.parent.chmod(0o1777)
+    rows = {
+        os.path.relpath(row["path"], host): (row["users"], row["groups"], row["everybody"])
+        for row in look(host, scripts=[str(link)])["scripts"][str(link)]
+        if row["path"].startswith(str(host))
+    }
+    assert rows == {
+        "elsewhere/wsgi.py": ([0, BLOG], [], False),
+        # Nobody renames there what is root's.
+        "elsewhere": ([0], [], False),
+        ".": ([0], [], False),
+        "www": ([SHOP], [BLOG], False),
+        "www/shop": ([0], [], False),
+    }
+    link.parent.chmod(0o777)
+    found = look(host, scripts=[str(link)])["scripts"][str(link)]
+    assert [row["path"] for row in found if row["everybody"]] == [str(link.parent)]
+
+
+@needs_root
+def test_what_a_mask_leaves_of_an_acl(tmp_path: Path) -> None:
+    def writers(acl: Acl) -> tuple[list[int], list[int], bool]:
+        write_acl_of(tmp_path, acl)
+        row = _audit_tree.look_at(str(tmp_path))
+        assert row is not None
+        found = _audit_tree.writers_of(row)
+        return found["users"], found["groups"], found["everybody"]
+
+    assert writers(Acl(7, 5, 5, {SHOP: 7}, {BLOG: 7}, 5)) == ([0], [], False)
+    assert writers(Acl(7, 5, 5, {SHOP: 7}, {BLOG: 7}, 7)) == ([0, SHOP], [BLOG], False)
+    assert writers(Acl(7, 7, 5, {SHOP: 5}, {}, 7)) == ([0], [0], False)
+    assert writers(Acl(7, 5, 7, {SHOP: 5}, {}, 5)) == ([0], [], True)
+
+
+@needs_root
+def test_what_everybody_may_read_in_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for above in [tmp_path, *tmp_path.parents]:
+        if above.stat().st_uid == 0 and above != Path("/tmp"):
+            above.chmod(0o755)
+    closed, public, plain = (tmp_path / name for name in ("closed", "public", "plain"))
+    put(closed / "code/a.py", mode=0o644)
+    (closed / "code").chmod(0o750)
+    put(closed / "b", mode=0o640)
+    put(closed / ".bashrc", mode=0o644)
+    (closed / "link").symlink_to("/etc/passwd")
+    put(public / "static/style.css", mode=0o644)
+    put(public / "a/b/notes", mode=0o644)
+    put(public / "a/.bashrc", mode=0o644)
+    for name in "123456789":
+        put(plain / name, mode=0o644)
+    nobody = {"uid": 65534, "gid": 65534, "groups": []}
+    homes = [str(home) for home in (closed, public, plain, tmp_path / "missing")]
+
+    def read() -> Any:
+        return as_account(nobody, lambda: readable_files(homes, [str(public / "static")]))
+
+    found = read()
+    assert found[homes[0]] == found[homes[3]] == []
+    assert found[homes[1]] == [f"{public}/a/.bashrc", f"{public}/a/b/notes"]
+    assert len(found[homes[2]]) == 3
+    monkeypatch.setattr(_audit_access, "_LOOKED_AT", 4)
+    assert read()[homes[2]] == []

@@ -382,6 +382,24 @@ def test_an_account_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert "cat" in account["others"]
 
 
+@as_root
+def test_homes_are_looked_into_where_their_mode_lets_everybody(tmp_path: Path) -> None:
+    for above in [tmp_path, *tmp_path.parents]:
+        if above.stat().st_uid == 0 and above != Path("/tmp"):
+            above.chmod(0o755)
+    rows = []
+    for name, mode in (("open", 0o755), ("shut", 0o750), ("passed", 0o711)):
+        home = tmp_path / name
+        (home / "static").mkdir(parents=True)
+        for file in (home / "notes", home / "static/a.css"):
+            file.write_text("x", encoding="utf-8")
+        home.chmod(mode)
+        rows.append({"uid": 990, "home": str(home), "home_mode": mode})
+    config = f"<VirtualHost *:80>\nAlias /static {tmp_path}/open/static\n</VirtualHost>"
+    _audit_host._look_into_homes(Facts(Instance("", ""), read_tree(config)), rows)
+    assert [row["home_files"] for row in rows] == [[f"{tmp_path}/open/notes"], [], []]
+
+
 @pytest.mark.parametrize("path", ["/", "/nonexistent", "/usr/games", "/var/www", "/tmp"])
 def test_places_that_are_nobody_s_home(path: str) -> None:
     assert _audit_host._home_mode(path) is None
