@@ -14,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".cache" / "benchmark"
 DEBIANS = {"12": "bookworm", "13": "trixie"}
+# What the sandbox of Apache's unit needs of a container.
+RIGHTS = ["--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined"]
 
 
 class Container:

@@ -8,62 +8,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-WORK = ROOT / ".cache" / "benchmark"
+from ansible_collections.palisade.mod_wsgi.tests.benchmark.container import DEBIANS, RIGHTS, ROOT, Container
+
 MOUNT = "/opt/ansible_collections/palisade/mod_wsgi"
-DEBIANS = {"12": "bookworm", "13": "trixie"}
 LOGS = "/var/log/apache2/"
 
 
-class Host:
+class Host(Container):
     """A container with the apps."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.name = options.container
-        WORK.mkdir(parents=True, exist_ok=True)
-        self.inventory = WORK / f"{self.name}.yml"
         names = [f"app{number:02}" for number in range(options.apps)]
         app = {"application": "hello:application", "source": {"path": "hello"}, "processes": 1, "threads": 5}
         variables = {
-            "ansible_connection": "containers.podman.podman",
-            "ansible_python_interpreter": "/usr/bin/python3",
             "lab_options": [
-                "--cap-add=SYS_ADMIN",
-                "--security-opt=seccomp=unconfined",
+                *RIGHTS,
                 *(f"--volume={ROOT}/{part}:{MOUNT}/{part}:ro" for part in ("plugins", "tests")),
             ],
             "wsgi_apps_base_directory": str(ROOT / "tests/fixtures/apps"),
             "wsgi_apps": [{"name": name, "server_names": [f"{name}.test"], **app} for name in names],
         }
-        hosts = {"many": {"ansible_host": self.name, "lab_release": DEBIANS[options.debian]}}
-        self.inventory.write_text(json.dumps({"wsgi": {"vars": variables, "hosts": hosts}}))
-
-    def ansible(self, *command: object) -> str:
-        done = subprocess.run(
-            ["nice", *map(str, command), "--inventory", str(self.inventory)],
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"{command} failed:\n{done.stdout}")
-        return done.stdout
+        super().__init__(options.container, options.debian, variables)
 
     def make(self) -> None:
-        for playbook in ("tests/lab/create.yml", "playbooks/site.yml"):
-            self.ansible("ansible-playbook", ROOT / playbook)
-
-    def run(self, *command: str) -> str:
-        done = subprocess.run(["podman", "exec", self.name, *command], text=True, check=True, stdout=subprocess.PIPE)
-        return done.stdout
+        self.start()
+        self.play("playbooks/site.yml")
 
     def seen(self) -> dict[str, Any]:
         return dict(json.loads(self.run("python3", f"{MOUNT}/tests/benchmark/audit/seen.py")))
@@ -75,7 +48,7 @@ class Host:
 
     def module(self, active: str) -> float:
         began = time.monotonic()
-        command = ["ansible", "many", "--module-name", "palisade.mod_wsgi.wsgi_audit", "--args", f"active={active}"]
+        command = ["ansible", "wsgi", "--module-name", "palisade.mod_wsgi.wsgi_audit", "--args", f"active={active}"]
         self.ansible(*command, "--extra-vars", "ansible_pipelining=true")
         return time.monotonic() - began
 
@@ -130,7 +103,7 @@ def main() -> None:
         good = compare(host, options)
     finally:
         if not options.keep:
-            subprocess.run(["podman", "rm", "--force", "--time=1", host.name], check=False, capture_output=True)
+            host.remove()
     sys.exit(0 if good else 1)
 
 

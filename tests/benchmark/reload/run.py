@@ -2,6 +2,9 @@
 
 Pairs of equal runs, one with a rolling deploy and one without, come first; then one run for each other way.
 Prints a table in Markdown; the exit code says whether the rolling deploy lost nothing and kept its bound.
+
+With --deploys it deploys so many releases, each under as many requests as wrk can send, and the exit code says whether
+none of at least --requests was lost and each was answered by one release.
 """
 
 from __future__ import annotations
@@ -17,13 +20,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.tests.benchmark.container import DEBIANS, WORK, Container, wrk
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-WORK = ROOT / ".cache" / "benchmark"
 HOME = "/var/lib/reload-app"
 SITE = "/etc/apache2/sites-available/zz-palisade-reload.conf"
-DEBIANS = {"12": "bookworm", "13": "trixie"}
+# Seconds of load before and after each deploy of --deploys.
+AROUND = 2
+HEAD_OF_DEPLOYS = """
+| deploy | requests | failed | not of one release | by the old one | by the new one | slowest, ms |
+|---|---|---|---|---|---|---|"""
 # The slowest request with a deploy, by the slowest without.
 BOUND = 2.0
 # Prints the processes of a pool that take requests; those that load their application have one thread.
@@ -55,50 +63,24 @@ class Outcome:
     bystander: bool = False
 
 
-class Host:
+class Host(Container):
     """A container with the two apps, and both releases of the first."""
 
     def __init__(self, debian: str, container: str) -> None:
-        self.name = container
-        WORK.mkdir(parents=True, exist_ok=True)
-        self.inventory = WORK / f"{container}.yml"
         apps = [
             {"name": "reload", "source": {"path": "{{ source }}"}},
             {"name": "bystander", "source": {"path": str(HERE / "app")}},
         ]
         common = {"application": "slow:application"}
-        variables = {
-            "ansible_connection": "containers.podman.podman",
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "wsgi_apps": [{**app, **common, "server_names": [f"{app['name']}.localhost"]} for app in apps],
-        }
-        hosts = {"reload": {"ansible_host": container, "lab_release": DEBIANS[debian]}}
+        rows = [{**app, **common, "server_names": [f"{app['name']}.localhost"]} for app in apps]
+        super().__init__(container, debian, {"wsgi_apps": rows})
         self.made = 0
-        self.inventory.write_text(json.dumps({"wsgi": {"vars": variables, "hosts": hosts}}))
-
-    def play(self, playbook: Path, **variables: object) -> None:
-        # On a machine of its own, Ansible would take no time from the host.
-        command = ["nice", "ansible-playbook", "--inventory", self.inventory, playbook]
-        done = subprocess.run(
-            [*command, "--extra-vars", json.dumps(variables)],
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"{playbook} failed:\n{done.stdout}")
-
-    def run(self, *command: str) -> str:
-        return subprocess.run(
-            ["podman", "exec", self.name, *command], text=True, check=True, capture_output=True
-        ).stdout
 
     def make(self) -> None:
-        self.play(ROOT / "tests/lab/create.yml")
-        self.play(ROOT / "playbooks/site.yml", source=str(self.source()[1]))
+        self.start()
+        self.play("playbooks/site.yml", source=str(self.source()[1]))
         self.deploy()
-        subprocess.run(["podman", "cp", HERE / "load.py", f"{self.name}:/root/load.py"], check=True)
+        self.copy(HERE / "load.py", "/root/load.py")
         self.settle()
 
     def source(self) -> tuple[str, Path]:
@@ -113,7 +95,7 @@ class Host:
     def deploy(self) -> str:
         """Deploy a release that the host has never seen, and return what it answers."""
         name, source = self.source()
-        self.play(ROOT / "playbooks/deploy.yml", source=str(source), wsgi_apps_only=["reload"])
+        self.play("playbooks/deploy.yml", source=str(source), wsgi_apps_only=["reload"])
         return name
 
     def releases(self) -> dict[str, str]:
@@ -265,6 +247,8 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--slow-clients", type=int, default=2, help="further clients, whose requests take 2 s")
     parser.add_argument("--takes", type=float, default=0.05, help="seconds that the others' requests take")
     parser.add_argument("--keep-alive", action="store_true", help="one connection for each client")
+    parser.add_argument("--deploys", type=int, default=0, help="only deploy so many releases, under full load")
+    parser.add_argument("--requests", type=int, default=25_000, help="of --deploys, the least for each of them")
     parser.add_argument("--rolling-only", action="store_true", help="leave the other ways out")
     options = parser.parse_args(arguments)
     options.container = options.container or f"palisade-benchmark{options.debian}"
@@ -296,15 +280,54 @@ def compare(host: Host, options: argparse.Namespace) -> bool:
     return kept
 
 
+def hammer(host: Host, options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Let wrk ask as fast as it can, with a deploy on the way; return what it got, and what the release answers."""
+    command = wrk("reload.localhost", 600, options.clients, "--script=/root/answers.lua")
+    with subprocess.Popen(["podman", "exec", host.name, *command], stdout=subprocess.PIPE, text=True) as load:
+        time.sleep(AROUND)
+        new = host.deploy()
+        time.sleep(AROUND)
+        # It then ends as it would when its time is over.
+        host.run("pkill", "--signal=INT", "--exact", "wrk")
+        said, _errors = load.communicate()
+    return dict(json.loads(said.splitlines()[-1])), new
+
+
+def repeat(host: Host, options: argparse.Namespace) -> bool:
+    """Deploy again and again, print what came, and return whether nothing was lost."""
+    host.install("wrk")
+    host.copy(HERE / "answers.lua", "/root/answers.lua")
+    total = lost = mixed = 0
+    old = host.deploy()
+    host.settle()
+    print(HEAD_OF_DEPLOYS)
+    for number in range(1, options.deploys + 1):
+        found, new = hammer(host, options)
+        host.settle()
+        bad, both = found["failed"] + found["broken"], found["mixed"]
+        releases = {name: int(count) for name, count in found["releases"].items()}
+        # Nothing but the release of before and the new one.
+        both += sum(count for name, count in releases.items() if name not in (old, new)) + (new not in releases)
+        total, lost, mixed = total + found["requests"], lost + bad, mixed + both
+        cells = [number, found["requests"], bad, both, releases.get(old, 0), releases.get(new, 0), found["slowest"]]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+        old = new
+    enough = total >= options.requests * options.deploys
+    print(f"\n{options.deploys} deploys, {total} requests: {lost} lost, {mixed} not of exactly one release.")
+    good = enough and not lost and not mixed
+    print("As promised." if good else f"Promised were 0 and 0 of at least {options.requests * options.deploys}.")
+    return good
+
+
 def main() -> None:
     options = options_of(sys.argv[1:])
     host = Host(options.debian, options.container)
     try:
         host.make()
-        kept = compare(host, options)
+        kept = repeat(host, options) if options.deploys else compare(host, options)
     finally:
         if not options.keep:
-            subprocess.run(["podman", "rm", "--force", "--time=1", host.name], check=False, capture_output=True)
+            host.remove()
     sys.exit(0 if kept else 1)
 
 

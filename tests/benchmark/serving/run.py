@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ansible_collections.palisade.mod_wsgi.tests.benchmark.container import (
     DEBIANS,
+    RIGHTS,
     Container,
     Load,
     read_wrk,
@@ -49,9 +50,7 @@ class Site(Container):
         }
         if title == CHECKED:
             app["daemon_process"] = {"script-user": "root"}
-        # The sandbox of Apache's unit needs them.
-        rights = ["--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined"]
-        variables = {"wsgi_apps": [app], "lab_options": rights}
+        variables = {"wsgi_apps": [app], "lab_options": RIGHTS}
         word = title.replace(" ", "-").removeprefix("plain-")
         super().__init__(f"{options.container}-{word}", options.debian, variables)
 

@@ -602,7 +602,7 @@ def test_everything_above_an_app_is_for_root_alone(base: str) -> None:
 
 
 def test_who_checks_the_owner_is_told_once_what_it_costs(base: str) -> None:
-    checks = {"daemon_process": {"script-user": "root"}}
+    checks: dict[str, Any] = {"daemon_process": {"script-user": "root"}}
     apps = [app(**checks), app("admin"), app("api", daemon_process={"script-group": "root"})]
     facts = host(apache={"modules": ["headers"], "mpm": "event"})
     model = resolve(apps, facts, "mine", base)
