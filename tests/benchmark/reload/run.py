@@ -4,7 +4,8 @@ Pairs of equal runs, one with a rolling deploy and one without, come first; then
 Prints a table in Markdown; the exit code says whether the rolling deploy lost nothing and kept its bound.
 
 With --deploys it deploys so many releases, each under as many requests as wrk can send, and the exit code says whether
-none of at least --requests was lost and each was answered by one release.
+none of at least --requests was lost and each was answered by one release. It can be done in parts, which are counted
+together: --deploys 10 --keep, then --deploys 10 --made.
 """
 
 from __future__ import annotations
@@ -74,9 +75,11 @@ class Host(Container):
         common = {"application": "slow:application"}
         rows = [{**app, **common, "server_names": [f"{app['name']}.localhost"]} for app in apps]
         super().__init__(container, debian, {"wsgi_apps": rows})
-        self.made = 0
+        # What several runs of --deploys counted together.
+        self.tally = WORK / f"{self.name}.tally.json"
 
     def make(self) -> None:
+        self.tally.unlink(missing_ok=True)
         self.start()
         self.play("playbooks/site.yml", source=str(self.source()[1]))
         self.deploy()
@@ -85,8 +88,7 @@ class Host(Container):
 
     def source(self) -> tuple[str, Path]:
         """Make a source that differs from all others; return what it answers, and where it is."""
-        self.made += 1
-        name, source = f"release-{self.made}", WORK / f"{self.name}-source"
+        name, source = f"release-{time.time_ns()}", WORK / f"{self.name}-source"
         shutil.rmtree(source, ignore_errors=True)
         shutil.copytree(HERE / "app", source)
         (source / "release.txt").write_text(name)
@@ -241,6 +243,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--debian", choices=sorted(DEBIANS), default="12")
     parser.add_argument("--container", help="its name; it is made, and removed at the end")
     parser.add_argument("--keep", action="store_true", help="leave the container running")
+    parser.add_argument("--made", action="store_true", help="the container is there from an earlier run")
     parser.add_argument("--pairs", type=int, default=5, help="runs with and without a deploy")
     parser.add_argument("--seconds", type=float, default=30, help="length of a run")
     parser.add_argument("--clients", type=int, default=16)
@@ -297,7 +300,7 @@ def repeat(host: Host, options: argparse.Namespace) -> bool:
     """Deploy again and again, print what came, and return whether nothing was lost."""
     host.install("wrk")
     host.copy(HERE / "answers.lua", "/root/answers.lua")
-    total = lost = mixed = 0
+    sums = json.loads(host.tally.read_text()) if host.tally.exists() else [0, 0, 0, 0]
     old = host.deploy()
     host.settle()
     print(HEAD_OF_DEPLOYS)
@@ -308,14 +311,15 @@ def repeat(host: Host, options: argparse.Namespace) -> bool:
         releases = {name: int(count) for name, count in found["releases"].items()}
         # Nothing but the release of before and the new one.
         both += sum(count for name, count in releases.items() if name not in (old, new)) + (new not in releases)
-        total, lost, mixed = total + found["requests"], lost + bad, mixed + both
+        sums = [one + more for one, more in zip(sums, (1, found["requests"], bad, both), strict=True)]
+        host.tally.write_text(json.dumps(sums))
         cells = [number, found["requests"], bad, both, releases.get(old, 0), releases.get(new, 0), found["slowest"]]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
         old = new
-    enough = total >= options.requests * options.deploys
-    print(f"\n{options.deploys} deploys, {total} requests: {lost} lost, {mixed} not of exactly one release.")
-    good = enough and not lost and not mixed
-    print("As promised." if good else f"Promised were 0 and 0 of at least {options.requests * options.deploys}.")
+    deploys, total, lost, mixed = sums
+    print(f"\n{deploys} deploys, {total} requests: {lost} lost, {mixed} not of exactly one release.")
+    good = total >= options.requests * deploys and not lost and not mixed
+    print("As promised." if good else f"Promised were 0 and 0 of at least {options.requests * deploys}.")
     return good
 
 
@@ -323,7 +327,8 @@ def main() -> None:
     options = options_of(sys.argv[1:])
     host = Host(options.debian, options.container)
     try:
-        host.make()
+        if not options.made:
+            host.make()
         kept = repeat(host, options) if options.deploys else compare(host, options)
     finally:
         if not options.keep:
