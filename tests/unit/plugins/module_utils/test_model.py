@@ -287,6 +287,21 @@ def test_an_app_that_may_be_another_repository_s(
     )
 
 
+def test_a_deployment_finds_an_app_of_a_list_that_was_named_after_its_directory(base: str) -> None:
+    """It leaves the name on the host, which site.yml changes."""
+    found = host(apps=[managed("shop", "newc/infra")])
+    model = resolve([app("shop")], found, "default", base, deployed=[])
+    assert [row["app"] for row in model["releases"]] == ["shop"]
+    assert "accounts" not in model
+    assert "name is already taken" in refusal(
+        [app("shop", source=PACKAGE)],
+        base,
+        host(apps=[managed("shop", "newc/infra", source="controller")]),
+        owner="default",
+        deployed=[],
+    )
+
+
 def test_a_list_is_taken_over_as_a_whole_or_not_at_all(base: str) -> None:
     found = host(apps=[managed("shop", "newc/infra"), managed("api", "newc/infra")])
     assert len(resolve([app("shop"), app("api")], found, "default", base)["accounts"]) == 2
