@@ -109,6 +109,10 @@ DEFAULT_DAEMON_OPTIONS: dict[str, Any] = {
     "shutdown-timeout": 15,
 }
 
+# What counts as an answer. An application that wants a login answers 401; 403 and 404 may as well be a mistake.
+DEFAULT_HEALTH_STATUS = (*range(200, 400), 401)
+DEFAULT_HEALTH_TIMEOUT = 30
+
 _FIELDS = frozenset(
     [
         "name",
@@ -194,8 +198,8 @@ class App:
     adopt: bool = False
     replaces: tuple[str, ...] = ()
     health_path: str = "/"
-    health_status: tuple[int, ...] = tuple(range(200, 400))
-    health_timeout: int = 30
+    health_status: tuple[int, ...] = DEFAULT_HEALTH_STATUS
+    health_timeout: int = DEFAULT_HEALTH_TIMEOUT
     # Accepted, and to be told.
     warnings: tuple[str, ...] = ()
 
@@ -291,10 +295,10 @@ def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str
     path = given.get("path", mount)
     printable = isinstance(path, str) and bool(re.fullmatch(r"/[!-~]*", path))
     require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
-    status = given.get("status", list(range(200, 400)))
+    status = given.get("status", DEFAULT_HEALTH_STATUS)
     numbers = isinstance(status, (list, tuple)) and all(is_integer(item, 100, 599) for item in status)
     require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
-    timeout = given.get("timeout", 30)
+    timeout = given.get("timeout", DEFAULT_HEALTH_TIMEOUT)
     require(is_integer(timeout, 1, 600), f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
     return str(path), tuple(status), int(timeout)
 

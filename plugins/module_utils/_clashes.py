@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._owner import takes_over
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, below
 
 Facts = Mapping[str, Any]
@@ -22,12 +23,27 @@ Facts = Mapping[str, Any]
 SITE_PREFIX = "zz-palisade-"
 
 
-def check_clashes(apps: Sequence[App], host: Facts, owner: str) -> None:
+def check_owners(apps: Sequence[App], raws: Sequence[Facts], host: Facts, owner: str) -> None:
+    """Raise PalisadeError where another list has an app's name on the host.
+
+    raws are the apps as the user wrote them, in the same order.
+    """
+    on_host = {other["name"]: other for other in host.get("apps", [])}
+    for app, raw in zip(apps, raws):
+        other = on_host.get(app.name)
+        if other and other["owner"] != owner and not takes_over(owner, raw, other):
+            raise PalisadeError(
+                f"app {app.name}: name is already taken by an app of the list '{other['owner']}' on this host; rename "
+                f"the app, or set wsgi_apps_owner (now '{owner}') to '{other['owner']}' if both are the same list"
+            )
+
+
+def check_clashes(apps: Sequence[App], host: Facts) -> None:
     """Raise PalisadeError naming both sides where an app cannot be beside another one or on the host."""
     _check_unique(apps)
     listed = {app.name: app for app in apps}
     for app in apps:
-        _check_against_host(app, host, owner, listed)
+        _check_against_host(app, host, listed)
     _check_neighbours(apps, host)
 
 
@@ -83,15 +99,10 @@ def _check_pair(app: App, other: App) -> None:
                 raise PalisadeError(f"app {one.name}: static: {url} would take the place of app {neighbour.name} there")
 
 
-def _check_against_host(app: App, host: Facts, owner: str, listed: Mapping[str, App]) -> None:
+def _check_against_host(app: App, host: Facts, listed: Mapping[str, App]) -> None:
     for other in host.get("apps", []):
         whose = f"of the list '{other['owner']}' on this host"
         if other["name"] == app.name:
-            if other["owner"] != owner:
-                raise PalisadeError(
-                    f"app {app.name}: name is already taken by an app {whose}; rename the app, or set wsgi_apps_owner "
-                    f"(now '{owner}') to '{other['owner']}' if both are the same list"
-                )
             if (other["account"], other["group"]) != (app.account, app.group):
                 raise PalisadeError(
                     f"app {app.name}: account and group are {other['account']} and {other['group']} on this host and "

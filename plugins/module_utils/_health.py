@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import http.client
+import json
 import os
 import pwd
 import re
@@ -19,6 +20,10 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import (
+    DEFAULT_HEALTH_STATUS,
+    DEFAULT_HEALTH_TIMEOUT,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import read_pem
@@ -32,6 +37,8 @@ _STARTING = (502, 503, 504)
 _SECONDS_OF_500 = 3.0
 # Time, module, process and client of a line of Apache's error log.
 _LOG_PREFIX = re.compile(r"^(\[[^\]]*\] )+")
+# A path that YAML takes without quotes, in braces too.
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def check_pools(layout: ApacheLayout, pools: Sequence[Mapping[str, Any]], run: Run) -> list[dict[str, Any]]:
@@ -101,7 +108,7 @@ def _answer(pool: Mapping[str, Any], offsets: dict[str, int], run: Run) -> int:
             if status in pool["status"] and not problem:
                 return status
             if not problem:
-                problem = f"answered {status}, expected {_ranges(pool['status'])} (health_check)"
+                problem = f"answered {status}, expected {_ranges(pool['status'])}; {_advice(pool, status)}"
                 passing = status in _STARTING or (status == 500 and elapsed < _SECONDS_OF_500)
         if not passing or elapsed > pool["timeout"]:
             raise PalisadeError(f"GET {_url(pool)} on this host {problem}")
@@ -141,9 +148,25 @@ def _foreign(pool: Mapping[str, Any], certificate: bytes | None, run: Run) -> st
 
 
 def _ranges(statuses: Sequence[int]) -> str:
-    if len(statuses) > 2 and list(statuses) == list(range(statuses[0], statuses[-1] + 1)):
-        return f"{statuses[0]} to {statuses[-1]}"
-    return " or ".join(str(status) for status in statuses)
+    runs: list[list[int]] = []
+    for status in statuses:
+        if runs and status == runs[-1][-1] + 1:
+            runs[-1].append(status)
+        else:
+            runs.append([status])
+    texts = ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(status) for status in run] for run in runs)
+    return " or ".join(text for run in texts for text in run)
+
+
+def _advice(pool: Mapping[str, Any], status: int) -> str:
+    """Return the whole line that makes a status count, with what the app's health_check says already."""
+    path = pool["path"] if _PLAIN.fullmatch(pool["path"]) else json.dumps(pool["path"])
+    fields = [] if pool["path"] == "/" else [f"path: {path}"]
+    # A list of the app's own is kept; the default one is not for anybody to copy.
+    listed = [] if tuple(pool["status"]) == DEFAULT_HEALTH_STATUS else list(pool["status"])
+    fields.append(f"status: [{', '.join(str(item) for item in [*listed, status])}]")
+    fields += [] if pool["timeout"] == DEFAULT_HEALTH_TIMEOUT else [f"timeout: {pool['timeout']}"]
+    return f"if that is the right answer, write in app {pool['app']}: health_check: {{{', '.join(fields)}}}"
 
 
 def _size(path: str) -> int:

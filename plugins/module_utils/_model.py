@@ -18,7 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import (
     sysusers_path,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import type_name
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._clashes import SITE_PREFIX, check_clashes, check_owners
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
     OWNER_CHECKS,
     owner_check_warning,
@@ -269,7 +269,8 @@ def resolve(
     parsed = None if version is None else parse_version(version)
     checked = [check_app(raw, index, parsed) for index, raw in enumerate(apps)]
     checked = [_as_on_host(app, raw, host) for app, raw in zip(checked, apps)]
-    check_clashes(checked, host, owner)
+    check_owners(checked, apps, host, owner)
+    check_clashes(checked, host)
 
     present = [app for app in checked if app.present]
     on_host = {other["name"] for other in host.get("apps", [])}

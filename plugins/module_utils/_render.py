@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._owner import owner_fields
 
 NOTICE = "# Managed by palisade.mod_wsgi: a change made here is lost."
 # What a later play, perhaps another repository's, reads back of the apps on a host.
@@ -37,7 +38,7 @@ def read_records(text: str) -> list[dict[str, Any]]:
 
 def sysusers(app: App, owner: str) -> str:
     """Return the sysusers.d(5) file of an app's service account."""
-    lines = [NOTICE, record(name=app.name, owner=owner, account=app.account, group=app.group)]
+    lines = [NOTICE, record(name=app.name, account=app.account, group=app.group, **owner_fields(owner))]
     identity = "-"
     if app.group != app.account:
         lines.append(f"g {app.group} -")

@@ -12,13 +12,14 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY, App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent, live_pools
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import description, is_complete, place_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_records
 
-_IDENTITY = ("name", "owner", "account", "group")
+_IDENTITY = ("name", "owner", "chosen", "account", "group")
 _SERVED: dict[str, Any] = {"server_names": [], "mount": "", "tls": "", "acls": []}
 
 
@@ -43,8 +44,25 @@ def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
     for row in _records(SYSUSERS_DIRECTORY):
         site = sites.get(row["name"], {})
         served = {key: site.get(key, default) for key, default in _SERVED.items()}
-        apps.append({**{key: row[key] for key in _IDENTITY if key in row}, **served, "site": site.get("file", "")})
+        identity = {key: row[key] for key in _IDENTITY if key in row}
+        source = _source_of(App(row["name"], row.get("account", ""), row.get("group", "")))
+        apps.append({**identity, **served, "source": source, "site": site.get("file", "")})
     return apps
+
+
+def _source_of(app: App) -> str:
+    """Return what the current release tells of its source, as source_class() does; empty where there is none."""
+    try:
+        release = os.path.basename(os.readlink(app.current))
+        if not is_complete(app.releases, release):
+            return ""
+        place = place_of(app.releases, release)
+        # A release of packages has no code of its own.
+        if not os.listdir(os.path.join(place, "code")):
+            return "package"
+        return "network" if description(place).get("origin") else "controller"
+    except (OSError, ValueError):
+        return ""
 
 
 def _names(path: str) -> list[str]:

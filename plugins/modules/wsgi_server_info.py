@@ -117,6 +117,7 @@ apps:
       mount: /
       tls: acme
       acls: []
+      source: controller
       site: /etc/apache2/sites-available/zz-palisade-public.conf
 accounts:
   description: Names of the local accounts.

@@ -81,7 +81,7 @@ def _clashes(rows: list[dict[str, Any]]) -> list[str]:
     # Those without a host name all have the same one.
     named = [app for app in apps if not app.server_names[0].startswith("to-do.")]
     try:
-        check_clashes(named, {}, "")
+        check_clashes(named, {})
     except PalisadeError as error:
         return [str(error)]
     return []

@@ -60,6 +60,7 @@ def managed(name: str = "shop", owner: str = "theirs", **facts: Any) -> dict[str
         "mount": "/",
         "tls": "",
         "acls": [],
+        "source": "",
         "site": f"/etc/apache2/sites-available/zz-palisade-{name}.conf",
         **facts,
     }

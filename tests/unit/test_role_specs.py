@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _virtual_host, _web
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _owner, _virtual_host, _web
 
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").glob("*") if path.is_dir())
 
@@ -42,6 +42,8 @@ def test_names_carry_the_role(role: Path) -> None:
 
 
 def test_what_the_role_repeats_is_what_the_code_has() -> None:
+    apps = next(role for role in ROLES if role.name == "wsgi_apps")
+    assert load(apps / "defaults/main.yml")["wsgi_apps_owner"] == _owner.DEFAULT_OWNER
     server = next(role for role in ROLES if role.name == "wsgi_server")
     variables = (server / "vars" / "main.yml").read_text(encoding="utf-8")
     assert f"__wsgi_server_default_certificate: {_web.TLS_DIRECTORY}/default\n" in variables

@@ -38,6 +38,10 @@ def test_one_that_failed_kept_no_other_back(host: Host) -> None:
     assert json.loads(request(host, "calm.test")[2])["version"] == "two"
 
 
+def test_one_that_wants_a_login_was_deployed(host: Host) -> None:
+    assert request(host, "desk.test")[0] == 401
+
+
 def test_commands_ran_before_each_switch_only(host: Host) -> None:
     log = host.check_output("cat /var/lib/shop-app/data/migrations").splitlines()
     assert log == [f"{version} shop-app the-colour-red" for version in ("one", "ill", "slow")]

@@ -161,17 +161,23 @@ def test_others_are_as_they_were(host: Host) -> None:
     assert "their wiki" in request(host, "wiki.test")[2]
 
 
-# What an earlier commit made
+# What an earlier version made
 
 
 @pytest.mark.usefixtures("earlier")
-def test_an_app_of_an_earlier_commit_is_as_it_was(host: Host) -> None:
+def test_an_app_of_an_earlier_version_is_as_it_was(host: Host) -> None:
     assert host.check_output("getent passwd books-app") == host.file("/root/books-account").content_string.strip()
     changes = changed(host, "/root/books", "--answer books.test", "/var/lib/books-app", "/var/www/books")
     # The entry file is today's, and the release notes when it began to serve with it.
     release = host.check_output("readlink -f /var/lib/books-app/current")
     assert changes <= {"/var/www/books/wsgi.py", f"{release}/release.json"}
     assert "hello from books-app" in request(host, "books.test")[2]
+
+
+@pytest.mark.usefixtures("earlier")
+def test_it_is_an_app_of_the_list_now(host: Host) -> None:
+    """The list of before was named after its directory, newc/infra on one of the hosts."""
+    assert '"owner": "default"' in host.file("/etc/sysusers.d/palisade-books-app.conf").content_string
 
 
 @pytest.mark.usefixtures("earlier")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.palisade.mod_wsgi.plugins.filter import wsgi_daemon_process, wsgi_resolve
+from ansible_collections.palisade.mod_wsgi.plugins.filter import wsgi_daemon_process, wsgi_hosts, wsgi_resolve
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
 
 
@@ -41,6 +43,53 @@ def test_resolve(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match="no mod_wsgi is enabled"):
         convert([app()], host(mod_wsgi=None), "mine", str(tmp_path))
     assert convert([app()], host(mod_wsgi=None), "mine", str(tmp_path), server_required=False)["site"]
+
+
+GROUPS = {"all": ["web1", "web2", "db1"], "web": ["web1", "web2"], "db": ["db1"], "ungrouped": []}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit", "told"),
+    [
+        ("nobody", None, "'nobody';"),
+        ("web:&db", None, "'web:&db';"),
+        (["nobody", "web:!web"], None, "'nobody,web:!web';"),
+        ("web", "db", "'web' within --limit db;"),
+        ("web", "@hosts.retry", "'web' within --limit @hosts.retry;"),
+        ("web", "@nothing.retry", "'web' within --limit @nothing.retry;"),
+    ],
+)
+def test_hosts_that_are_not_there(
+    pattern: Any, limit: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hosts.retry").write_text("db1\n")
+    convert = wsgi_hosts.FilterModule().filters()["wsgi_hosts"]
+    with pytest.raises(AnsibleFilterError) as caught:
+        convert(pattern, GROUPS, limit)
+    assert str(caught.value) == (
+        f"no host of the inventory matches {told} put your hosts into the group 'wsgi', or name other ones with the "
+        "option -e wsgi_hosts=GROUP"
+    )
+    for option in ("syntax", "listhosts", "listtasks", "listtags"):
+        monkeypatch.setattr(context, "CLIARGS", {option: True})
+        assert convert(pattern, GROUPS, limit)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit"),
+    [
+        ("web", None),
+        ("web", "web2:db"),
+        ("web[0]:!db", ""),
+        ("~web.*", None),
+        (["nobody", "db"], None),
+        ("localhost", None),
+    ],
+)
+def test_hosts_that_are_there(pattern: Any, limit: str | None) -> None:
+    found = wsgi_hosts.wsgi_hosts(pattern, GROUPS, limit)
+    assert found == ([pattern] if isinstance(pattern, str) else pattern)
 
 
 def test_secrets_are_in_no_error(tmp_path: Path) -> None:

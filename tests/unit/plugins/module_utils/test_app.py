@@ -39,7 +39,7 @@ def test_defaults() -> None:
     assert (result.account, result.group, result.present, result.purge) == ("public-app", "public-app", True, False)
     assert (result.module, result.callable, result.mount) == ("shop.wsgi", "application", "/")
     assert (result.writable, dict(result.environment), result.handles_authorization) == ((), {}, False)
-    assert (result.health_path, result.health_status, result.health_timeout) == ("/", tuple(range(200, 400)), 30)
+    assert (result.health_path, result.health_status, result.health_timeout) == ("/", (*range(200, 400), 401), 30)
     assert result.daemon_options == {
         **DEFAULT_DAEMON_OPTIONS,
         "processes": 2,

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _certificate, _health
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_HEALTH_STATUS, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, run
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, app, run
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROU
         ([200, 201], "200 or 201"),
         (list(range(200, 400)), "200 to 399"),
         ([200, 204, 301], "200 or 204 or 301"),
+        ((*range(200, 400), 401), "200 to 399 or 401"),
+        ([404, 200, 201, 202], "404 or 200 to 202"),
     ],
 )
 def test_ranges(statuses: list[int], text: str) -> None:
@@ -111,8 +115,45 @@ def test_a_request(server: Server) -> None:
     assert server.asked[0].startswith("GET /up HTTP/1.1\r\n")
     assert "\r\nHost: shop.test\r\n" in server.asked[0]
     server.status = 404
-    with pytest.raises(PalisadeError, match=r"^GET http://shop\.test/up on this host answered 404, expected 200"):
+    with pytest.raises(PalisadeError, match=r"^GET http://shop\.test/up on this host answered 404, expected 200;"):
         _health._answer(pool(), {}, run)
+
+
+DEFAULTS = {"path": "/", "status": DEFAULT_HEALTH_STATUS, "timeout": 30}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "line"),
+    [
+        ({}, 403, "{status: [403]}"),
+        # As it comes from the module's arguments.
+        ({"status": list(DEFAULT_HEALTH_STATUS)}, 404, "{status: [404]}"),
+        ({"status": [200, 204]}, 403, "{status: [200, 204, 403]}"),
+        ({"path": "/a-b/c_d.e"}, 403, "{path: /a-b/c_d.e, status: [403]}"),
+        ({"path": "/up?a={1,2}#"}, 403, '{path: "/up?a={1,2}#", status: [403]}'),
+        ({"timeout": 5}, 403, "{status: [403], timeout: 5}"),
+    ],
+)
+def test_the_line_that_makes_a_status_count(fields: dict[str, Any], status: int, line: str) -> None:
+    """It replaces the app's own health_check, so it holds what that says, and the model takes it."""
+    asked = pool(**{**DEFAULTS, **fields})
+    told = _health._advice(asked, status)
+    assert told == f"if that is the right answer, write in app shop: health_check: {line}"
+    written = yaml.safe_load(told.partition("shop: ")[2])
+    checked = check_app(app("shop", **written), 0, None)
+    assert (checked.health_path, checked.health_timeout) == (asked["path"], asked["timeout"])
+    assert status in checked.health_status
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_login_counts_as_an_answer(server: Server, status: int) -> None:
+    server.status = status
+    asked = pool(status=list(check_app(app("shop"), 0, None).health_status))
+    if status == 401:
+        assert _health._answer(asked, {}, run) == 401
+        return
+    with pytest.raises(PalisadeError, match=rf"answered {status}, expected 200 to 399 or 401; if that is the right"):
+        _health._answer(asked, {}, run)
 
 
 @pytest.mark.parametrize("server", [["shop.test"], ["*.test"]], indirect=True)

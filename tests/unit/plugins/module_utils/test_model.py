@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_records
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
 
 SECRET = "hunter2-does-not-show"
@@ -219,6 +220,94 @@ def test_two_lists_clash_in_either_order(base: str) -> None:
 def test_another_lists_app_cannot_be_removed(base: str) -> None:
     message = refusal([{"name": "shop", "state": "absent", "purge": True}], base, host(apps=[managed()]))
     assert "name is already taken by an app of the list 'theirs'" in message
+
+
+PACKAGE = {"package": "shop==1.2"}
+GIT = {"git": {"repo": "https://example.org/shop.git", "version": "main"}}
+URL = {"archive": "https://example.org/shop.zip", "checksum": f"sha256:{'0' * 64}"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts"),
+    [
+        ({}, {}),
+        ({"state": "absent", "purge": True}, {}),
+        ({}, {"source": "controller"}),
+        ({"source": PACKAGE}, {"source": "package"}),
+        ({"source": GIT}, {"source": "network"}),
+        ({"source": URL}, {"source": "network"}),
+        ({"server_names": ["a.org", "b.org"]}, {"server_names": ["b.org", "a.org"]}),
+        # What is no longer served, or is to be removed, does not say all of it.
+        ({}, {"server_names": [], "site": "", "source": ""}),
+        ({"state": "absent", "server_names": None, "source": None}, {"source": "controller"}),
+        ({"state": "absent", "server_names": 5, "source": {"nothing": 5}}, {"source": "controller"}),
+    ],
+)
+@pytest.mark.parametrize("owner", ["newc/infra", "/site", "infra/", "/"])
+def test_an_app_of_a_list_that_was_named_after_its_directory(
+    fields: dict[str, Any], facts: dict[str, Any], owner: str, base: str
+) -> None:
+    found = host(apps=[managed("shop", owner, **facts)])
+    model = resolve([app("shop", **fields)], found, "default", base)
+    assert [read_records(row["sysusers"])[0]["owner"] for row in model["accounts"]] == (
+        [] if "state" in fields else ["default"]
+    )
+    assert resolve([app("shop", **fields)], found, owner, base)["site"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "fields", "facts"),
+    [
+        ("default", {"server_names": ["other.org"]}, {}),
+        ("default", {"server_names": ["shop.example.org", "other.org"]}, {}),
+        ("default", {"source": PACKAGE}, {"source": "controller"}),
+        ("default", {"source": GIT}, {"source": "controller"}),
+        ("default", {}, {"source": "network"}),
+        ("default", {}, {"source": "package"}),
+        ("default", {"state": "absent", "server_names": ["other.org"]}, {}),
+        ("default", {"state": "absent", "source": PACKAGE}, {"source": "controller"}),
+        # Somebody chose these names.
+        ("default", {}, {"owner": "infra"}),
+        ("default", {}, {"owner": "a/b/c"}),
+        ("default", {}, {"chosen": True}),
+        ("default", {"state": "absent", "purge": True}, {"chosen": True}),
+        ("infra", {}, {}),
+        ("team/infra", {}, {}),
+    ],
+)
+def test_an_app_that_may_be_another_repository_s(
+    owner: str, fields: dict[str, Any], facts: dict[str, Any], base: str
+) -> None:
+    found = managed("shop", **{"owner": "newc/infra", **facts})
+    message = refusal([app("shop", **fields)], base, host(apps=[found]), owner=owner)
+    theirs = found["owner"]
+    assert message == (
+        f"app shop: name is already taken by an app of the list '{theirs}' on this host; rename the app, or set "
+        f"wsgi_apps_owner (now '{owner}') to '{theirs}' if both are the same list"
+    )
+
+
+def test_a_deployment_finds_an_app_of_a_list_that_was_named_after_its_directory(base: str) -> None:
+    """It leaves the name on the host, which site.yml changes."""
+    found = host(apps=[managed("shop", "newc/infra")])
+    model = resolve([app("shop")], found, "default", base, deployed=[])
+    assert [row["app"] for row in model["releases"]] == ["shop"]
+    assert "accounts" not in model
+    assert "name is already taken" in refusal(
+        [app("shop", source=PACKAGE)],
+        base,
+        host(apps=[managed("shop", "newc/infra", source="controller")]),
+        owner="default",
+        deployed=[],
+    )
+
+
+def test_a_list_is_taken_over_as_a_whole_or_not_at_all(base: str) -> None:
+    found = host(apps=[managed("shop", "newc/infra"), managed("api", "newc/infra")])
+    assert len(resolve([app("shop"), app("api")], found, "default", base)["accounts"]) == 2
+    assert "app api: name is already taken" in refusal(
+        [app("shop"), app("api", source=PACKAGE, server_names=["x.org"])], base, found, owner="default"
+    )
 
 
 def test_apps_of_another_list_are_left_alone(base: str) -> None:

@@ -193,6 +193,8 @@ def test_sysusers(fields: dict[str, Any], lines: list[str]) -> None:
     assert [line for line in text.splitlines() if not line.startswith("#")] == lines
     fields = {"name": "public", "owner": "mine", "account": public.account, "group": public.group}
     assert read_records(text) == [fields]
+    # Such names were derived from a path by earlier versions.
+    assert read_records(sysusers(public, "newc/infra")) == [{**fields, "owner": "newc/infra", "chosen": True}]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is not installed")
