@@ -382,3 +382,22 @@ def test_keeping_one_keeps_the_current(host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
     prune([row], 1, DEBIAN, check=False)
     assert os.listdir(row["directory"]) == [OLD]
+
+
+def test_a_switch_that_stops_halfway_is_put_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    before, switch_link, failures = (
+        host.state("shop"),
+        _activation.switch_link,
+        [OSError(28, "No space left on device")],
+    )
+
+    def full_once(path: str, target: str, check: bool) -> Any:
+        if failures and not check:
+            raise failures.pop()
+        return switch_link(path, target, check)
+
+    monkeypatch.setattr(_activation, "switch_link", full_once)
+    outcome = host.activation("shop", colour="new", entry="new\n").activate([row], 4)
+    assert "No space left" in outcome.failures["shop"]
+    assert host.state("shop") == before

@@ -254,3 +254,17 @@ def test_the_programs_are_python() -> None:
     compile(_trial._IMPORT, "import", "exec")
     compile(_unit._BECOME, "become", "exec")
     assert os.access(sys.executable, os.X_OK)
+
+
+def test_only_commands_of_the_app_may_listen(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    run_in_unit, run_with_secrets = _trial.run_in_unit, _trial.run_with_secrets
+
+    def noted(ran: Any) -> Any:
+        return lambda unit, *rest: asked.append((unit.name, unit.listens)) or ran(unit, *rest)
+
+    monkeypatch.setattr(_trial, "run_in_unit", noted(run_in_unit))
+    monkeypatch.setattr(_trial, "run_with_secrets", noted(run_with_secrets))
+    release.imports(CALLABLE)
+    release.hooks(["true"])
+    assert asked == [("palisade-try-public", False), ("palisade-hook-public", True)]
