@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_no_tls_where_it_is_expected(server: Server) -> None:
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_app_that_is_starting_is_asked_again(status: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.status = status
-    monkeypatch.setattr(_health.time, "sleep", lambda _seconds: setattr(server, "status", 200))
+    monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
     assert _health._answer(pool(timeout=30), {}, run) == 200
     assert len(server.asked) == 2
 
@@ -154,6 +155,6 @@ def test_an_app_that_is_starting_is_asked_again(status: int, server: Server, mon
 @pytest.mark.parametrize("status", [403, 404, 501, 505])
 def test_a_final_answer_is_not_waited_for(status: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.status = status
-    monkeypatch.setattr(_health.time, "sleep", lambda _seconds: setattr(server, "status", 200))
+    monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
     with pytest.raises(PalisadeError, match=f"answered {status}"):
         _health._answer(pool(timeout=30), {}, run)
