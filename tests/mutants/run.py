@@ -32,8 +32,10 @@ from ansible_collections.palisade.mod_wsgi.tests.mutants.mutate import Mutant, d
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORK = ROOT / ".cache" / "mutants"
+LOG = ROOT / ".cache" / "logs" / "mutants.log"
 WORKERS = 2
-SECONDS, ALL_SECONDS = 120, 600
+# Generous: a busy machine is no endless loop.
+SECONDS, ALL_SECONDS = 300, 900
 MEMORY = 4 << 30
 # At most one in so many may survive.
 AIM = 20
@@ -62,7 +64,8 @@ class Copy:
     def pytest(self, tests: Sequence[str], seconds: float, *python: str) -> tuple[int, str]:
         """Run tests; return pytest's exit code, or -1 after so many seconds, and the end of what it said."""
         (self.root / "out/tests").write_text("\n".join(tests))
-        command = [*_UNSHARE, "python", "-B", *python, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "@out/tests"]
+        plugins = ["-p", "no:cacheprovider", "-p", "tests.mutants.per_test"]
+        command = [*_UNSHARE, "python", "-B", *python, "-m", "pytest", "-qx", *plugins, "@out/tests"]
         process = subprocess.Popen(
             command,
             cwd=self.root,
@@ -97,9 +100,7 @@ class Reach:
         def note(number: int) -> None:
             copy = copies[number]
             options = ["-m", "coverage", "run", "--source=plugins", "--data-file=out/reach"]
-            code, said = copy.pytest(
-                ["-p", "tests.mutants.per_test", *self.files[number :: len(copies)]], ALL_SECONDS, *options
-            )
+            code, said = copy.pytest(self.files[number :: len(copies)], ALL_SECONDS, *options)
             if code:
                 problems.append(said)
 
@@ -137,18 +138,19 @@ def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
         thread.join()
 
 
-def survives(mutant: Mutant, copy: Copy, reach: Reach, quick: bool) -> bool:
-    """Put a mutant into a copy and tell whether every test passes."""
+def verdict(mutant: Mutant, copy: Copy, reach: Reach, quick: bool) -> str:
+    """Put a mutant into a copy and run the tests that matter, then all."""
     file = copy.root / mutant.path
     source = file.read_bytes()
     file.write_bytes(mutant.apply(source))
+    near = reach.tests(mutant)
     try:
-        near = reach.tests(mutant)
-        if near and copy.pytest(near, SECONDS)[0]:
-            return False
-        return (quick and bool(near)) or not copy.pytest(reach.files, ALL_SECONDS)[0]
+        code = copy.pytest(near, SECONDS)[0] if near else 0
+        if code == 0 and not (quick and near):
+            code = copy.pytest(reach.files, ALL_SECONDS)[0]
     finally:
         file.write_bytes(source)
+    return {0: "survived", -1: "endless"}.get(code, "killed")
 
 
 def main() -> None:
@@ -168,6 +170,8 @@ def main() -> None:
     waiting = draw(every, options.count, options.seed)
     counts = Counter[str]()
 
+    log = LOG.open("w", encoding="utf-8")
+
     def work(copy: Copy) -> None:
         while True:
             try:
@@ -175,13 +179,15 @@ def main() -> None:
             except IndexError:
                 return
             gone, come = mutant.diff(sources[mutant.path])
-            if not survives(mutant, copy, reach, options.quick):
-                counts["killed"] += 1
-            elif (mutant.path, *("\n".join(line[1:].strip() for line in lines) for lines in (gone, come))) in known:
-                counts["equivalent"] += 1
-            else:
-                counts["survived"] += 1
-                print("\n".join([f"{mutant.path}:{mutant.line}: {mutant.kind}", *gone, *come, ""]), flush=True)
+            said = verdict(mutant, copy, reach, options.quick)
+            plain = ("\n".join(line[1:].strip() for line in lines) for lines in (gone, come))
+            if said == "survived" and (mutant.path, *plain) in known:
+                said = "equivalent"
+            counts[said] += 1
+            text = "\n".join([f"{mutant.path}:{mutant.line}: {mutant.kind}", *gone, *come, ""])
+            if said == "survived":
+                print(text, flush=True)
+            print(said, text, file=log, flush=True)
 
     in_threads([functools.partial(work, copy) for copy in copies])
     told = (
