@@ -29,7 +29,7 @@ def directives(text: str) -> Iterator[Directive]:
 
 def _flat(lines: Sequence[Directive]) -> Iterator[Directive]:
     for line in lines:
-        if line.inside or not line.written:
+        if not line.written:
             yield from _flat(line.inside)
         else:
             yield line

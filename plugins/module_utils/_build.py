@@ -56,7 +56,7 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
     check_served(os.path.join(cached, "code"), row)
     try:
         # What a killed build left behind has no description.
-        shutil.rmtree(place, ignore_errors=True)
+        _drop(place)
         os.mkdir(place, 0o700)
         shutil.copytree(os.path.join(cached, "code"), os.path.join(place, "code"), symlinks=True)
         has_packages = installer.install(cached, os.path.join(place, "venv"), run)
@@ -79,14 +79,19 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
         describe(place, {**told, "python": installer.python, "served": served, "built": int(time.time())})
     except (PalisadeError, OSError, KeyError, shutil.Error) as error:
         complaint = _explained(error, place).removeprefix(f"app {row['app']}: ")
-        shutil.rmtree(place, ignore_errors=True)
+        _drop(place)
         # It would fail again.
-        shutil.rmtree(cached, ignore_errors=True)
+        _drop(cached)
         raise PalisadeError(f"app {row['app']}: release {row['release']} could not be built: {complaint}") from error
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        _drop(place)
         raise
-    shutil.rmtree(cached, ignore_errors=True)
+    _drop(cached)
+
+
+def _drop(path: str) -> None:
+    """Remove a directory as far as that is possible: what stays is no release, and goes before the next build."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_packages(row: Mapping[str, Any], place: str, installer: Installer, run: Run) -> None:

@@ -180,6 +180,8 @@ BAD: list[Case] = [
     ),
     Case("I7", served({"shop.example": [0, 1001], "blog.other": [1002]}), "shop.example *:443"),
     Case("I7", served({"shop.one.co.uk": [1001], "blog.two.co.uk": [1002]}), "blog.two.co.uk *:443"),
+    Case("I7", served({"shop.one.de": [1001], "blog.two.de": [1002]}), "blog.two.de *:443"),
+    Case("I7", served({"one.com.au": [1001], "two.com.au": [1002]}), "two.com.au *:443"),
     Case("I9", with_modules(changed("ServerTokens Prod", "SetHandler application/x-httpd-php"), "php"), MAIN),
     Case("I9", with_modules(SERVER + site(location="AddHandler cgi-script .cgi"), "cgid"), MAIN),
     Case(
@@ -302,6 +304,11 @@ GOOD: list[Case] = [
     ),
     Case("I7", served({"shop.example": [0], "blog.other": [0]}), "blog.other *:443"),
     Case("I7", served({"shop.one.example": [1001], "blog.one.example": [1002]}), "shop.one.example *:443"),
+    # One party's, though their last labels look like a registry's.
+    Case("I7", served({"shop.one.co.uk": [1001], "blog.one.co.uk": [1002]}), "shop.one.co.uk *:443"),
+    Case("I7", served({"shop.one.de": [1001], "blog.one.de": [1002]}), "shop.one.de *:443"),
+    Case("I7", served({"shop.co.info": [1001], "blog.co.info": [1002]}), "shop.co.info *:443"),
+    Case("I7", served({"shop.net.de": [1001], "net.de": [1001]}), "shop.net.de *:443"),
     # Loaded, and used by nothing.
     Case("I9", with_modules(SERVER + site(), "cgid", "php", "perl", "lua", "suexec"), MAIN),
     Case("I9", with_modules(SERVER + site(location="AddHandler wsgi-script .wsgi\nOptions +ExecCGI"), "cgid"), MAIN),

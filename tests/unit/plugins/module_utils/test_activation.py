@@ -15,6 +15,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation impo
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import switch_link
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release import describe, description
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run
 
@@ -382,3 +383,18 @@ def test_keeping_one_keeps_the_current(host: Host) -> None:
     row = host.app("shop", OLD, NEW, current=OLD)
     prune([row], 1, DEBIAN, check=False)
     assert os.listdir(row["directory"]) == [OLD]
+
+
+def test_a_switch_that_stops_halfway_is_put_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    before, failures = host.state("shop"), [OSError(28, "No space left on device")]
+
+    def full_once(path: str, target: str, check: bool) -> Any:
+        if failures and not check:
+            raise failures.pop()
+        return switch_link(path, target, check)
+
+    monkeypatch.setattr(_activation, "switch_link", full_once)
+    outcome = host.activation("shop", colour="new", entry="new\n").activate([row], 4)
+    assert "No space left" in outcome.failures["shop"]
+    assert host.state("shop") == before

@@ -417,3 +417,22 @@ def test_no_value_of_a_host_breaks_out(lines: list[str], file: str) -> None:
         check_app(row, number, None)
     assert "{{" not in str(read)
     assert "{%" not in str(read)
+
+
+def test_static_files_belong_to_the_app_at_whose_mount_they_are(shop: Path) -> None:
+    for name in ("blog/static", "shop/media"):
+        (shop / name).mkdir(parents=True)
+    (shop / "blog.wsgi").write_text("from blog.web import app as application")
+    lines = f"""\
+WSGIDaemonProcess shop python-path={shop}
+WSGIDaemonProcess blog python-path={shop}
+WSGIScriptAlias /blog {shop}/blog.wsgi process-group=blog application-group=%{{GLOBAL}}
+WSGIScriptAlias / {shop}/shop.wsgi process-group=shop application-group=%{{GLOBAL}}
+Alias /static {shop}/shop/static
+Alias /blog/static {shop}/blog/static
+Alias /blogs {shop}/shop/media"""
+    found = {row["fields"]["name"]: row["fields"].get("static") for row in rows_of(known(site(lines)))}
+    assert found == {
+        "shop": {"/static": "shop/static", "/blogs": "shop/media"},
+        "blog": {"/blog/static": "blog/static"},
+    }

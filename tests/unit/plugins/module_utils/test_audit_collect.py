@@ -205,3 +205,25 @@ def test_the_python_of_a_virtual_environment(text: str, version: str) -> None:
 def test_a_script_that_is_none_stops_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "wsgi.py")
     assert script_facts(str(tmp_path / "wsgi.py")) == {"defines": False, "inserts": []}
+
+
+def test_what_is_read_of_pools_and_their_paths(stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("site/wsgi.py", "site/settings.py", "venv/pyvenv.cfg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("version = 3.13.1\n")
+    config = (
+        f"WSGIDaemonProcess bare python-home={tmp_path}/venv\n"
+        "WSGIDaemonProcess named user=root group=#12\n"
+        "WSGIDaemonProcess odd user=palisade-nobody group=#x\n"
+        f"WSGIScriptAlias /all {tmp_path}/site\nWSGIScriptAlias / {tmp_path}/site/wsgi.py\n"
+    )
+    monkeypatch.setitem(globals(), "DUMP", f"# In file: /etc/apache2/apache2.conf\n{config}")
+    (found,) = collect(said, "none")
+    assert found.users == {"root": 0, "palisade-nobody": None}
+    assert found.groups == {"#12": 12, "#x": None}
+    script, venv, site = (found.paths[f"{tmp_path}/{name}"] for name in ("site/wsgi.py", "venv", "site"))
+    assert (script["directory"], script["environment"], script["neighbours"]) == (False, False, ["settings.py"])
+    assert (venv["directory"], venv["environment"], venv["python"]) == (True, True, "3.13")
+    # What is beside a whole directory of scripts is not served.
+    assert "neighbours" not in venv
+    assert "neighbours" not in site

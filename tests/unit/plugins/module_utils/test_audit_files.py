@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import mmap
 import os
+import signal
 import socket
 import stat
 import time
@@ -65,7 +67,7 @@ def write_acl_of(path: Path, acl: Acl) -> None:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two apps whose code only their groups read, with entry files that everybody reads."""
-    for above in [tmp_path, *tmp_path.parents]:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
         if above.stat().st_uid == 0 and above != Path("/tmp"):
             above.chmod(0o755)
     for name, gid in (("shop", SHOP), ("blog", BLOG)):
@@ -887,3 +889,70 @@ def test_what_everybody_may_read_in_a_home(tmp_path: Path, monkeypatch: pytest.M
     assert len(found[homes[2]]) == 3
     monkeypatch.setattr(_audit_access, "_LOOKED_AT", 4)
     assert read()[homes[2]] == []
+
+
+def test_a_section_of_a_htaccess_file_is_no_directive_of_its_own() -> None:
+    text = (
+        "<Files a>\n</Files>\n<IfModule mod_x.c>\n<Files b>\nRequire all denied\n</Files>\n</IfModule>\nOptions None\n"
+    )
+    assert [line.shown for line in directives(text)] == ["Require all denied", "Options None"]
+
+
+def child_of(uid: int, groups: list[int]) -> int:
+    """Return a process of this account, that waits to be killed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups(groups)
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        os.write(writing, b"x")
+        signal.pause()
+    os.read(reading, 1)
+    os.close(reading)
+    os.close(writing)
+    return child
+
+
+@needs_root
+def test_apache_s_account_is_what_its_own_children_are() -> None:
+    pids = [child_of(WWW, [WWW, 70]), child_of(SHOP, [SHOP]), child_of(WWW, [WWW, 71])]
+    try:
+        one = facts(live={"shop": [process(uid=WWW, pid=pids[0])]})
+        one.instance.uid, one.instance.gid, one.instance.user = WWW, WWW, ""
+        one.instance.pid = os.getpid()
+        assert _audit_files._apache_account(one) == {"uid": WWW, "gid": WWW, "groups": [71, WWW]}
+        # One that root did not start.
+        one.instance.pid = pids[1]
+        assert _audit_files._apache_account(one) == {"uid": SHOP, "gid": SHOP, "groups": [SHOP]}
+        # Where none runs, what the configuration says.
+        one.instance.pid = None
+        assert _audit_files._apache_account(one) == {"uid": WWW, "gid": WWW, "groups": [WWW]}
+        one.instance.uid = None
+        assert _audit_files._apache_account(one) is None
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def test_modules_and_sockets_of_an_apache_that_runs_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "mod_x.so"
+    module.write_bytes(b"x" * 4096)
+    one = facts(f"WSGIDaemonProcess shop\nCustomLog {tmp_path}/log common", live={})
+    one.instance.pid = os.getpid()
+    with (
+        open(module, "rb") as file,
+        mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ),
+        socket.socket(socket.AF_UNIX) as listening,
+    ):
+        listening.bind(str(tmp_path / f"wsgi.{os.getpid()}.0.1.sock"))
+        plan = _audit_files._plan(one)
+        one.instance.pid = None
+        stopped = _audit_files._plan(one)
+    assert plan.watched[str(module)] == "module"
+    assert plan.sockets == {str(tmp_path / f"wsgi.{os.getpid()}.0.1.sock"): "shop"}
+    assert (stopped.watched.get(str(module)), stopped.sockets) == (None, {})
+    assert stopped.watched[f"{tmp_path}/log"] == "log"

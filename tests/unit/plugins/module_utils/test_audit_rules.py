@@ -151,3 +151,19 @@ def test_rules_are_complete_and_their_pages_are_paragraphs_of_the_page() -> None
 def test_the_version_is_the_collection_s() -> None:
     galaxy = Path(__file__).parents[4] / "galaxy.yml"
     assert yaml.safe_load(galaxy.read_text(encoding="utf-8"))["version"] == _audit_rules.VERSION
+
+
+def test_who_else_has_an_account_is_told() -> None:
+    shared = facts(
+        None,
+        "shop",
+        "blog",
+        "wiki",
+        live={"shop": [process(uid=990)], "blog": [process("blog", 991, gid=990)], "wiki": [process("wiki", 992)]},
+    )
+    told = {one["subject"]["name"]: one["evidence"][0]["observed"] for one in judge(RULES["U5"], shared)}
+    assert told == {
+        "shop": "shop-app and group shop-app, as blog",
+        "blog": "blog-app and group blog-app, as shop",
+        "wiki": "wiki-app and group wiki-app",
+    }

@@ -327,3 +327,11 @@ def test_a_full_file_system(error: Exception, target: Host, monkeypatch: pytest.
         f"{target.root}, for {target.release()}"
     }
     assert not target.release().exists()
+
+
+def test_a_release_without_a_place_names_the_app(target: Host) -> None:
+    row = target.source("public")
+    target.stage(row)
+    (target.root / "public" / "releases").rmdir()
+    with pytest.raises(PalisadeError, match="app public: release 0123456789abcdef could not be built: "):
+        build(row, PIP, run)

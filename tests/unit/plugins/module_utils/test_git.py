@@ -262,3 +262,14 @@ def test_a_host_without_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     need_git(source("/x"), "app shop")
     with pytest.raises(PalisadeError, match="app shop: ssh is not on this host: install its package openssh-client"):
         need_git(source("ssh://x/y"), "app shop")
+
+
+@pytest.mark.parametrize("mode", [None, 0o700, 0o777])
+def test_every_account_may_pass_to_its_own_directory(
+    mode: int | None, theirs: Theirs, units: Any, tmp_path: Path
+) -> None:
+    if mode is not None:
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work").chmod(mode)
+    with opened("shop", source(theirs.place), "games", run):
+        assert (tmp_path / "work").stat().st_mode & 0o7777 == 0o711

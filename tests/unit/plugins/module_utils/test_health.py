@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,19 @@ def test_the_certificate_of_another_host(status: int, server: Server) -> None:
 def test_no_tls_where_it_is_expected(server: Server) -> None:
     with pytest.raises(PalisadeError, match=r"^GET https://shop\.test/up on this host failed: .*SSL"):
         _health._answer(pool(tls=True), {}, run)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_app_that_is_starting_is_asked_again(status: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.status = status
+    monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
+    assert _health._answer(pool(timeout=30), {}, run) == 200
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 501, 505])
+def test_a_final_answer_is_not_waited_for(status: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.status = status
+    monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
+    with pytest.raises(PalisadeError, match=f"answered {status}"):
+        _health._answer(pool(timeout=30), {}, run)

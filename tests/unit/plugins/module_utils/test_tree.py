@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, tree_digest, unpack
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import pack, subdirectory, tree_digest, unpack
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,3 +208,12 @@ def test_any_tree_comes_over(tmp_path_factory: pytest.TempPathFactory, tree: dic
     unpack(str(place / "archive"), "public", str(place / "new"))
     assert digest(place / "new") == digest(place / "tree")
     shutil.rmtree(place)
+
+
+def test_a_directory_that_is_not_there_is_told_with_the_first_ten_that_are(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"part{number:02}").mkdir()
+    assert subdirectory(str(tmp_path), "", "app x") == str(tmp_path)
+    assert subdirectory(str(tmp_path), "part03", "app x") == str(tmp_path / "part03")
+    with pytest.raises(PalisadeError, match=r"got 'src'; it holds part00, part01, .*, part09$"):
+        subdirectory(str(tmp_path), "src", "app x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _trial, _unit
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._trial import run_hooks, try_release
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import OutOfTime
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import OutOfTime, Unit
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, needs_root, run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,3 +255,17 @@ def test_the_programs_are_python() -> None:
     compile(_trial._IMPORT, "import", "exec")
     compile(_unit._BECOME, "become", "exec")
     assert os.access(sys.executable, os.X_OK)
+
+
+def test_only_commands_of_the_app_may_listen(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def noted(ran: Any, unit: Unit, *rest: Any) -> Any:
+        asked.append((unit.name, unit.listens))
+        return ran(unit, *rest)
+
+    for name in ("run_in_unit", "run_with_secrets"):
+        monkeypatch.setattr(_trial, name, functools.partial(noted, getattr(_trial, name)))
+    release.imports(CALLABLE)
+    release.hooks(["true"])
+    assert asked == [("palisade-try-public", False), ("palisade-hook-public", True)]

@@ -95,3 +95,13 @@ def test_any_report_can_be_written(tmp_path: Path, report: object) -> None:
     assert isinstance(report, dict)
     write(report, paths(str(tmp_path), "www"))
     assert json.loads((tmp_path / "www.json").read_text(encoding="ascii")) == report
+
+
+def test_the_state_of_a_smaller_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+    for number in range(6):
+        _add((str(tmp_path), f"a-rather-long-name-of-a-host-{number}"))
+        (tmp_path / f"a-rather-long-name-of-a-host-{number}.html").unlink()
+    for name in ("a", "b"):
+        write(example(), paths(str(tmp_path), name))
+        write_overview(example(), str(tmp_path), name, "later", [])
+    assert set(json.loads((tmp_path / ".overview.json").read_text())) == {"a", "b"}
