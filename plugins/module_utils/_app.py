@@ -42,6 +42,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     check_static,
     check_tls,
     limit_warnings,
+    proxy_warnings,
 )
 
 # systemd-sysusers takes names of 31 characters at most, and the default account is <name>-app.
@@ -412,5 +413,6 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         warnings=(
             *(f"{subject}: daemon_process: {text}" for text in warnings_of(daemon_options)),
             *(f"{subject}: limits: {text}" for text in limit_warnings(limits)),
+            *(f"{subject}: {text}" for text in proxy_warnings(trusted_proxies)),
         ),
     )

@@ -11,7 +11,11 @@ import os
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import ApacheLayout, host_layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import (
+    ApacheLayout,
+    host_layout,
+    read_os_release,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import SYSUSERS_DIRECTORY, App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
@@ -109,9 +113,28 @@ def _default_site(layout: ApacheLayout, run: Run) -> str:
     return link if [file, digest] in (line.split() for line in packaged.splitlines()) else ""
 
 
+def tasks_max(unit: str, run: Run, cgroups: str = "/sys/fs/cgroup") -> int | None:
+    """Return how many processes and threads the unit may have: systemd's TasksMax, or a container's own bound."""
+    found = []
+    try:
+        found.append(run(["systemctl", "show", "--property", "TasksMax", "--value", unit]).strip())
+    except PalisadeError:
+        pass
+    for path in ("pids.max", "pids/pids.max"):
+        try:
+            with open(os.path.join(cgroups, path), encoding="ascii") as file:
+                found.append(file.read().strip())
+        except OSError:
+            continue
+    numbers = [int(text) for text in found if text.isdigit()]
+    # systemd's "infinity" can come as its largest number.
+    return min((number for number in numbers if number < 2**32), default=None)
+
+
 def server_info(python: str, run: Run) -> dict[str, Any]:
     """Return the facts documented in wsgi_server_info; a host without Apache has null for apache and mod_wsgi."""
     layout = host_layout()
+    release = read_os_release()
     facts: dict[str, Any] = {
         "layout": layout.as_dict(),
         "apache": None,
@@ -127,6 +150,8 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "unlinked_sites": _unlinked_sites(layout),
         "default_site": "",
         "openssl": _openssl(run),
+        "distribution": {key: release.get(field, "") for key, field in (("id", "ID"), ("version", "VERSION_ID"))},
+        "tasks_max": tasks_max(layout.unit, run),
     }
     if not os.path.exists(layout.binary):
         return facts

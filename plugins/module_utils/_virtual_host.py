@@ -12,6 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._crowd import (
+    CLIENT_HEADER,
+    host_lines,
+    section_lines,
+    server_lines,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import daemon_process
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE, daemon_options, record
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, PROXY_HEADERS, Tls, below
@@ -53,10 +59,11 @@ def virtual_host(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapp
         )
         for app in ordered
     ]
+    lines += server_lines(ordered)
     head = [f"ServerName {main.server_names[0]}", *(f"ServerAlias {name}" for name in main.server_names[1:])]
     logs = [f"ErrorLog {error_log(apps, layout)}", f'ErrorLogFormat "{_ERROR_FORMAT}"']
     pools, sections = _pools(ordered, mod_wsgi_version), _sections(ordered, mod_wsgi_version, layout)
-    body = [*_limits(main), *pools, *_urls(ordered), *sections]
+    body = [*_limits(main), *host_lines(ordered), *pools, *_urls(ordered), *sections]
     if main.tls is None:
         return _text(lines, _host(80, [*head, *logs, *_access_logs(ordered, layout), *body]))
     if main.tls.kind == "acme":
@@ -201,7 +208,7 @@ def _application(app: App, mod_wsgi_version: str | None) -> list[str]:
         lines.append("SetEnv no-gzip 1")
     if "request_body" in app.limits:
         lines.append(f"LimitRequestBody {app.limits['request_body']}")
-    return lines + _proxies(app)
+    return [*lines, *section_lines(app), *_proxies(app)]
 
 
 def _proxies(app: App) -> list[str]:
@@ -214,7 +221,7 @@ def _proxies(app: App) -> list[str]:
         lines.append(f"WSGITrustedProxies {' '.join(app.trusted_proxies)}")
         lines.append(f"WSGITrustedProxyHeaders {' '.join(app.trusted_proxy_headers)}")
     trusted = " || ".join(f"-R '{proxy}'" for proxy in app.trusted_proxies)
-    for header in ("Forwarded", "X-Forwarded", *PROXY_HEADERS):
+    for header in ("Forwarded", "X-Forwarded", CLIENT_HEADER, *PROXY_HEADERS):
         condition = f' "expr=!({trusted})"' if header in app.trusted_proxy_headers else ""
         lines.append(f"RequestHeader unset {header}{condition}")
     return lines

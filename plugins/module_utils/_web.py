@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ LIMITS = {
     "request_field_size": ("LimitRequestFieldSize", 256, 65536),
     "request_line": ("LimitRequestLine", 256, 65536),
 }
+# Of `limits`, but no directive of Apache's own.
+_UPLOADS = (1, 65533)
 
 
 @dataclass(frozen=True)
@@ -139,14 +141,44 @@ def check_proxies(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ...]
     return tuple(networks), tuple(told.values())
 
 
+def excluded_addresses(network: str) -> list[str]:
+    """Return a network as mod_qos compares it with an address: as text, whole or from the start.
+
+    Empty where text cannot tell it, as an IPv6 network that ends inside a group.
+    """
+    parsed = ipaddress.ip_network(network)
+    if parsed.prefixlen == parsed.max_prefixlen:
+        return [str(parsed.network_address)]
+    if isinstance(parsed, ipaddress.IPv4Network):
+        whole = -(-parsed.prefixlen // 8) * 8
+        return [
+            ".".join(str(each.network_address).split(".")[: whole // 8]) + "."
+            for each in parsed.subnets(new_prefix=whole)
+        ]
+    groups = parsed.network_address.exploded.split(":")[: parsed.prefixlen // 16]
+    if parsed.prefixlen % 16 or any(int(group, 16) == 0 for group in groups):
+        return []
+    return ["".join(f"{int(group, 16):x}:" for group in groups)]
+
+
+def proxy_warnings(networks: Iterable[str]) -> list[str]:
+    """Return a warning for each network of proxies that mod_qos cannot be told."""
+    return [
+        f"trusted_proxies: {network}: mod_qos cannot tell this network, so each of its proxies is held to "
+        "wsgi_server_address_connections; name the proxies one by one"
+        for network in networks
+        if not excluded_addresses(network)
+    ]
+
+
 def check_limits(app: Mapping[str, Any], subject: str) -> dict[str, int]:
     """Return the limits that the app sets itself."""
     given = mapping(app, "limits", subject)
     subject = f"{subject}: limits"
-    known_keys(given, LIMITS, subject)
+    known_keys(given, (*LIMITS, "uploads"), subject)
     for key, value in given.items():
-        _directive, low, high = LIMITS[key]
-        unit = "fields" if key == "request_fields" else "bytes"
+        low, high = LIMITS[key][1:] if key in LIMITS else _UPLOADS
+        unit = {"request_fields": "fields", "uploads": "requests"}.get(key, "bytes")
         require(is_integer(value, low, high), f"{subject}: {key}", f"{low} to {high} {unit}", value)
     return dict(given)
 
@@ -156,7 +188,7 @@ def limit_warnings(limits: Mapping[str, int]) -> list[str]:
     return [
         f"{key}: Apache takes it from the first virtual host of the address, so wsgi_server_limit_{key} is what holds"
         for key in limits
-        if key != "request_body"
+        if key not in ("request_body", "uploads")
     ]
 
 

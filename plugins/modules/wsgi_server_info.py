@@ -144,6 +144,18 @@ openssl:
   type: str
   returned: always
   sample: 3.5.1
+distribution:
+  description: The C(ID) and C(VERSION_ID) of the host's os-release file.
+  type: dict
+  returned: always
+  sample: {id: debian, version: "13"}
+tasks_max:
+  description:
+    - How many processes and threads Apache's unit may have, daemon processes included; systemd's C(TasksMax) or the bound of the
+      container. V(null) where there is no bound.
+  type: int
+  returned: always
+  sample: 4915
 occupied:
   description: What stands in C(/var/lib) and C(/var/www).
   type: list

@@ -1,0 +1,65 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps one client, or a few, from taking an app's threads: the directives of mod_qos for a virtual host.
+
+The role wsgi_server sets what holds for the whole server: connections of an address, and its uploads. mod_qos counts an
+upload by the header CLIENT_HEADER, which it sets itself from the variable CLIENT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import excluded_addresses
+
+CLIENT = "palisade_client"
+CLIENT_HEADER = "X-Palisade-Client"
+# Of these headers the last address is the one that the proxy saw.
+_CLIENT_ADDRESSES = ("X-Forwarded-For", "X-Client-IP", "X-Real-IP")
+_EXEMPT = "palisade_exempt"
+_UPLOAD = f"-z reqenv('{_EXEMPT}') && (req('Content-Length') -gt 0 || -n req('Transfer-Encoding'))"
+
+
+def upload_bound(app: App) -> int | None:
+    """Return how many uploads an app takes at a time; None for a pool that is too small to keep a thread free."""
+    if "uploads" in app.limits:
+        return app.limits["uploads"]
+    threads = int(app.daemon_options["processes"]) * int(app.daemon_options["threads"])
+    return threads - threads // 6 if threads >= 6 else None
+
+
+def server_lines(apps: Sequence[App]) -> list[str]:
+    """Return what stands outside the virtual host: proxies, whose connections are those of many clients."""
+    proxies = sorted({text for app in apps for network in app.trusted_proxies for text in excluded_addresses(network)})
+    return _where_loaded([f"QS_SrvMaxConnExcludeIP {text}" for text in proxies])
+
+
+def host_lines(apps: Sequence[App]) -> list[str]:
+    """Return what stands in the virtual host: the bound of each app's uploads, and the clients that proxies name."""
+    bounds = [(app, upload_bound(app)) for app in apps]
+    lines = [f"QS_EventRequestLimit {_variable(app)} {bound}" for app, bound in bounds if bound is not None]
+    for app in apps:
+        trusted = " || ".join(f"-R '{proxy}'" for proxy in app.trusted_proxies)
+        for header in _CLIENT_ADDRESSES:
+            if header in app.trusted_proxy_headers:
+                last = rf"req('{header}') =~ /([0-9A-Fa-f.:]+)\s*$/"
+                lines.append(f'SetEnvIfExpr "({trusted}) && {last}" {CLIENT}=$1')
+    return _where_loaded(lines)
+
+
+def section_lines(app: App) -> list[str]:
+    """Return what stands in the section of an app's URLs: its requests with a body are counted."""
+    bound = "" if upload_bound(app) is None else f"{_variable(app)}=1 "
+    return _where_loaded([f'SetEnvIfExpr "{_UPLOAD}" {bound}QS_EventRequest=1'])
+
+
+def _variable(app: App) -> str:
+    return f"wsgi_upload_{app.name}"
+
+
+def _where_loaded(lines: list[str]) -> list[str]:
+    # A server without mod_qos serves all the same.
+    return ["<IfModule qos_module>", *(f"    {line}" for line in lines), "</IfModule>"] if lines else []
