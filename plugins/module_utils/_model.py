@@ -366,7 +366,7 @@ def resolve(
             for path in (
                 [app.entry_directory, app.home, sysusers_path(app.account)]
                 if app.purge
-                else [app.entry_directory, app.releases, app.current, app.environment_file, app.data_marker]
+                else [app.entry_directory, app.releases, app.current, app.environment_file]
             )
         ],
         "removed_accounts": [{"app": app.name, "name": app.account, "group": app.group} for app in absent if app.purge],

@@ -132,9 +132,7 @@ def _app(row: dict[str, Any]) -> list[str]:
             lines += [f"  #   {visible(requirement)}" for requirement in row["requirements"]]
         if key == "data_from" and row["data"]:
             lines += _inner(
-                _comment(
-                    "TO DO: the app cannot write to its code, so the source has to take these paths from its environment:"
-                )
+                _comment("TO DO: the app cannot write to its code, so let it read these paths from its environment:")
             )
             lines += _inner(line for text in row["data"] for line in _comment(text, "- "))
     if row["environment"]:
