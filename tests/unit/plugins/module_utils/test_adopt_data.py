@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -181,7 +182,7 @@ def test_open_and_changed_files_tell(site: Site) -> None:
 
 def test_data_elsewhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     # The test's own directories are below /tmp, which is no place for data.
-    monkeypatch.setattr(_adopt_data, "_SYSTEM", _adopt_data.re.compile("/(etc|var/log)(/|$)"))
+    monkeypatch.setattr(_adopt_data, "_SYSTEM", re.compile("/(etc|var/log)(/|$)"))
     media, closed = site.code.parent / "media", site.code.parent / "closed"
     for path in (media, closed):
         path.mkdir()

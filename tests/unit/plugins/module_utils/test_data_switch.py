@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, _data_switch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Files
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache import Configuration
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data import noted
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data import copy_data, note, noted
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data_switch import Outcome, Switch, copy_ahead
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
@@ -184,7 +184,7 @@ def test_a_play_that_was_killed_while_the_site_was_closed(shop: Shop, monkeypatc
         noted_links: dict[str, str] = {}
         with pytest.raises(PalisadeError):
             shop.switch()
-    _data_switch.note(shop.row, noted_links)
+    note(shop.row, noted_links)
     assert shop.live() == "closed"
     assert noted(shop.row) == {str(shop.old_link): "../sites-available/shop.conf"}
     # It fails again: the way back is still known.
@@ -224,12 +224,10 @@ def test_data_that_changes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> No
     def writers(_row: Any) -> list[str]:
         return []
 
-    copy = _data_switch.copy_data
-
     def copied(row: Any, closed: bool) -> Any:
         shop.write("db/rows", "x" * len(shop.events), test_data.OLD + len(shop.events))
         shop.events.append("pass")
-        return copy(row, closed)
+        return copy_data(row, closed)
 
     monkeypatch.setattr(_data_switch, "writers", writers)
     monkeypatch.setattr(_data_switch, "copy_data", copied)

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 def row(**parts: Any) -> dict[str, Any]:
     fields = {"name": "shop", "application": "shop:app", "server_names": ["shop.test"], **parts.pop("fields", {})}
-    lists = {key: [] for key in ("requirements", "environment", "replaces", "changes", "findings", "remarks", "data")}
+    lists: dict[str, list[str]] = {
+        key: [] for key in ("requirements", "environment", "replaces", "changes", "findings", "remarks", "data")
+    }
     return {"fields": fields, "script": "/a", "declared": "/b:1", "code": "/c", "paths": {}, **lists, **parts}
 
 
