@@ -70,10 +70,10 @@ def is_pending(row: Row) -> bool:
     """Tell whether an app's data is still to come; PalisadeError where it would take the place of the app's own."""
     if not row["copies"]:
         return False
+    if _is_served(row):
+        return False
     if os.path.lexists(row["marker"]):
         return True
-    if os.path.lexists(row["site"]["link"] or row["site"]["path"]):
-        return False
     for copy in row["copies"]:
         if _has_content(copy["path"]):
             raise PalisadeError(
@@ -83,16 +83,30 @@ def is_pending(row: Row) -> bool:
     return True
 
 
+def _is_served(row: Row) -> bool:
+    """Tell whether the app's site is live, and not closed as an interrupted play leaves it."""
+    site = row["site"]
+    if not os.path.lexists(site["link"] or site["path"]):
+        return False
+    try:
+        with open(site["path"], encoding="utf-8", errors="replace") as file:
+            return "WSGIDaemonProcess" in file.read()
+    except FileNotFoundError:
+        return False
+
+
 def forgotten(row: Row) -> list[str]:
     """Return a warning for each place that stayed empty because the app was served before the list named its data."""
-    if os.path.lexists(row["marker"]):
-        return []
-    return [
-        f"app {row['app']}: data_from: {copy['source']} is not copied to {copy['path']}, which is empty, since the app "
-        "is served already"
-        for copy in row["copies"]
-        if _has_content(copy["source"]) and not _has_content(copy["path"])
-    ]
+    found = []
+    for copy in row["copies"]:
+        # The old place may be gone by now, or be anything.
+        with contextlib.suppress(PalisadeError, OSError):
+            if not _has_content(copy["path"]) and _has_content(copy["source"]):
+                found.append(
+                    f"app {row['app']}: data_from: {copy['source']} is not copied to {copy['path']}, which is empty, "
+                    "since the app is served already"
+                )
+    return found
 
 
 def _has_content(path: str) -> bool:

@@ -75,7 +75,11 @@ def copy_ahead(rows: Rows, check: bool) -> Outcome:
     for row in pending:
         check_sources(row)
     for row in rows:
-        outcome.warnings += forgotten(row) if row not in pending else []
+        if row not in pending:
+            outcome.warnings += forgotten(row)
+            if not check:
+                # A play may have been killed after the switch: what there is now is the app's.
+                finish(row)
     for row in pending:
         told = Copied()
         if not check:
@@ -123,6 +127,10 @@ class Switch:
             for row in self.rows:
                 self.outcome.differences += _differences(row)
             return self.outcome
+        for app in sorted(self.apps - {str(row["app"]) for row in releases}):
+            raise PalisadeError(
+                f"app {app}: data_from: its release is not built, so nothing was switched; play all tags"
+            )
         transaction = Transaction(self.layout, self.open)
         # What came since the first copy, so that the last pass is short.
         for row in self.rows:

@@ -66,7 +66,9 @@ def test_the_list_says_what_is_written_and_where_it_comes_from(host: Host) -> No
 def test_the_list_says_what_to_do_in_the_settings(host: Host) -> None:
     text = " ".join(text_of(host).replace("#", "").split())
     assert "python-path" not in text
-    assert f"{OLD}/{place(host)}, named in shop/settings.py line 44 (NAME): write os.environ.get" in text
+    settings = host.file(f"{OLD}/shop/settings.py").content_string.splitlines()
+    (line,) = (number for number, text in enumerate(settings, 1) if '"NAME"' in text)
+    assert f"{OLD}/{place(host)}, named in shop/settings.py line {line} (NAME): write os.environ.get" in text
     assert f"DATABASE_PATH: {OURS}/data/db/db.sqlite3" in text
     assert "hunter2" not in text
 

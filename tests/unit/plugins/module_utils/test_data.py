@@ -254,11 +254,17 @@ def test_data_is_pending_until_the_app_serves(host: Host) -> None:
     (host.ours / "db").mkdir()
     assert is_pending(host.row)
     assert not is_pending({**host.row, "copies": []})
-    host.site.write_text("served")
+    host.site.write_text("WSGIDaemonProcess shop")
     assert not is_pending(host.row)
     (told,) = forgotten(host.row)
     assert "is not copied" in told
     (host.ours / "db/rows").write_text("ours")
+    assert forgotten(host.row) == []
+    # Nobody has to keep the old place.
+    (host.ours / "db/rows").unlink()
+    host.old.rename(host.old.parent / "gone")
+    assert forgotten(host.row) == []
+    host.old.symlink_to("gone")
     assert forgotten(host.row) == []
 
 
@@ -277,12 +283,14 @@ def test_what_was_interrupted_is_gone_on_with(host: Host) -> None:
     copy_data(host.row, closed=False)
     host.site.write_text("closed")
     assert is_pending(host.row)
-    assert forgotten(host.row) == []
     assert noted(host.row) == {}
     note(host.row, {"/etc/x": "../y"})
     begin(host.row)
     assert noted(host.row) == {"/etc/x": "../y"}
     assert stat.S_IMODE(os.stat(host.row["marker"]).st_mode) == 0o600
-    finish(host.row)
+    # Killed after the switch: what is there is the app's by now.
+    host.site.write_text("WSGIDaemonProcess shop")
     assert not is_pending(host.row)
+    host.site.write_text("closed")
+    finish(host.row)
     assert noted(host.row) == {}

@@ -26,6 +26,8 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root,
 
 pytestmark = needs_root
 
+OPEN = "# open: WSGIDaemonProcess\n"
+
 server = test_site.server
 
 
@@ -38,12 +40,12 @@ class Shop(test_data.Host):
         self.old_link = server.root / "sites-enabled/shop.conf"
         (server.root / "sites-available/shop.conf").write_text("# old\n")
         self.old_link.symlink_to("../sites-available/shop.conf")
-        file = server.site("zz-palisade-shop", "# open\n")
+        file = server.site("zz-palisade-shop", OPEN)
         self.site = Path(file.link)
         self.row["site"] = {"path": file.path, "link": file.link, "closed": "# closed\n"}
         self.row["replaced"] = [str(self.old_link)]
         self.files_of_apache = [
-            ConfigurationFile(file.path, "# open\n", link=file.link, app="shop, blog"),
+            ConfigurationFile(file.path, OPEN, link=file.link, app="shop, blog"),
             ConfigurationFile(str(self.old_link), None, app="shop"),
             server.site("others"),
         ]
@@ -65,7 +67,11 @@ class Shop(test_data.Host):
 
     def live(self) -> str:
         """Return what Apache has of the shop."""
-        texts = [path.read_text().strip("# \n") for path in (self.old_link, self.site) if os.path.lexists(path)]
+        texts = [
+            path.read_text().strip("# \n").partition(":")[0]
+            for path in (self.old_link, self.site)
+            if os.path.lexists(path)
+        ]
         return " ".join(texts)
 
     def run_hooks(self, row: Any, place: str, environment: Any, _run: Any) -> list[dict[str, Any]]:
@@ -113,6 +119,22 @@ def test_a_second_run_copies_nothing(shop: Shop) -> None:
     assert copy_ahead([shop.row], check=False) == Outcome()
     assert shop.switch() == Outcome()
     assert shop.files()["db/rows"] == "ours"
+
+
+def test_a_play_that_was_killed_after_the_switch(shop: Shop) -> None:
+    shop.switch()
+    note(shop.row, {str(shop.old_link): "../sites-available/shop.conf"})
+    (shop.ours / "db/rows").write_text("ours")
+    assert copy_ahead([shop.row], check=True) == copy_ahead([shop.row], check=False) == Outcome()
+    assert not os.path.exists(shop.row["marker"])
+    assert shop.files()["db/rows"] == "ours"
+
+
+def test_a_play_of_some_tags(shop: Shop) -> None:
+    made = Switch(shop.server.layout, [shop.row], shop.files_of_apache, shop.server.run, False)
+    with pytest.raises(PalisadeError, match="app shop: data_from: its release is not built"):
+        made.carry_out([], Files(), [])
+    assert (shop.live(), shop.server.told) == ("old", [])
 
 
 def test_check_mode_changes_nothing(shop: Shop) -> None:
