@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - With O(state=copied), copies the data while the old site still serves.
   - With O(state=switched), closes the old site, so that it answers 503 and none of its processes is left, copies what
-    has changed since, runs the app's commands of O(releases[].hooks), and puts the app's site in place. Where one of
+    has changed since, runs the app's commands of C(before_switch), and puts the app's site in place. Where one of
     these fails, or the app does not answer its health check, the old site serves again.
   - The old place is only read. The copies get the app's account, its group and the modes 0750 and 0640. Symbolic links
     are neither followed nor copied.
@@ -27,7 +27,6 @@ attributes:
   diff_mode:
     description: Shows the places, and the files of Apache's configuration.
     support: full
-extends_documentation_fragment: [palisade.mod_wsgi.release_row]
 options:
   state:
     description: How far to go.
@@ -73,7 +72,9 @@ options:
       link: {description: Symbolic link that makes the file live., type: str, default: ""}
       app: {description: Apps that the file is for., type: str, default: ""}
   releases:
-    required: false
+    description: Releases of the apps, as RV(palisade.mod_wsgi.wsgi_source#module:releases).
+    type: list
+    elements: dict
     default: []
   files:
     description: Files that belong to the apps, as O(palisade.mod_wsgi.wsgi_release#module:files).
@@ -126,7 +127,7 @@ closed:
   type: float
   returned: always
 hooks:
-  description: What the commands of O(releases[].hooks) said, as RV(palisade.mod_wsgi.wsgi_release#module:hooks).
+  description: What the commands of C(before_switch) said, as RV(palisade.mod_wsgi.wsgi_release#module:hooks).
   type: list
   elements: dict
   returned: always
@@ -140,7 +141,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data_switch imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import ROW
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
 
 _COPY = {
@@ -185,7 +185,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["copied", "switched"], "required": True},
             "data": {"type": "list", "elements": "dict", "required": True, "options": _DATA},
             "site": {"type": "list", "elements": "dict", "default": [], "options": _SITE},
-            "releases": {"type": "list", "elements": "dict", "default": [], "options": ROW},
+            "releases": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "pools": {"type": "list", "elements": "dict", "default": []},
