@@ -49,6 +49,10 @@ options:
         elements: list
         default: []
       writable: {description: Paths that the app may write to., type: list, elements: path, default: []}
+      data_marker:
+        description: File that is there while data of an old site is on its way; until then no hook runs.
+        type: path
+        default: ""
       served:
         description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
         type: dict

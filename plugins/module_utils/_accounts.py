@@ -22,7 +22,7 @@ _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false
 _ROOT_FILE = Attributes("root", "root", 0o644)
 _PROCESSES_END_WITHIN = 30
 # What an app has in its home.
-_PARTS = frozenset(["data", "releases", "current", "environment"])
+_PARTS = frozenset(["data", "data-on-its-way", "releases", "current", "environment"])
 
 
 def _password_field(name: str) -> str:

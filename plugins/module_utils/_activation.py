@@ -97,10 +97,13 @@ class Activation:
         self.outcome.differences += built.differences
         self.outcome.failures.update(built.failures)
         for row in rows:
-            if row["app"] not in built.failures and not self._has_begun(row):
+            # What an interrupted switch of its data left serves nothing yet.
+            waits = _waits_for_data(row)
+            if row["app"] not in built.failures and (waits or not self._has_begun(row)):
                 self._attempt(row, self._switch)
         told = self.outcome.failures
-        fatal = [told[row["app"]] for row in rows if row["app"] in told and not self._has_begun(row)]
+        failed = [row for row in rows if row["app"] in told]
+        fatal = [told[row["app"]] for row in failed if _waits_for_data(row) or not self._has_begun(row)]
         if fatal:
             raise PalisadeError("\n".join(fatal))
         return self.outcome
@@ -191,7 +194,10 @@ class Activation:
             return
         place = place_of(row["directory"], row["release"])
         environment = self.files.environment(row["app"])
-        if any(change["path"] == row["current"] for change in changes):
+        if _waits_for_data(row):
+            # The hooks run when it is there; until then what there is may be half a database.
+            pass
+        elif any(change["path"] == row["current"] for change in changes):
             told = run_hooks(row, place, environment, self.run)
             self.outcome.hooks += [{"app": row["app"], **hook} for hook in told]
         else:
@@ -239,6 +245,10 @@ class Activation:
         (told,) = roll(self.layout, [name], self.run, {name: place}, self._changed_at(row))
         new = [{"pool": name, **process} for process in told["processes"] if process["replaced"]]
         self.outcome.processes += new
+
+
+def _waits_for_data(row: Row) -> bool:
+    return bool(row.get("data_marker")) and os.path.lexists(row["data_marker"])
 
 
 class _Before:

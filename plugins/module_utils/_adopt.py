@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt_data import Data, account_of, find_data
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt_script import Script, read_script
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_DAEMON_OPTIONS, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
@@ -203,13 +204,13 @@ def _row(facts: Facts, group: _Group, groups: Sequence[_Group], name: str, resul
         app.keep("mount", mount)
     script = read_script(place.path, _callable(place))
     code = _application(app, facts, place, pool, script)
-    _pool(app, facts, group, pool)
+    _pool(app, facts, group, pool, code)
     if not _ours(place.mapped.file):
         _moves(app, place, script, code)
     _tls(app, facts, group)
     _web(app, place)
-    _static(app, facts, group, groups, code)
-    _writable(app, facts, pool, code)
+    data = _writable(app, facts, pool, code, _aliases(facts, group))
+    _static(app, facts, group, groups, code, list(data.sources.values()))
     _told(app, facts, group, code)
     requirements = _distributions(facts, pool)
     has_file = bool(code) and os.path.isfile(os.path.join(code, "requirements.txt"))
@@ -222,6 +223,8 @@ def _row(facts: Facts, group: _Group, groups: Sequence[_Group], name: str, resul
         "code": code,
         "requirements": [] if has_file else requirements,
         "environment": _environment(place, script, facts, pool),
+        "paths": data.variables,
+        "data": data.hints,
         "replaces": _site_files(group),
         "changes": app.changes,
         "findings": _findings(facts, group, pool, results),
@@ -248,16 +251,27 @@ def _callable(place: Place) -> str:
     return place.options.get("callable-object") or place.setting("wsgicallableobject").value.strip('"') or "application"
 
 
-def _roots(place: Place, pool: Pool | None, script: Script) -> list[str]:
+def _roots(facts: Facts, place: Place, pool: Pool | None, script: Script) -> list[str]:
     options = pool.options if pool else {}
-    roots = [options.get("home", ""), *options.get("python-path", "").split(":"), *script.inserts]
+    roots = [options.get("home", ""), *_python_path(facts, pool), *script.inserts]
     roots.append(os.path.dirname(place.path))
     return list(dict.fromkeys(os.path.normpath(root) for root in roots if root.startswith("/") and root != "/"))
 
 
+def _python_path(facts: Facts, pool: Pool | None) -> list[str]:
+    """Return the directories that Apache's configuration adds to sys.path, without those of packages."""
+    line = facts.last("wsgipythonpath") if pool is None else None
+    text = pool.options.get("python-path", "") if pool else line.words[0] if line and line.words else ""
+    return [path for path in text.split(":") if path]
+
+
+def _is_packages(path: str) -> bool:
+    return os.path.basename(path.rstrip("/")) == "site-packages"
+
+
 def _application(app: _Adopted, facts: Facts, place: Place, pool: Pool | None, script: Script) -> str:
     """Set the application, and return the directory that its code is in."""
-    roots = _roots(place, pool, script)
+    roots = [root for root in _roots(facts, place, pool, script) if not _is_packages(root)]
     if script.module:
         top = script.module.split(".")[0]
         code = next((root for root in roots if _has_module(root, top)), "")
@@ -295,7 +309,7 @@ def _has_module(root: str, top: str) -> bool:
     return os.path.isdir(os.path.join(root, top)) or os.path.isfile(os.path.join(root, f"{top}.py"))
 
 
-def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None:
+def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None, code: str) -> None:
     name, place = app.fields["name"], group.place
     if pool is None:
         today = place.process_group.value
@@ -321,6 +335,13 @@ def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None
                 "made sure by every play: only root can change the entry file and the directories above it"
             )
             continue
+        if key == "python-path":
+            # The directory that becomes the release, and packages of a virtual environment, are no code of elsewhere.
+            value = ":".join(
+                path for path in _python_path(facts, pool) if not _is_packages(path) and not _is_code(facts, path, code)
+            )
+            if not value:
+                continue
         if option.refused:
             app.remarks.append(f"{key}={value} {option.refused}")
             continue
@@ -347,6 +368,10 @@ def _pool(app: _Adopted, facts: Facts, group: _Group, pool: Pool | None) -> None
             app.changes.append(f"{place_option}= is set: {what} is the release's")
     if place.application_group.value != "%{GLOBAL}":
         app.changes.append("it runs in the main interpreter of its processes, WSGIApplicationGroup %{GLOBAL}")
+
+
+def _is_code(facts: Facts, path: str, code: str) -> bool:
+    return bool(code) and code in (os.path.normpath(path), facts.real(path), os.path.realpath(path))
 
 
 def _strict(umask: str) -> bool:
@@ -459,7 +484,20 @@ def _web(app: _Adopted, place: Place) -> None:
         app.changes.append(".htaccess files are no longer read")
 
 
-def _static(app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_Group], code: str) -> None:
+def _aliases(facts: Facts, group: _Group) -> dict[str, str]:
+    """Return the URL of each directory that the virtual hosts serve by an Alias."""
+    found: dict[str, str] = {}
+    for host in group.hosts:
+        for line in _lines(facts, group, host):
+            if line.name == "alias" and len(line.words) == 2:
+                real = str(facts.paths.get(line.words[1], {}).get("real") or line.words[1]).rstrip("/")
+                found.setdefault(real, line.words[0])
+    return found
+
+
+def _static(
+    app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_Group], code: str, data: Sequence[str]
+) -> None:
     static: Row = {}
     mount = group.place.url
     for host in group.hosts:
@@ -471,7 +509,12 @@ def _static(app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_Group]
             if not url or max((one for one in mounts if below(url, one)), key=len, default="") != mount:
                 continue
             real = str(facts.paths.get(line.words[1], {}).get("real") or path).rstrip("/")
-            if code and real.startswith(code + "/") and url not in static:
+            if any(below(real, path) for path in data):
+                app.remarks.append(
+                    f"{line.shown} ({line.source}): data of the application, which Apache does not serve; let the "
+                    "application answer these URLs"
+                )
+            elif code and real.startswith(code + "/") and url not in static:
                 if app.keep("static", {**static, url: real[len(code) + 1 :]}):
                     static = app.fields["static"]
             elif url not in static:
@@ -480,45 +523,48 @@ def _static(app: _Adopted, facts: Facts, group: _Group, groups: Sequence[_Group]
                 )
 
 
-def _writable(app: _Adopted, facts: Facts, pool: Pool | None, code: str) -> None:
+def _writable(app: _Adopted, facts: Facts, pool: Pool | None, code: str, served: Mapping[str, str]) -> Data:
+    """Set what the application writes, and where that is today; return what else there is to say of it."""
     account = str(app.fields.get("account", f"{app.fields['name']}-app"))
     if code.startswith(f"/var/lib/{account}/releases/"):
         with contextlib.suppress(OSError):
             names = sorted(entry.name for entry in os.scandir(f"/var/lib/{account}/data") if entry.is_dir())
             if names:
                 app.keep("writable", names)
-        return
-    uids = {process["uid"] for process in facts.live.get(pool.name, [])} if pool else {facts.instance.uid}
-    found = []
-    with contextlib.suppress(OSError):
-        for number, entry in enumerate(os.scandir(code or "/nonexistent")):
-            if number >= 1000:
-                break
-            if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid in uids:
-                found.append(entry.name)
-    if found:
-        app.changes.append(
-            "only directories below its data/ can be written, which `writable` names; the account now owns "
-            + ", ".join(_some(sorted(found)))
-        )
+        return Data()
+    processes = facts.live.get(pool.name, []) if pool else []
+    children = [row["pid"] for row in facts.host.children if row.get("own")]
+    writer = account_of(processes, facts.instance.uid, facts.instance.gid, children)
+    found = find_data(code, f"/var/lib/{account}", writer, served, _environment_directory(facts, pool))
+    app.remarks += found.remarks
+    if found.writable and app.keep("writable", found.writable):
+        if found.sources:
+            app.keep("data_from", found.sources)
+        app.changes.append("only directories below its data/ can be written, which `writable` names")
+    return found
+
+
+def _environment_directory(facts: Facts, pool: Pool | None) -> str:
+    line = facts.last("wsgipythonhome")
+    return (pool.options.get("python-home", "") if pool else "") or (line.words[0] if line and line.words else "")
 
 
 def _distributions(facts: Facts, pool: Pool | None) -> list[str]:
     """Return name==version of what is installed; names of directories only, since their content is the account's."""
-    line = facts.last("wsgipythonhome")
-    home = (pool.options.get("python-home", "") if pool else "") or (line.words[0] if line and line.words else "")
+    home = _environment_directory(facts, pool)
+    places = [path for path in _python_path(facts, pool) if _is_packages(path)]
+    if home.startswith("/"):
+        with contextlib.suppress(OSError):
+            for version in os.scandir(os.path.join(facts.real(home), "lib")):
+                if version.name.startswith("python3"):
+                    places.append(os.path.join(version.path, "site-packages"))
     found = set()
-    if not home.startswith("/"):
-        return []
-    with contextlib.suppress(OSError):
-        for version in os.scandir(os.path.join(facts.real(home), "lib")):
-            if not version.name.startswith("python3"):
-                continue
-            with contextlib.suppress(OSError):
-                for entry in os.scandir(os.path.join(version.path, "site-packages")):
-                    named = _DISTRIBUTION.fullmatch(entry.name)
-                    if named and named.group(1).lower() not in _TOOLS:
-                        found.add(f"{named.group(1)}=={named.group(2)}")
+    for place in places:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(place):
+                named = _DISTRIBUTION.fullmatch(entry.name)
+                if named and named.group(1).lower() not in _TOOLS:
+                    found.add(f"{named.group(1)}=={named.group(2)}")
     return sorted(found, key=str.lower)
 
 

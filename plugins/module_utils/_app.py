@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
+    absolute_path,
     flag,
     is_integer,
     known_keys,
@@ -36,6 +37,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import P
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import Source, check_source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     Tls,
+    below,
     check_acls,
     check_limits,
     check_proxies,
@@ -50,6 +52,9 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,26}")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _SITE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.conf")
+# As a unit of systemd can name it, and nothing that is the system's.
+_OLD_DATA = re.compile(r"(/[A-Za-z0-9._@:+,~=-]+){2,}")
+_NO_DATA = re.compile(r"/(bin|boot|dev|etc|lib[^/]*|proc|root|run|sbin|sys|usr)/")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Shared by unrelated services, or more than an application may be.
@@ -131,6 +136,7 @@ _FIELDS = frozenset(
         "group",
         "supplementary_groups",
         "writable",
+        "data_from",
         "environment",
         "static",
         "tls",
@@ -183,6 +189,8 @@ class App:
     before_switch: tuple[tuple[str, ...], ...] = ()
     daemon_options: Mapping[str, Any] = field(default_factory=dict)
     writable: tuple[str, ...] = ()
+    # Where the data of a site that is to be replaced lies, by its place below data/, as (place, path).
+    data_from: tuple[tuple[str, str], ...] = ()
     # Secrets: kept out of what errors and tracebacks would print.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Directories of the release by their URL paths.
@@ -223,6 +231,11 @@ class App:
     @property
     def environment_file(self) -> str:
         return f"{self.home}/environment"
+
+    @property
+    def data_marker(self) -> str:
+        """Return the file that is there while data of an old site is on its way."""
+        return f"{self.home}/data-on-its-way"
 
     @property
     def entry_directory(self) -> str:
@@ -330,6 +343,27 @@ def _check_commands(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ..
     return tuple(commands)
 
 
+def _check_data_from(
+    app: Mapping[str, Any], writable: list[str], home: str, subject: str
+) -> tuple[tuple[str, str], ...]:
+    """Return where the data of an old site is to come from, by its place below data/."""
+    place = f"{subject}: data_from"
+    result: dict[str, str] = {}
+    for name, source in mapping(app, "data_from", subject).items():
+        relative_path(name, place, "names of writable, or of a file below one such as db/db.sqlite3")
+        known = any(below(name, directory) for directory in writable)
+        require(known, place, "a directory that writable names, or a path below one", name)
+        path = absolute_path(source, f"{place}: {name}")
+        usable = bool(_OLD_DATA.fullmatch(path)) and not _NO_DATA.match(path) and not below(path, home)
+        require(usable, f"{place}: {name}", "the path of a site's data such as /srv/shop/db", path)
+        result[name] = path
+    for name in result:
+        inner = [other for other in (*result, *writable) if other != name and below(other, name)]
+        if inner:
+            raise PalisadeError(f"{place}: {inner[0]} is inside {name}, which is copied whole; give one of them")
+    return tuple(result.items())
+
+
 def check_app(raw: Any, index: int, version: Version | None) -> App:
     """Return the checked app; PalisadeError names the app, the field, what was expected and what came.
 
@@ -378,6 +412,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     writable = texts(raw, "writable", subject)
     for directory in writable:
         relative_path(directory, f"{subject}: writable", "names of directories under data/")
+    data_from = _check_data_from(raw, writable, f"/var/lib/{account}", subject)
     trusted_proxies, trusted_proxy_headers = check_proxies(raw, subject)
     limits = check_limits(raw, subject)
     health_path, health_status, health_timeout = _check_health(raw, mount, subject)
@@ -396,6 +431,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         before_switch=_check_commands(raw, subject),
         daemon_options=daemon_options,
         writable=tuple(writable),
+        data_from=data_from,
         environment=_check_environment(mapping(raw, "environment", subject), f"{subject}: environment"),
         static=check_static(raw, mount, subject),
         tls=check_tls(raw, server_names, subject),

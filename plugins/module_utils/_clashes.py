@@ -119,6 +119,9 @@ def _check_against_host(app: App, host: Facts, listed: Mapping[str, App]) -> Non
         for path, _permissions in app.acls:
             if below(path, f"/var/lib/{other['account']}"):
                 raise PalisadeError(f"app {app.name}: acls: {path} belongs to app {other['name']} {whose}")
+        for name, path in app.data_from:
+            if below(path, f"/var/lib/{other['account']}"):
+                raise PalisadeError(f"app {app.name}: data_from: {name}: {path} belongs to app {other['name']} {whose}")
         # An app of this list that leaves, or moves, in this same play gives its place free.
         if other["name"] not in listed:
             _check_place(app, other, whose)

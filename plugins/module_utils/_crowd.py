@@ -28,7 +28,7 @@ def upload_bound(app: App) -> int | None:
     if "uploads" in app.limits:
         return app.limits["uploads"]
     threads = int(app.daemon_options["processes"]) * int(app.daemon_options["threads"])
-    return threads - threads // 6 if threads >= 6 else None
+    return threads - max(1, threads // 10) if threads > 1 else None
 
 
 def server_lines(apps: Sequence[App]) -> list[str]:

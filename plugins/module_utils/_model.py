@@ -127,6 +127,34 @@ def _files(app: App) -> list[dict[str, Any]]:
     return rows
 
 
+def old_places(app: App) -> list[str]:
+    """Return what a site that is to be replaced writes to: SQLite needs the directory that its file is in."""
+    return [path if name in app.writable else os.path.dirname(path) for name, path in app.data_from]
+
+
+def _data(app: App, apps: Sequence[App], host: Facts, version: str | None) -> dict[str, Any]:
+    """Return the way of an app's data from the site that it replaces; apps are those of its virtual host."""
+    layout = host["layout"]
+    path = f"{layout['site_files']}/{SITE_PREFIX}{main_app(apps).name}.conf"
+    row = _site_row(apps, path, layout, None)
+    return {
+        "app": app.name,
+        "owner": app.account,
+        "group": app.group,
+        "marker": app.data_marker,
+        "copies": [
+            {"path": f"{app.data}/{name}", "source": source, "directory": name in app.writable}
+            for name, source in app.data_from
+        ],
+        "site": {
+            "path": row["path"],
+            "link": row["link"],
+            "closed": virtual_host(apps, version, layout, closed=True),
+        },
+        "replaced": [f"{layout['site_links']}/{name}" for name in app.replaces],
+    }
+
+
 def _hosts(apps: Sequence[App]) -> list[list[App]]:
     """Return the apps of each virtual host, which have the same first server name."""
     hosts: dict[str, list[App]] = {}
@@ -297,6 +325,7 @@ def resolve(
                 "application": f"{app.module}:{app.callable}",
                 "hooks": [list(command) for command in app.before_switch],
                 "writable": _written(app),
+                "data_marker": app.data_marker,
                 "served": {"account": layout["user"], "directories": sorted(set(app.static.values()))},
             }
             for app in present
@@ -320,6 +349,7 @@ def resolve(
         "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
         "source_secrets": {app.name: app.source.key for app in present if app.source.key},
         "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
+        "data": [_data(app, hosts[app.name], host, version) for app in present if app.data_from],
         "grants": _grants(present),
         "revoked": _revoked(checked, host),
         "certificates": _certificates(present, checked, host),
@@ -345,7 +375,9 @@ def resolve(
             {"name": name, "loads": [row["path"]]} for row in sites if row["content"] for name in row["app"].split(", ")
         ],
         # What the sandbox of Apache's unit leaves writable; an app that leaves has an empty path.
-        "writable_paths": [{"app": app.name, "path": path} for app in present for path in _written(app)]
+        "writable_paths": [
+            {"app": app.name, "path": path} for app in present for path in (*_written(app), *old_places(app))
+        ]
         + [{"app": app.name, "path": ""} for app in absent],
         "removed_paths": [
             {"app": app.name, "path": path}

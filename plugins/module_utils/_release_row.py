@@ -26,6 +26,7 @@ ROW: dict[str, Any] = {
     "umask": {"type": "str", "default": "0027"},
     "hooks": {"type": "list", "elements": "list", "default": []},
     "writable": {"type": "list", "elements": "path", "default": []},
+    "data_marker": {"type": "path", "default": ""},
     "served": {"type": "dict", "options": _SERVED},
     "digest": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},

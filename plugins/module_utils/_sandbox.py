@@ -353,8 +353,18 @@ def _sites_of_others(layout: ApacheLayout, run: Run) -> list[str]:
     return sorted(path for path in files if not os.path.basename(path).startswith(ours))
 
 
-def ensure_sandbox(layout: ApacheLayout, state: str, settings: Settings, run: Run, check: bool) -> Outcome:
-    """Give Apache's unit its sandbox or take it away; state is present, required or absent."""
+def ensure_sandbox(
+    layout: ApacheLayout,
+    state: str,
+    settings: Settings,
+    run: Run,
+    check: bool,
+    apps: Sequence[Mapping[str, str]] = (),
+) -> Outcome:
+    """Give Apache's unit its sandbox or take it away; state is present, required or absent.
+
+    apps says what sites write to that apps are to replace: they have to serve until then.
+    """
     text = drop_in(layout, settings)
     hindered = obstacle(text, run) if state != "absent" else ""
     if hindered and state == "required":
@@ -377,6 +387,9 @@ def ensure_sandbox(layout: ApacheLayout, state: str, settings: Settings, run: Ru
         # Only until the next play of its list, which knows all that it writes.
         if app["server_names"] and path not in present:
             files[path] = app_drop_in([App(app["name"], app["account"], app["group"]).data])
+    for name, paths in _paths_of(apps).items():
+        if _app_file(layout, name) not in {*present, *files}:
+            files[_app_file(layout, name)] = app_drop_in(paths)
     fresh = present.get(server) != text
     others = _sites_of_others(layout, run) if server not in present and apache_parent(layout.binary) is not None else []
     outcome = _carry_out(layout, files, fresh or _is_stale(layout), run, check)
@@ -388,14 +401,19 @@ def ensure_sandbox(layout: ApacheLayout, state: str, settings: Settings, run: Ru
     return outcome
 
 
-def ensure_apps(layout: ApacheLayout, rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> Outcome:
-    """Let the apps write to their paths where Apache's unit has our sandbox; an app with an empty path leaves it."""
+def _paths_of(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     paths: dict[str, list[str]] = {}
     for row in rows:
         own = paths.setdefault(row["app"], [])
         if row["path"]:
             check_path(row["path"], f"app {row['app']}: path")
             own.append(row["path"])
+    return paths
+
+
+def ensure_apps(layout: ApacheLayout, rows: Sequence[Mapping[str, str]], run: Run, check: bool) -> Outcome:
+    """Let the apps write to their paths where Apache's unit has our sandbox; an app with an empty path leaves it."""
+    paths = _paths_of(rows)
     server = _present(layout).get(_server_file(layout))
     if server is None:
         return Outcome()

@@ -50,7 +50,7 @@ class ConfigurationFile:
 
 
 @dataclass(frozen=True)
-class _State:
+class State:
     """What stands at a path: None, a file's text or a link's target; of a file that was found, owner and mode too."""
 
     kind: str = ""
@@ -58,18 +58,18 @@ class _State:
     found: os.stat_result | None = field(default=None, compare=False)
 
 
-def _state(path: str) -> _State:
+def _state(path: str) -> State:
     if os.path.islink(path):
-        return _State("link", os.readlink(path))
+        return State("link", os.readlink(path))
     if not os.path.lexists(path):
-        return _State()
+        return State()
     if not os.path.isfile(path):
         raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
     with open(path, **_TEXT) as file:
-        return _State("file", file.read(), os.fstat(file.fileno()))
+        return State("file", file.read(), os.fstat(file.fileno()))
 
 
-def _put(path: str, state: _State) -> None:
+def _put(path: str, state: State) -> None:
     """Bring a path into a state in one step; a new file is root's and readable for all, as Apache's own files are."""
     if not state.kind:
         if os.path.lexists(path):
@@ -95,16 +95,16 @@ def _put(path: str, state: _State) -> None:
         raise
 
 
-def _wanted(files: Sequence[ConfigurationFile]) -> dict[str, _State]:
-    wanted: dict[str, _State] = {}
+def _wanted(files: Sequence[ConfigurationFile]) -> dict[str, State]:
+    wanted: dict[str, State] = {}
     for file in files:
         if file.target:
-            wanted[file.path] = _State("link", file.target)
+            wanted[file.path] = State("link", file.target)
             continue
-        wanted[file.path] = _State() if file.content is None else _State("file", file.content)
+        wanted[file.path] = State() if file.content is None else State("file", file.content)
         if file.link:
             target = os.path.relpath(file.path, os.path.dirname(file.link))
-            wanted[file.link] = _State() if file.content is None else _State("link", target)
+            wanted[file.link] = State() if file.content is None else State("link", target)
     return wanted
 
 
@@ -126,7 +126,7 @@ class Transaction:
     def differences(self) -> list[dict[str, Any]]:
         """Return {path, before, after} of every path that is not as wanted."""
 
-        def shown(state: _State) -> dict[str, str]:
+        def shown(state: State) -> dict[str, str]:
             return {state.kind: state.value} if state.kind else {"state": "absent"}
 
         return [
@@ -181,8 +181,24 @@ class Transaction:
 
     def put_back(self) -> None:
         """Undo swap_in."""
-        for path in self.after:
-            _put(path, self.before[path])
+        put_back(self.before)
+
+
+def put_back(before: Mapping[str, State]) -> None:
+    """Bring paths back into the states that they had."""
+    for path, state in before.items():
+        if _state(path) != state:
+            _put(path, state)
+
+
+def undo(layout: ApacheLayout, before: Mapping[str, State], run: Run, ran: bool = True, action: str = "reload") -> None:
+    """Bring paths back into the states that they had, and Apache to them if it ran."""
+    put_back(before)
+    if ran:
+        # One that has ended takes no reload. The error that led here is the one to tell.
+        ended = apache_parent(layout.binary) is None
+        with contextlib.suppress(PalisadeError):
+            run(_service_command(layout, "restart" if ended else action))
 
 
 def _service_command(layout: ApacheLayout, action: str) -> list[str]:
@@ -249,12 +265,7 @@ def apply(
         if done:
             _wait_for_processes_after(layout, before, children, transaction, log)
     except Exception as error:
-        transaction.put_back()
-        if ran:
-            # One that has ended takes no reload. The first error is the one to tell.
-            ended = apache_parent(layout.binary) is None
-            with contextlib.suppress(PalisadeError):
-                run(_service_command(layout, "restart" if ended else action))
+        undo(layout, transaction.before, run, ran, action)
         raise PalisadeError(f"{error}; the configuration of before was put back") from error
     return {**result, "reload": action if done else "none"}
 

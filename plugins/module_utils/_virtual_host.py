@@ -40,10 +40,12 @@ def error_log(apps: Sequence[App], layout: Mapping[str, str]) -> str:
     return f"{layout['log_directory']}/wsgi-{main_app(apps).name}-error.log"
 
 
-def virtual_host(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapping[str, str]) -> str:
+def virtual_host(
+    apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapping[str, str], closed: bool = False
+) -> str:
     """Return the file of a virtual host; the apps have the same server names and TLS.
 
-    The pools are in it, so that no other host name reaches them.
+    The pools are in it, so that no other host name reaches them. A closed one has none, and asks everybody to wait.
     """
     main = main_app(apps)
     # The longest mount first: mod_wsgi takes the first alias that fits, and of Apache's sections the last one counts.
@@ -63,7 +65,8 @@ def virtual_host(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapp
     head = [f"ServerName {main.server_names[0]}", *(f"ServerAlias {name}" for name in main.server_names[1:])]
     logs = [f"ErrorLog {error_log(apps, layout)}", f'ErrorLogFormat "{_ERROR_FORMAT}"']
     pools, sections = _pools(ordered, mod_wsgi_version), _sections(ordered, mod_wsgi_version, layout)
-    body = [*_limits(main), *host_lines(ordered), *pools, *_urls(ordered), *sections]
+    opened = [*_limits(main), *host_lines(ordered), *pools, *_urls(ordered), *sections]
+    body = _CLOSED if closed else opened
     if main.tls is None:
         return _text(lines, _host(80, [*head, *logs, *_access_logs(ordered, layout), *body]))
     if main.tls.kind == "acme":
@@ -172,6 +175,7 @@ def _place(app: App, apps: Sequence[App]) -> tuple[str, str]:
 
 
 _DENIED = ["Require all denied"]
+_CLOSED = ["Redirect 503 /", "Header always set Retry-After 5"]
 _STATIC = [
     # Whatever a server-wide AddHandler makes of a file's name.
     "SetHandler default-handler",

@@ -52,6 +52,8 @@ apps:
       code: /srv/shop
       requirements: [flask==3.0.3]
       environment: [SECRET_KEY]
+      paths: {DATABASE_PATH: /var/lib/shop-app/data/db/db.sqlite3}
+      data: ["/srv/shop/db/db.sqlite3, named in shop/settings.py line 44 (NAME): write ..."]
       changes: ["it runs as shop-app, not as www-data"]
       findings: [U3 No pool shares Apache's account or group]
       remarks: ["RewriteRule ^/old /new (/etc/apache2/sites-enabled/shop.conf:9)"]

@@ -57,7 +57,10 @@ options:
     elements: str
     default: []
   apps:
-    description: Paths that apps may write to, as far as owners and modes let them. Passed over without a sandbox.
+    description:
+      - Paths that apps may write to, as far as owners and modes let them. Passed over without a sandbox.
+      - With O(state), what the sites write to that apps are to replace, so that these serve until then. An app that has
+        a drop-in keeps it.
     type: list
     elements: dict
     suboptions:
@@ -119,7 +122,6 @@ def main() -> None:
             "apps": {"type": "list", "elements": "dict", "options": app},
         },
         required_one_of=[("state", "apps")],
-        mutually_exclusive=[("state", "apps")],
         supports_check_mode=True,
     )
     options, run = module.params, runner(module.run_command)
@@ -131,7 +133,8 @@ def main() -> None:
     )
     try:
         if options["state"]:
-            outcome = ensure_sandbox(host_layout(), options["state"], settings, run, module.check_mode)
+            apps = options["apps"] or ()
+            outcome = ensure_sandbox(host_layout(), options["state"], settings, run, module.check_mode, apps)
         else:
             outcome = ensure_apps(host_layout(), options["apps"], run, module.check_mode)
     except (PalisadeError, OSError) as error:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -32,6 +33,7 @@ _FIELDS = (
     "group",
     "supplementary_groups",
     "writable",
+    "data_from",
     "static",
     "tls",
     "trusted_proxies",
@@ -41,7 +43,8 @@ _FIELDS = (
     "error_override",
 )
 _TEXTS = ("script", "declared", "code")
-_LISTS = ("requirements", "environment", "replaces", "changes", "findings", "remarks")
+_LISTS = ("requirements", "environment", "replaces", "changes", "findings", "remarks", "data")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def adopted(host: str, rows: Any, remarks: Any) -> str:
@@ -64,14 +67,18 @@ def _checked(rows: Any, remarks: Any) -> tuple[list[dict[str, Any]], list[str]]:
     for row in rows if usable else []:
         usable = usable and isinstance(row, dict) and isinstance(row.get("fields"), dict)
         usable = usable and all(isinstance(row.get(key), str) for key in _TEXTS)
-        usable = usable and all(texts(row.get(key)) for key in _LISTS)
+        usable = usable and all(texts(row.get(key)) for key in _LISTS) and isinstance(row.get("paths"), dict)
     if not usable:
         raise PalisadeError("wsgi_adopt: expected a list of apps from the host, got something else")
     for number, row in enumerate(rows):
         for key, value in row["fields"].items():
             if key not in _FIELDS or _is_template(value):
                 raise PalisadeError(f"wsgi_adopt: app {number}: the host gives a field {str(key)!r} that is refused")
-        check_app({**row["fields"], "source": {"path": "x"}}, number, None)
+        app = check_app({**row["fields"], "source": {"path": "x"}}, number, None)
+        for variable, path in row["paths"].items():
+            place = path[len(app.data) + 1 :] if str(path).startswith(f"{app.data}/") else None
+            if not _VARIABLE.fullmatch(str(variable)) or not re.fullmatch(r"[A-Za-z0-9._/-]+", str(place or "")):
+                raise PalisadeError(f"wsgi_adopt: app {number}: the host gives a variable that is refused")
     return rows, remarks
 
 
@@ -114,14 +121,25 @@ def _app(row: dict[str, Any]) -> list[str]:
     lines += _inner(_comment(f"TO DO: the code, as a directory here, an archive or a repository; {where}"))
     lines += _field("source", {"path": f"apps/{name}"})
     for key in _FIELDS[3:]:
+        if key in fields and key == "data_from":
+            lines += _inner(
+                _comment("The play copies the old site's data from here. On a new host, bring it to these paths first.")
+            )
         if key in fields:
             lines += _field(key, fields[key])
         if key == "requirements" and row["requirements"]:
             lines += _inner(_comment("TO DO: that file in the source. Installed on the host are:"))
             lines += [f"  #   {visible(requirement)}" for requirement in row["requirements"]]
+        if key == "data_from" and row["data"]:
+            lines += _inner(
+                _comment("TO DO: the app cannot write to its code, so let it read these paths from its environment:")
+            )
+            lines += _inner(line for text in row["data"] for line in _comment(text, "- "))
     if row["environment"]:
         lines += _inner(_comment("TO DO: the values, which stay on the host; secrets from a file of ansible-vault"))
+    if row["environment"] or row["paths"]:
         lines += _inner(_comment("environment:"))
+        lines += [f"  #   {variable}: {path}" for variable, path in row["paths"].items()]
         lines += [f"  #   {visible(variable)}:" for variable in row["environment"]]
     if row["replaces"]:
         names = ", ".join(row["replaces"])

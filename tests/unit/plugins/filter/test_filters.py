@@ -9,7 +9,12 @@ import pytest
 from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.palisade.mod_wsgi.plugins.filter import wsgi_daemon_process, wsgi_hosts, wsgi_resolve
+from ansible_collections.palisade.mod_wsgi.plugins.filter import (
+    wsgi_daemon_process,
+    wsgi_hosts,
+    wsgi_old_data,
+    wsgi_resolve,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
 
 
@@ -99,3 +104,11 @@ def test_secrets_are_in_no_error(tmp_path: Path) -> None:
     while error:
         assert "hunter2" not in repr(error)
         error = error.__cause__ or error.__context__
+
+
+def test_old_data() -> None:
+    convert = wsgi_old_data.FilterModule().filters()["wsgi_old_data"]
+    given = app(writable=["db", "media"], data_from={"db/a.sqlite3": "/srv/shop/a.sqlite3", "media": "/srv/shop/media"})
+    rows = [{"app": "public", "path": "/srv/shop"}, {"app": "public", "path": "/srv/shop/media"}]
+    assert convert([given, app("other"), "no app", app("wrong", mount=5)]) == rows
+    assert convert("no list") == []

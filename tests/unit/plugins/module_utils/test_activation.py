@@ -398,3 +398,18 @@ def test_a_switch_that_stops_halfway_is_put_back(host: Host, monkeypatch: pytest
     outcome = host.activation("shop", colour="new", entry="new\n").activate([row], 4)
     assert "No space left" in outcome.failures["shop"]
     assert host.state("shop") == before
+
+
+def test_hooks_wait_for_data_that_is_on_its_way(host: Host) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    marker = host.root / "marker"
+    marker.touch()
+    waiting = {**row, "data_marker": str(marker)}
+    # Begun before, and to be served by what this play built.
+    outcome = host.activation("shop").begin([waiting], Built())
+    assert (host.told, outcome.hooks) == ([], [])
+    assert host.state("shop")[0] == f"releases/{NEW}"
+    with pytest.raises(PalisadeError, match="no wheel"):
+        host.activation("shop").begin([waiting], Built(failures={"shop": "app shop: no wheel"}))
+    marker.unlink()
+    assert host.activation("shop").begin([waiting], Built()).failures == {}

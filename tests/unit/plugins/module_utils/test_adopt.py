@@ -22,7 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host im
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import NASTY
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, needs_root
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,7 +160,53 @@ def test_django_s_script_is_a_module_of_its_project(shop: Path) -> None:
     row = one(site(f"{pool}WSGIScriptAlias / {shop}/shop/wsgi.py"))
     assert (row["fields"]["application"], row["code"]) == ("shop.wsgi:application", str(shop))
     assert (row["fields"]["account"], "group" in row["fields"]) == ("shop", False)
-    assert any("python-path" in remark for remark in row["remarks"])
+    assert row["remarks"] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("{0}/", []),
+        ("{0}/link", []),
+        ("{0}:{0}/venv/lib/python3.11/site-packages", []),
+        ("{0}:/srv/lib", ["/srv/lib"]),
+        ("/srv/lib:/srv/more:{0}", ["/srv/lib:/srv/more"]),
+    ],
+)
+def test_python_path(option: str, told: list[str], shop: Path) -> None:
+    (shop / "shop/wsgi.py").write_text("application = get_wsgi_application()")
+    (shop / "link").symlink_to(shop)
+    (shop / "venv/lib/python3.11/site-packages/Flask-3.0.3.dist-info").mkdir(parents=True)
+    pool = f"WSGIDaemonProcess shop python-path={option.format(shop)}\nWSGIProcessGroup shop\n"
+    where = shop / "link" if "link" in option else shop
+    row = one(site(f"{pool}WSGIScriptAlias / {where}/shop/wsgi.py"))
+    found = [
+        remark.partition("python-path=")[2].partition(" ")[0] for remark in row["remarks"] if "python-path" in remark
+    ]
+    assert found == told
+    assert row["fields"]["application"] == "shop.wsgi:application"
+    assert row["requirements"] == (["Flask==3.0.3"] if "site-packages" in option else [])
+
+
+def test_the_guide_s_embedded_site(shop: Path) -> None:
+    (shop / "shop/wsgi.py").write_text("application = get_wsgi_application()")
+    row = one(f"WSGIPythonPath {shop}\n" + site(f"WSGIScriptAlias / {shop}/shop/wsgi.py"))
+    assert (row["fields"]["application"], row["code"]) == ("shop.wsgi:application", str(shop))
+
+
+@needs_root
+def test_data_becomes_writable_with_where_it_comes_from(shop: Path) -> None:
+    for name in ("db", "media"):
+        (shop / name).mkdir()
+        os.chown(shop / name, 990, 990)
+    lines = f"Alias /media {shop}/media\nAlias /static {shop}/shop/static\nWSGIScriptAlias / {shop}/shop.wsgi\n"
+    pool = "WSGIDaemonProcess shop user=shop-app group=shop-app\nWSGIProcessGroup shop\n"
+    row = one(site(pool + lines), live={"shop": [process("shop", 990)]})
+    assert row["fields"]["writable"] == ["db", "media"]
+    assert row["fields"]["data_from"] == {"db": f"{shop}/db", "media": f"{shop}/media"}
+    assert row["fields"]["static"] == {"/static": "shop/static"}
+    assert row["paths"] == {"DB_DIR": "/var/lib/shop-app/data/db", "MEDIA_DIR": "/var/lib/shop-app/data/media"}
+    assert any(remark.startswith("Alias /media ") and "does not serve" in remark for remark in row["remarks"])
 
 
 def test_a_script_that_has_to_be_renamed(shop: Path) -> None:

@@ -185,6 +185,9 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("writable", [""], "names of directories under data/", "''"),
     ("writable", [".hidden"], "names of directories under data/", "'.hidden'"),
     ("writable", [5], "a list of texts", "[5]"),
+    ("data_from", "x", "a mapping", "str"),
+    ("data_from", {"../x": "/srv/shop/db"}, "names of writable", "'../x'"),
+    ("data_from", {"db": "/srv/shop/db"}, "a directory that writable names, or a path below one", "'db'"),
     ("environment", {"a b": "x"}, "names such as SECRET_KEY", "'a b'"),
     ("environment", {"1A": "x"}, "names such as SECRET_KEY", "'1A'"),
     ("environment", {"A": True}, "text without NUL", "bool"),
@@ -345,3 +348,32 @@ def test_the_daemon_writes_only_under_data(base: str, writable: list[str]) -> No
     for position, path in enumerate(owned[1:], 1):
         assert path.rpartition("/")[0] in owned[:position]
     assert not [row for row in rows if row["owner"] == "root" and int(row["mode"], 8) & 0o022]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"db": "srv/shop/db"}, "db: expected an absolute path without '..', got 'srv/shop/db'"),
+        ({"db": "/srv/../etc"}, "db: expected an absolute path without '..'"),
+        ({"db": "/etc/shop"}, "db: expected the path of a site's data such as /srv/shop/db, got '/etc/shop'"),
+        ({"db": "/proc/1/root/srv"}, "the path of a site's data"),
+        ({"db": "/srv"}, "the path of a site's data"),
+        ({"db": "/srv/a b"}, "the path of a site's data"),
+        ({"db": "/var/lib/public-app/data/db"}, "the path of a site's data"),
+        ({"media/a": "/srv/a", "media/a/b": "/srv/b"}, "media/a/b is inside media/a, which is copied whole"),
+        ({"media": "/srv/a"}, "media/small is inside media, which is copied whole"),
+        ({"db": 5}, "db: expected an absolute path without '..', got 5"),
+    ],
+)
+def test_where_data_cannot_come_from(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(PalisadeError) as error:
+        checked(writable=["db", "media", "media/small"], data_from=given)
+    assert str(error.value).startswith("app public: data_from: ")
+    assert words in str(error.value)
+
+
+def test_where_data_comes_from() -> None:
+    given = {"db/db.sqlite3": "/srv/shop/db.sqlite3", "media": "/var/lib/shop/media", "more": "/home/shop/more"}
+    result = checked(writable=["db", "media", "more"], data_from=given)
+    assert dict(result.data_from) == given
+    assert result.data_marker == "/var/lib/public-app/data-on-its-way"

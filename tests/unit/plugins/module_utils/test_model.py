@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def test_rows_of_one_app(base: str) -> None:
             "application": "shop.wsgi:application",
             "hooks": [["python", "manage.py", "migrate"]],
             "writable": ["/var/lib/public-app/data"],
+            "data_marker": "/var/lib/public-app/data-on-its-way",
             "served": {"account": "www-data", "directories": []},
         }
     ]
@@ -704,3 +706,44 @@ def test_who_checks_the_owner_is_told_once_what_it_costs(base: str) -> None:
     (text,) = resolve([app(**checks)], host(**bare), "mine", base, server_required=False)["warnings"]
     assert "as in the MPMs event and worker" in text
     assert resolve([app()], facts, "mine", base)["warnings"] == []
+
+
+def test_the_way_of_an_old_site_s_data(base: str) -> None:
+    given = app(
+        writable=["db", "media"],
+        data_from={"db/db.sqlite3": "/srv/shop/db.sqlite3", "media": "/srv/shop/media"},
+        replaces=["shop.conf"],
+        tls={"self_signed": True},
+    )
+    model = resolve([given, app("other", source={"path": "public"})], host(), "mine", base)
+    (row,) = model["data"]
+    closed = row["site"].pop("closed")
+    assert row == {
+        "app": "public",
+        "owner": "public-app",
+        "group": "public-app",
+        "marker": "/var/lib/public-app/data-on-its-way",
+        "copies": [
+            {"path": "/var/lib/public-app/data/db/db.sqlite3", "source": "/srv/shop/db.sqlite3", "directory": False},
+            {"path": "/var/lib/public-app/data/media", "source": "/srv/shop/media", "directory": True},
+        ],
+        "site": {
+            "path": "/etc/apache2/sites-available/zz-palisade-public.conf",
+            "link": "/etc/apache2/sites-enabled/zz-palisade-public.conf",
+        },
+        "replaced": ["/etc/apache2/sites-enabled/shop.conf"],
+    }
+    # A closed site speaks TLS as the open one does, and has nothing that could run.
+    assert closed.count("ServerName public.example.org") == 2
+    assert "SSLEngine On" in closed
+    assert "Redirect 503 /" in closed
+    assert not re.search("^ *(WSGI|Alias|Redirect permanent .*443)", closed.partition("*:443")[2], re.MULTILINE)
+    # SQLite writes beside its file, and the old site may be gone back to.
+    paths = [row["path"] for row in model["writable_paths"] if row["app"] == "public"]
+    assert paths == ["/var/lib/public-app/data", "/srv/shop", "/srv/shop/media"]
+
+
+def test_data_of_another_app_is_not_taken(base: str) -> None:
+    given = app(writable=["db"], data_from={"db": "/var/lib/shop-app/data/db"})
+    with pytest.raises(PalisadeError, match=r"app public: data_from: db: .*belongs to app shop of the list 'theirs'"):
+        resolve([given], host(apps=[managed("shop")]), "mine", base)

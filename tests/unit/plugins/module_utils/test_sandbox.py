@@ -377,6 +377,20 @@ def test_apps_of_before_may_write_from_the_first_start(host: Host) -> None:
     assert host.texts()["palisade-public.conf"] == more
 
 
+def test_sites_that_are_to_be_replaced_write_on(host: Host) -> None:
+    rows = [{"app": "shop", "path": "/srv/shop"}, {"app": "shop", "path": "/srv/media"}]
+    ensure_sandbox(host.layout, "present", Settings(), host.run, False, rows)
+    assert host.texts()["palisade-shop.conf"] == app_drop_in(["/srv/shop", "/srv/media"])
+    # Until the app's own play, which knows more.
+    ensure_apps(host.layout, [*rows, {"app": "shop", "path": "/var/lib/shop-app/data"}], host.run, False)
+    text = host.texts()["palisade-shop.conf"]
+    host.started = time.time() + 1
+    assert ensure_sandbox(host.layout, "present", Settings(), host.run, False, rows) == Outcome()
+    assert host.texts()["palisade-shop.conf"] == text
+    with pytest.raises(PalisadeError, match="app shop: path: expected an absolute path"):
+        ensure_sandbox(host.layout, "present", Settings(), host.run, False, [{"app": "shop", "path": "srv"}])
+
+
 def test_sites_of_others_are_told_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [f"/etc/apache2/sites-enabled/{name}.conf" for name in ("wiki", "zz-palisade-public", "000-default")]
     found = _apache.Configuration(pools=[{"file": files[0]}], virtual_hosts=[{"file": file} for file in files])

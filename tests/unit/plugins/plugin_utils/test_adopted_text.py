@@ -19,13 +19,23 @@ from hypothesis import strategies as st
 
 def row(**parts: Any) -> dict[str, Any]:
     fields = {"name": "shop", "application": "shop:app", "server_names": ["shop.test"], **parts.pop("fields", {})}
-    lists = ("requirements", "environment", "replaces", "changes", "findings", "remarks")
-    return {"fields": fields, "script": "/a", "declared": "/b:1", "code": "/c", **{key: [] for key in lists}, **parts}
+    lists: dict[str, list[str]] = {
+        key: [] for key in ("requirements", "environment", "replaces", "changes", "findings", "remarks", "data")
+    }
+    return {"fields": fields, "script": "/a", "declared": "/b:1", "code": "/c", "paths": {}, **lists, **parts}
 
 
 def test_the_file() -> None:
     parts = {
-        "fields": {"processes": 2, "requirements": "requirements.txt", "daemon_process": {"umask": "0077"}},
+        "fields": {
+            "processes": 2,
+            "requirements": "requirements.txt",
+            "daemon_process": {"umask": "0077"},
+            "writable": ["db"],
+            "data_from": {"db": "/srv/shop/db"},
+        },
+        "data": ["/srv/shop/db/rows.db, named in shop/settings.py line 7"],
+        "paths": {"DATABASE_PATH": "/var/lib/shop-app/data/db/rows.db"},
         "requirements": ["flask==3.0.3"],
         "environment": ["KEY"],
         "replaces": ["shop.conf"],
@@ -59,12 +69,35 @@ wsgi_apps:
     #   flask==3.0.3
     processes: 2
     daemon_process: {umask: '0077'}
+    writable: [db]
+    # The play copies the old site's data from here. On a new host, bring it to these paths first.
+    data_from: {db: /srv/shop/db}
+    # TO DO: the app cannot write to its code, so let it read these paths from its environment:
+    # - /srv/shop/db/rows.db, named in shop/settings.py line 7
     # TO DO: the values, which stay on the host; secrets from a file of ansible-vault
     # environment:
+    #   DATABASE_PATH: /var/lib/shop-app/data/db/rows.db
     #   KEY:
     # On the same host: adopt: true, and replaces: with shop.conf
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("KEY\nx", "/var/lib/shop-app/data/db"),
+        ("key", "/var/lib/shop-app/data/db"),
+        ("KEY", "/var/lib/shop-app/data/"),
+        ("KEY", "/var/lib/shop-app/data/d b"),
+        ("KEY", "/var/lib/other-app/data/db"),
+        ("KEY", "/var/lib/shop-app/data/db\n"),
+        ("KEY", 5),
+    ],
+)
+def test_variables_lead_to_the_app_s_own_data(variable: str, path: Any) -> None:
+    with pytest.raises(PalisadeError, match="gives a variable that is refused"):
+        adopted("www", [row(paths={variable: path})], [])
 
 
 def test_what_is_to_do_is_marked() -> None:
