@@ -73,7 +73,7 @@ def _numbers(text: str, dash: str, among: set[int]) -> set[int]:
 
 _NFT_NOTHING = re.compile(
     r'(?:counter packets [0-9]+ bytes [0-9]+|comment "[^"]*"|log(?: prefix "[^"]*")?(?: (?:level|flags|group) \S+)*'
-    r'|ct state new|tcp flags (?:syn|& \([^)]*\) == syn|syn / \S+)|iif(?:name)? != "?lo"?|meta l4proto tcp'
+    r'|ct state new|tcp flags (?:syn / \S+|& \([^)]*\) == syn|syn)|iif(?:name)? != "?lo"?|meta l4proto tcp'
     r"|meta nfproto ipv[46])(?= |$) ?"
 )
 _NFT_PORTS = r"tcp dport (?P<ports>\{[^}]*\}|[0-9-]+) "
@@ -85,12 +85,14 @@ _NFT_BOUND = re.compile(
 _NFT_HARMLESS = re.compile(
     r'iif(?:name)? "?lo"? accept|ct state (?!.*\bnew\b).*|(?:.* )?(?:icmp|icmpv6|udp)\b.*|(?:.* )?(?:drop|reject\b.*)'
 )
-_NFT_SET_OF_ALL = re.compile(r"(?<!\{)(?<!saddr) ct count over|^ct count over")
+# A count of all addresses together keeps nobody from holding them all.
+_NFT_BY_ADDRESS = re.compile(r"\{[^}]*\bsaddr\b[^}]*\bct count\b")
 
 
 def nft_bounds(text: str, ports: set[int]) -> Iterator[dict[str, Any]]:
     """Give the bounds of a ruleset as `nft list ruleset` shows it."""
-    way, families = _Way(ports, False), (4, 6)
+    way = _Way(ports, False)
+    families: tuple[int, ...] = (4, 6)
     blocks: list[str] = []
     for line in (one.strip() for one in text.splitlines()):
         if line.endswith("{"):
@@ -110,13 +112,12 @@ def nft_bounds(text: str, ports: set[int]) -> Iterator[dict[str, Any]]:
 
 
 def _nft_rule(line: str, way: _Way, families: Sequence[int]) -> Iterator[dict[str, Any]]:
-    plain = _NFT_NOTHING.sub("", line)
+    plain = _NFT_NOTHING.sub("", line).strip()
     bound, opened = _NFT_BOUND.fullmatch(plain), re.fullmatch(rf"{_NFT_PORTS}accept", plain)
     if "ct count" in line:
         concerned = re.search(_NFT_PORTS, plain)
         mine = _numbers(concerned.group("ports"), "-", way.ports) if concerned else way.ports
-        # A count of all addresses together keeps nobody from holding them all.
-        if mine and not (bound is None and _NFT_SET_OF_ALL.search(plain)):
+        if mine and _NFT_BY_ADDRESS.search(plain):
             most = int(bound.group("most")) if bound and way.sure else None
             own = {"ip": (4,), "ip6": (6,)}[bound.group("family")] if bound else families
             yield _row(line, most, mine, own)

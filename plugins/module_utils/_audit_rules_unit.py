@@ -233,13 +233,13 @@ _OTHER_BOUNDS = ("secconnreadstatelimit", "secconnwritestatelimit", "ipreadlimit
     "One address cannot hold all of Apache's threads",
     "medium",
     _LIMITS,
-    looks_at="MaxRequestWorkers as it is in effect, with the MPM's own numbers where nothing is set; QS_SrvMaxConnPerIP "
-    "of mod_qos; rules of nftables and iptables that count the connections of an address (ct count, connlimit) on "
-    "Apache's ports",
-    decides="fails where one address may hold more than three quarters of the threads, or nothing bounds it. The second "
-    "number of QS_SrvMaxConnPerIP counts too: the bound holds from so many connections on. Unknown where a rule of a "
-    "packet filter, or a line of another module, may bound it but does not tell. Does not apply to an Apache that "
-    "listens on loopback only",
+    looks_at="MaxRequestWorkers as it is in effect, with the MPM's own numbers where nothing is set; "
+    "QS_SrvMaxConnPerIP of mod_qos; rules of nftables and iptables that count the connections of an address (ct count, "
+    "connlimit) on Apache's ports",
+    decides="fails where one address may hold more than three quarters of the threads, or nothing bounds it. The "
+    "second number of QS_SrvMaxConnPerIP counts too: one address may hold that many before the bound starts. Unknown "
+    "where a rule of a packet filter, or a line of another module, may bound it but does not tell. Does not apply to an "
+    "Apache that listens on loopback only",
     remedy="Load mod_qos, and bound the connections of an address. The role wsgi_server does, with 20.",
     variable="wsgi_server_address_connections",
     by_hand=("a2enmod qos", "QS_SrvMaxConnPerIP 20"),
@@ -258,7 +258,6 @@ def crowd(facts: Facts) -> Iterable[Result]:
     wanted = f"at most {most} connections of an address"
     here, source, told = held(facts, set(ports))
     by_apache = Evidence("config", source or name, told, wanted)
-    # What one address may hold is the sum over the ports where each has a bound of its own.
     if here is not None and here <= most:
         yield verdict(True, "server", name, seen, by_apache)
         return

@@ -45,6 +45,8 @@ ServerTokens Prod
 LimitRequestBody 10485760
 ServerSignature Off
 TraceEnable Off
+MaxRequestWorkers 400
+QS_SrvMaxConnPerIP 20
 SSLProtocol -all +TLSv1.2 +TLSv1.3
 SSLCipherSuite ECDHE+AESGCM
 SSLSessionTickets Off
@@ -149,7 +151,8 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         apache_version="2.4.71",
         mod_wsgi_version="6.1.1",
         python="3.13",
-        modules=["wsgi", "reqtimeout", "autoindex"],
+        mpm="event",
+        modules=["wsgi", "reqtimeout", "autoindex", "qos"],
         user="www-data",
         uid=APACHE,
         gid=APACHE,
