@@ -49,7 +49,7 @@ def _listened(facts: Facts) -> Iterator[tuple[str, int]]:
 
 
 def threads(facts: Facts) -> tuple[int | None, str, str]:
-    """Return how many requests Apache serves at once, None for an MPM that is not known; where that is said, and how."""
+    """Return how many requests Apache serves at once, None for an unknown MPM; where that is said, and how."""
     mpm = facts.instance.mpm
     line = _last(facts, "maxrequestworkers", "maxclients")
     source = line.source if line else ""

@@ -238,8 +238,8 @@ _OTHER_BOUNDS = ("secconnreadstatelimit", "secconnwritestatelimit", "ipreadlimit
     "connlimit) on Apache's ports",
     decides="fails where one address may hold more than three quarters of the threads, or nothing bounds it. The "
     "second number of QS_SrvMaxConnPerIP counts too: one address may hold that many before the bound starts. Unknown "
-    "where a rule of a packet filter, or a line of another module, may bound it but does not tell. Does not apply to an "
-    "Apache that listens on loopback only",
+    "where a rule of a packet filter, or a line of another module, may bound it but does not tell. Does not apply to "
+    "an Apache that listens on loopback only",
     remedy="Load mod_qos, and bound the connections of an address. The role wsgi_server does, with 20.",
     variable="wsgi_server_address_connections",
     by_hand=("a2enmod qos", "QS_SrvMaxConnPerIP 20"),
