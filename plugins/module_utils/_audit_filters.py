@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError, Run
 
@@ -206,7 +206,7 @@ def _iptables_harmless(words: Sequence[str], options: dict[str, str]) -> bool:
     return other or inside or target in ("DROP", "REJECT", "LOG", "NFLOG", "") or (bool(options) and not _new(options))
 
 
-_Read = Callable[[str, "set[int]"], Iterator[dict[str, Any]]]
+_Read = Callable[[str, set[int]], Iterator[dict[str, Any]]]
 # The two of iptables only show, where `iptables -S` would load modules of the kernel.
 _PROGRAMS: tuple[tuple[str, tuple[str, ...], _Read], ...] = (
     ("nft", ("list", "ruleset"), nft_bounds),
