@@ -108,6 +108,11 @@ class HostFacts:
     jobs: list[str] = field(default_factory=list)
     # Of apache and module: {path, package, version, mended, replaced}.
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # {source, rule, most, ports, families} of rules of a packet filter that bound the connections of an address; most
+    # is None where the rule's text does not tell.
+    filters: list[dict[str, Any]] = field(default_factory=list)
+    # Whether it has an address of IPv6 that others reach.
+    ipv6: bool = False
 
 
 @dataclass

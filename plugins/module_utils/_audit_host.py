@@ -27,7 +27,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access im
     readable_files,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import without_secrets
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_crowd import public_ports
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, HostFacts, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_filters import connection_bounds
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_packages import module_file, package_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_sudoers import (
     Account,
@@ -109,6 +111,8 @@ def host_facts(facts: Facts, run: Run) -> HostFacts:
     part("telemetry", lambda: _telemetry(facts))
     part("packages", lambda: _packages(facts, run))
     part("sysctls", lambda: {name: _sysctl(name) for name in SYSCTLS})
+    part("filters", lambda: connection_bounds(public_ports(facts), run))
+    part("ipv6", lambda: has_ipv6(_read("/proc/net/if_inet6")))
     if parent is None:
         return host
     part("parent", lambda: _parent(parent))
@@ -649,6 +653,11 @@ def _sysctl(name: str) -> str:
         return _read(f"/proc/sys/{name}", 64).strip()
     except FileNotFoundError:
         return ""
+
+
+def has_ipv6(addresses: str) -> bool:
+    """Tell whether /proc/net/if_inet6 has an address beyond loopback and the link."""
+    return any(line.split()[3] == "00" for line in addresses.splitlines())
 
 
 def _stale(processes: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Pool, without_secrets
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_crowd import held, public_ports, threads
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import NO_DUMP, Facts, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_host import secret_names
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import (
@@ -21,6 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule impo
     gap,
     missing_process,
     pool_option,
+    undecided,
     verdict,
     worst,
 )
@@ -220,6 +222,79 @@ def waits(facts: Facts) -> Iterable[Result]:
     workers = facts.last("maxrequestworkers") or facts.last("maxclients")
     told = config(workers, "", "MaxRequestWorkers is not set")
     yield verdict(not over, "server", facts.instance.config_file, *(over or seen), told)
+
+
+# Of another module that may bound them in its own way.
+_OTHER_BOUNDS = ("secconnreadstatelimit", "secconnwritestatelimit", "ipreadlimit", "iptotallimit", "maxconnperip")
+
+
+@GROUP.add(
+    "L10",
+    "One address cannot hold all of Apache's threads",
+    "medium",
+    _LIMITS,
+    looks_at="MaxRequestWorkers as it is in effect, with the MPM's own numbers where nothing is set; "
+    "QS_SrvMaxConnPerIP of mod_qos; rules of nftables and iptables that count the connections of an address (ct count, "
+    "connlimit) on Apache's ports",
+    decides="fails where one address may hold more than three quarters of the threads, or nothing bounds it. The "
+    "second number of QS_SrvMaxConnPerIP counts too: one address may hold that many before the bound starts. Unknown "
+    "where a rule of a packet filter, or a line of another module, may bound it but does not tell. Does not apply to "
+    "an Apache that listens on loopback only",
+    remedy="Load mod_qos, and bound the connections of an address. The role wsgi_server does, with 20.",
+    variable="wsgi_server_address_connections",
+    by_hand=("a2enmod qos", "QS_SrvMaxConnPerIP 20"),
+    attack="One laptop with some hundred slow connections leaves no thread to anybody else, on any site.",
+)
+def crowd(facts: Facts) -> Iterable[Result]:
+    ports, name = public_ports(facts), facts.instance.config_file
+    if not ports:
+        return
+    count, source, told = threads(facts)
+    seen = Evidence("config", source or name, told, "")
+    if count is None:
+        yield undecided("server", name, seen)
+        return
+    most = count * 3 // 4
+    wanted = f"at most {most} connections of an address"
+    here, source, told = held(facts, set(ports))
+    by_apache = Evidence("config", source or name, told, wanted)
+    if here is not None and here <= most:
+        yield verdict(True, "server", name, seen, by_apache)
+        return
+    good, filters = _filtered(facts, ports, most)
+    unsure = [row for row in facts.host.filters if row["most"] is None]
+    shown = [Evidence("cmd", row["source"], row["rule"], wanted) for row in (filters if good else [*filters, *unsure])]
+    others = [line for line, _around, _host in facts.tree.every(*_OTHER_BOUNDS)]
+    reason = facts.host.unknown.get("filters")
+    if good:
+        yield verdict(True, "server", name, seen, *shown)
+    elif unsure or others or reason:
+        lines = [config(line, wanted) for line in others]
+        failed = [Evidence("cmd", "nft list ruleset", reason, "to be read")] if reason else []
+        yield undecided("server", name, seen, by_apache, *shown, *lines, *failed)
+    else:
+        yield verdict(False, "server", name, seen, by_apache, *shown)
+
+
+def _filtered(facts: Facts, ports: dict[int, set[int]], most: int) -> tuple[bool, list[dict[str, Any]]]:
+    """Tell whether rules of a packet filter bound what one address may hold of all ports, with those rules."""
+    known = [row for row in facts.host.filters if row["most"] is not None]
+    versions = (4, 6) if facts.host.ipv6 else (4,)
+    good, used = True, []
+    for version in versions:
+        bounds: dict[int, int] = {}
+        open_ports = [port for port, taken in ports.items() if version in taken]
+        for port in open_ports:
+            mine = [row for row in known if port in row["ports"] and version in row["families"]]
+            if not mine:
+                good = False
+                continue
+            least = min(mine, key=lambda row: int(row["most"]))
+            # A rule counts the connections to all of its ports together.
+            bounds[id(least)] = int(least["most"])
+            used.append(least)
+        good = good and sum(bounds.values()) <= most
+    return good and bool(used), list({id(row): row for row in used}.values())
 
 
 # --- Versions

@@ -97,6 +97,31 @@ def granted(everything: bool, root: bool = True, **fields: Any) -> Facts:
     )
 
 
+MANY = "ServerLimit 16\nThreadsPerChild 64\nMaxRequestWorkers 1024"
+
+
+def crowded(
+    bound: str, first: str = "", app: str = "", lines: str = "MaxRequestWorkers 400", mpm: str = "event", **fields: Any
+) -> Facts:
+    """Return a host with these lines on connections: the server's, the first virtual host's, the application's."""
+    config = without("MaxRequestWorkers 400\nQS_SrvMaxConnPerIP 20\n", SERVER)
+    config = config.replace("ServerName default.invalid", f"ServerName default.invalid\n{first}")
+    modules = fields.pop("modules", ["wsgi", "qos"])
+    listeners = fields.pop("listeners", [{"address": "::", "port": 80}, {"address": "::", "port": 443}])
+    found = facts(
+        f"{lines}\n{bound}\n{config}{site(lines=app)}",
+        listeners=listeners,
+        host=replace(host({"shop": 990}), **fields),
+    )
+    found.instance.modules, found.instance.mpm = modules, mpm
+    return found
+
+
+def counted(most: int | None, **fields: Any) -> dict[str, Any]:
+    """Return a rule of a packet filter as the collector sees it."""
+    return {"source": "nft list ruleset", "rule": "r", "most": most, "ports": [80, 443], "families": [4], **fields}
+
+
 def served(domains: dict[str, list[int]]) -> Facts:
     """Return a host whose domains have code of these owners."""
     names = {domain.partition(".")[0]: owners for domain, owners in domains.items()}
@@ -208,6 +233,22 @@ BAD: list[Case] = [
     Case("L8", facts(SERVER + site(options="memory-limit=512M"), live={}), severity="low"),
     Case("L9", facts("Timeout 300\n" + SERVER + site()), MAIN),
     Case("L9", facts(SERVER + site(lines="KeepAliveTimeout 60")), MAIN),
+    Case("L10", crowded(""), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 301"), MAIN),
+    # The bound starts at so many connections, all of which may be one address's.
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20 301"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20\nQS_LogOnly On"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20", modules=["wsgi"]), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20", mpm="prefork", lines="MaxRequestWorkers 20"), MAIN),
+    # More than 16 processes with 25 threads each there are not.
+    Case("L10", crowded("QS_SrvMaxConnPerIP 400", lines="MaxRequestWorkers 1000"), MAIN),
+    # A virtual host with a line of its own counts for itself.
+    Case("L10", crowded("QS_SrvMaxConnPerIP 160", "QS_SrvMaxConnPerIP 141"), MAIN),
+    Case("L10", crowded("", "QS_SrvMaxConnPerIP 20"), MAIN),
+    Case("L10", crowded("", filters=[counted(301)]), MAIN),
+    Case("L10", crowded("", filters=[counted(20, ports=[80])]), MAIN),
+    Case("L10", crowded("", filters=[counted(20)], ipv6=True), MAIN),
+    Case("L10", crowded("", filters=[counted(160, ports=[80]), counted(141, ports=[443])]), MAIN),
     Case("B1", version("4.7.1"), MAIN),
     Case("B1", version("4.7.1", **DISTRIBUTION), MAIN),
     Case("B1", version("4.1.0"), MAIN, "critical"),
@@ -341,6 +382,21 @@ GOOD: list[Case] = [
     Case("L8", shown(bounds={"shop": {"address space": "1073741824", "memory.max": "max", "pids.max": "100"}})),
     Case("L9", facts("Timeout 60\nKeepAliveTimeout 500ms\n" + SERVER + site()), MAIN),
     Case("L9", facts("Timeout 300\nTimeout 60\n" + SERVER + site()), MAIN),
+    Case("L10", facts(), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 300"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20 300"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 500\nQS_SrvMaxConnPerIP 20"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20 716", lines=MANY), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 160", "QS_SrvMaxConnPerIP 140"), MAIN),
+    # That of the second virtual host of an address is never asked for.
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20", app="QS_SrvMaxConnPerIP 500"), MAIN),
+    Case("L10", crowded("QS_SrvMaxConnPerIP 192", lines="", mpm="prefork"), MAIN),
+    Case("L10", crowded("", filters=[counted(300)]), MAIN),
+    Case("L10", crowded("", filters=[counted(500), counted(20)]), MAIN),
+    Case("L10", crowded("", filters=[counted(20), counted(20, families=[6])], ipv6=True), MAIN),
+    Case("L10", crowded("", filters=[counted(20), counted(None)]), MAIN),
+    # Apache does not run.
+    Case("L10", crowded("QS_SrvMaxConnPerIP 20", listeners=[]), MAIN),
     Case("B1", version("6.1.1"), MAIN),
     Case("B1", version("5.0.2", **DISTRIBUTION), MAIN),
     Case("B5", facts(), MAIN),
@@ -390,6 +446,10 @@ def unknown_hosts() -> list[Case]:
         Case("B1", version(""), MAIN),
         Case("U6", owner(locked=None, shadow="not in /etc/shadow")),
         Case("F15", facts(SERVER + site(options="supplementary-groups=gone"))),
+        Case("L10", crowded("", filters=[counted(None)]), MAIN),
+        Case("L10", crowded("SecConnReadStateLimit 50"), MAIN),
+        Case("L10", crowded("", unknown={"filters": "no such file"}), MAIN),
+        Case("L10", crowded("QS_SrvMaxConnPerIP 20", mpm="motorz"), MAIN),
     ]
 
 

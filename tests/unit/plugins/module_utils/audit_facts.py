@@ -46,6 +46,8 @@ ServerTokens Prod
 LimitRequestBody 10485760
 ServerSignature Off
 TraceEnable Off
+MaxRequestWorkers 400
+QS_SrvMaxConnPerIP 20
 SSLProtocol -all +TLSv1.2 +TLSv1.3
 SSLCipherSuite ECDHE+AESGCM
 SSLSessionTickets Off
@@ -151,7 +153,7 @@ def facts(config: str | None = None, *names: str, **fields: Any) -> Facts:
         mod_wsgi_version="6.1.1",
         python="3.13",
         mpm="event",
-        modules=["wsgi", "reqtimeout", "autoindex"],
+        modules=["wsgi", "reqtimeout", "autoindex", "qos"],
         user="www-data",
         uid=APACHE,
         gid=APACHE,
