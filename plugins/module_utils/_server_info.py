@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from typing import Any
@@ -116,10 +117,8 @@ def _default_site(layout: ApacheLayout, run: Run) -> str:
 def tasks_max(unit: str, run: Run, cgroups: str = "/sys/fs/cgroup") -> int | None:
     """Return how many processes and threads the unit may have: systemd's TasksMax, or a container's own bound."""
     found = []
-    try:
+    with contextlib.suppress(PalisadeError):
         found.append(run(["systemctl", "show", "--property", "TasksMax", "--value", unit]).strip())
-    except PalisadeError:
-        pass
     for path in ("pids.max", "pids/pids.max"):
         try:
             with open(os.path.join(cgroups, path), encoding="ascii") as file:

@@ -151,10 +151,8 @@ def excluded_addresses(network: str) -> list[str]:
         return [str(parsed.network_address)]
     if isinstance(parsed, ipaddress.IPv4Network):
         whole = -(-parsed.prefixlen // 8) * 8
-        return [
-            ".".join(str(each.network_address).split(".")[: whole // 8]) + "."
-            for each in parsed.subnets(new_prefix=whole)
-        ]
+        starts = [str(each.network_address).split(".") for each in parsed.subnets(new_prefix=whole)]
+        return [".".join(start[: whole // 8]) + ("." if whole < 32 else "") for start in starts]
     groups = parsed.network_address.exploded.split(":")[: parsed.prefixlen // 16]
     if parsed.prefixlen % 16 or any(int(group, 16) == 0 for group in groups):
         return []

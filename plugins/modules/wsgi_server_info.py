@@ -151,8 +151,8 @@ distribution:
   sample: {id: debian, version: "13"}
 tasks_max:
   description:
-    - How many processes and threads Apache's unit may have, daemon processes included; systemd's C(TasksMax) or the bound of the
-      container. V(null) where there is no bound.
+    - How many processes and threads Apache's unit may have, daemon processes included.
+    - This is systemd's C(TasksMax) or the bound of the container. V(null) where there is none.
   type: int
   returned: always
   sample: 4915

@@ -1,6 +1,6 @@
 """Asks sites for a page all the time as a visitor would, each request on a connection of its own.
 
-Usage: visitor.py JSON, a mapping with address, port, source, seconds, patience, pause, and sites: rows of name, method and body
+Usage: visitor.py JSON, a mapping with address, source, seconds, patience, pause, and sites: rows of name, path, body and tls
 
 Prints for each site the seconds that each answer took, and what the others got, as JSON.
 """
@@ -40,9 +40,13 @@ def visit(told: dict[str, Any], site: dict[str, Any], rows: dict[str, Any]) -> N
                 connection = Secure(told["address"], 443, timeout=told["patience"], source_address=source)
                 connection.name = site["name"]
             else:
-                connection = http.client.HTTPConnection(told["address"], 80, timeout=told["patience"], source_address=source)
+                connection = http.client.HTTPConnection(
+                    told["address"], 80, timeout=told["patience"], source_address=source
+                )
             body = b"x" * site.get("body", 0)
-            connection.request("POST" if body else "GET", site.get("path", "/"), body or None, headers={"Host": site["name"]})
+            connection.request(
+                "POST" if body else "GET", site.get("path", "/"), body or None, headers={"Host": site["name"]}
+            )
             answer = connection.getresponse()
             answer.read()
             if answer.status == 200:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _server_info
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._owner import source_class
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import sysusers
@@ -111,3 +112,24 @@ def test_a_site_that_is_no_link(tmp_path: Path) -> None:
     (tmp_path / "sites-enabled" / "plain.conf").touch()
     assert _unlinked_sites(layout) == [str(tmp_path / "sites-enabled" / "plain.conf")]
     assert _unlinked_sites(REDHAT) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "container", "expected"),
+    [
+        ("4915\n", "2048\n", 2048),
+        ("4915\n", "max\n", 4915),
+        ("infinity\n", "max\n", None),
+        ("18446744073709551615", "", None),
+    ],
+)
+def test_how_many_tasks_the_unit_may_have(tmp_path: Path, said: str, container: str, expected: int | None) -> None:
+    (tmp_path / "pids.max").write_text(container)
+    assert _server_info.tasks_max("apache2", lambda *_words: said, str(tmp_path)) == expected
+
+
+def test_a_host_without_systemd_has_no_bound_of_tasks(tmp_path: Path) -> None:
+    def missing(*_words: Any) -> str:
+        raise PalisadeError("systemctl: not found")
+
+    assert _server_info.tasks_max("apache2", missing, str(tmp_path)) is None
