@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import Deployment
@@ -26,6 +28,9 @@ SLOW = {
     "body": [f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1000\r\n\r\n", *[1, "x"] * SECONDS],
 }
 SIZE = 20_000_000
+CROWD, VISITOR = (
+    (Path(__file__).parents[1] / "benchmark/abuse" / name).read_text() for name in ("crowd.py", "visitor.py")
+)
 
 
 @cache
@@ -91,3 +96,44 @@ def send_many_headers(there: Deployment) -> Outcome:
     """Sends 2000 headers."""
     headers = "".join(f"X-{number}: {'x' * 50}\r\n" for number in range(2000))
     return large(there, [f"GET / HTTP/1.1\r\n{CLOSE}{headers}\r\n"], 400)
+
+
+def crowded(there: Deployment, connections: int, addresses: int) -> Outcome:
+    """Hold the connections to forum, and let a visitor from another address ask both sites meanwhile."""
+    crowd = {
+        "way": "slow_header+slow_body",
+        "address": "127.0.0.1",
+        "port": 80,
+        "name": "forum.test",
+        "connections": connections,
+        "sources": [f"127.0.1.{number}" for number in range(1, addresses + 1)],
+        "seconds": 15,
+        "pause": 1,
+    }
+    sites = [{"name": "forum.test"}, {"name": "shop.test"}]
+    visitor = {"address": "127.0.0.1", "source": "127.0.0.1", "seconds": 10, "patience": 5, "pause": 0.2, "sites": sites}
+    said = there.run(
+        "python3 -c %s %s >/dev/null 2>&1 & sleep 3; python3 -c %s %s; wait",
+        CROWD,
+        json.dumps(crowd),
+        VISITOR,
+        json.dumps(visitor),
+    )
+    rows = json.loads(said)
+    if all(row["answers"] and not row["other"] for row in rows):
+        return refused("a visitor of both sites gets every answer")
+    if all(len(row["other"]) > len(row["answers"]) for row in rows):
+        return succeeded("a visitor of both sites waits in vain")
+    raise UnclearError(f"answers and failures: {[(len(row['answers']), row['other']) for row in rows]}")
+
+
+@attack(GROUP, 141, "L6", "L10")
+def hold_four_hundred_slow_connections(there: Deployment) -> Outcome:
+    """Holds 400 connections to forum from one address, half with a slow header and half with a slow body."""
+    return crowded(there, 400, 1)
+
+
+@attack(GROUP, 141, "L6", "L10")
+def hold_two_thousand_slow_connections(there: Deployment) -> Outcome:
+    """Holds 2,000 such connections from 40 addresses, 50 each."""
+    return crowded(there, 2000, 40)

@@ -1,7 +1,7 @@
 """Holds many connections to a host in one of the ways that cost it most, and opens each again when it is cut.
 
 Usage: crowd.py JSON, a mapping with
-  way          key of WAYS
+  way          keys of WAYS, joined by +; the connections take turns
   address      of the host
   port         80, or 443
   name         host name to ask for
@@ -9,6 +9,7 @@ Usage: crowd.py JSON, a mapping with
   connections  how many are held
   sources      own addresses, over which the connections are spread
   seconds      how long
+  pause        seconds before a connection is opened again, 0.1
 
 Prints how often connections were opened, and what they were told, as JSON.
 """
@@ -97,8 +98,7 @@ async def hold(number: int, told: dict[str, Any], until: float, counts: collecti
                 counts["closed"] += 1
             except (OSError, TimeoutError) as error:
                 counts[type(error).__name__] += 1
-        # As fast as an attacker's own machine would be busy with that many.
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(told.get("pause", 0.1))
 
 
 async def main(told: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Asks sites for a page all the time as a visitor would, each request on a connection of its own.
 
-Usage: visitor.py JSON, a mapping with address, source, seconds, patience, pause, and sites: rows of name, path, body and tls
+Usage: visitor.py JSON, a mapping with address, source, seconds, patience, pause, and sites (name, path, body, tls)
 
 Prints for each site the seconds that each answer took, and what the others got, as JSON.
 """

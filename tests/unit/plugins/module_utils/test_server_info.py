@@ -129,7 +129,7 @@ def test_how_many_tasks_the_unit_may_have(tmp_path: Path, said: str, container: 
 
 
 def test_a_host_without_systemd_has_no_bound_of_tasks(tmp_path: Path) -> None:
-    def missing(*_words: Any) -> str:
+    def missing(*_words: Any, **_more: Any) -> str:
         raise PalisadeError("systemctl: not found")
 
     assert _server_info.tasks_max("apache2", missing, str(tmp_path)) is None
