@@ -111,7 +111,14 @@ def crowded(there: Deployment, connections: int, addresses: int) -> Outcome:
         "pause": 1,
     }
     sites = [{"name": "forum.test"}, {"name": "shop.test"}]
-    visitor = {"address": "127.0.0.1", "source": "127.0.0.1", "seconds": 10, "patience": 5, "pause": 0.2, "sites": sites}
+    visitor = {
+        "address": "127.0.0.1",
+        "source": "127.0.0.1",
+        "seconds": 10,
+        "patience": 5,
+        "pause": 0.2,
+        "sites": sites,
+    }
     said = there.run(
         "python3 -c %s %s >/dev/null 2>&1 & sleep 3; python3 -c %s %s; wait",
         CROWD,

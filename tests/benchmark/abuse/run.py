@@ -1,8 +1,9 @@
 """Floods our default host with slow connections, and measures what its visitors still get.
 
 The crowd is in a container of its own, with as many addresses as it needs; the visitor there has another one. It asks
-the attacked site, by GET and POST, another one, and one with TLS. Prints a table in Markdown. The exit code says whether
-every GET was answered, and soon enough: 99 of 100 within twice the time of a quiet host or 0.1 s, from 40 addresses 1 s.
+the attacked site by GET and by POST, another site, and one with TLS. Prints a table in Markdown. The exit code says
+whether every GET was answered, and soon enough: 99 of 100 within 0.1 s or twice the time of a quiet host, and within
+1 s where the crowd has 40 addresses.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Answers at once, reads what it is sent, and sends as many bytes as it is asked for."""
 
-import time
+from __future__ import annotations
 
 
 def application(environ, start_response):
