@@ -227,7 +227,8 @@ def _source(row: Row, copy: Row) -> Iterator[tuple[int, str, os.stat_result]]:
     """Give the directory of an old place, its name there and what it is; no link is followed on the way."""
     parent, name = os.path.split(copy["source"])
     try:
-        with opened_directory(parent) as above:
+        with contextlib.ExitStack() as stack:
+            above = stack.enter_context(opened_directory(parent))
             found = None
             if above is not None:
                 with contextlib.suppress(FileNotFoundError):

@@ -23,16 +23,16 @@ def ruleset(*rules: str, hook: str = "input", table: str = "inet") -> str:
     chain = f"type filter hook {hook} priority filter; policy accept;\n\t\t" if hook else ""
     return f"""\
 table {table} filter {{
-	set crowd {{
-		type ipv4_addr
-		size 65535
-		flags dynamic
-		elements = {{ 192.0.2.1 ct count over 20 , 192.0.2.2 ct count over 20  }}
-	}}
+\tset crowd {{
+\t\ttype ipv4_addr
+\t\tsize 65535
+\t\tflags dynamic
+\t\telements = {{ 192.0.2.1 ct count over 20 , 192.0.2.2 ct count over 20  }}
+\t}}
 
-	chain other {{
-		{chain}{lines}
-	}}
+\tchain other {{
+\t\t{chain}{lines}
+\t}}
 }}
 """
 
