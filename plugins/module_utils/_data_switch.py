@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import select
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache
@@ -55,6 +57,7 @@ _INTERVAL = 0.05
 # How long what the old site still answers may take.
 _PATIENCE = 10.0
 _PASSES = 5
+_CHECK = "X-Palisade-Check"
 
 
 @dataclass
@@ -143,8 +146,8 @@ class Switch:
                 self._close()
                 self._bring()
                 self._run_hooks(releases, files)
+                self._try(pools)
                 apply(self.layout, self.open, (), self.run, check=False)
-                check_pools(self.layout, [pool for pool in pools if pool["app"] in self.apps], self.run)
             except BaseException as error:
                 undo(self.layout, before, self.run)
                 for row in self.rows:
@@ -177,6 +180,18 @@ class Switch:
                 place = place_of(row["directory"], row["release"])
                 told = run_hooks(row, place, files.environment(row["app"]), self.run)
                 self.outcome.hooks += [{"app": row["app"], **hook} for hook in told]
+
+    def _try(self, pools: Rows) -> None:
+        """Ask the new site while it is closed to everybody else: what it took before a failure would be lost."""
+        word = secrets.token_hex(16)
+        places = {row["site"]["path"] for row in self.rows}
+        files = [
+            replace(file, content=guarded(file.content or "", word)) if file.path in places else file
+            for file in self.open
+        ]
+        apply(self.layout, files, (), self.run, check=False)
+        asked = [{**pool, "headers": {_CHECK: word}} for pool in pools if pool["app"] in self.apps]
+        check_pools(self.layout, asked, self.run)
 
     def _close(self) -> None:
         """Take the old sites away from Apache; back when none of their processes is left."""
@@ -217,6 +232,13 @@ class Switch:
                 )
             self.outcome.differences += _differences(row)
             self.outcome.warnings += told.warnings(row["app"])
+
+
+def guarded(text: str, word: str) -> str:
+    """Return a site that answers 503 to everybody who does not send the word."""
+    guard = [f"<If \"req('{_CHECK}') != '{word}'\">", "    Redirect 503 /", "</If>", "Header always set Retry-After 5"]
+    lines = "".join(f"    {line}\n" for line in guard)
+    return re.sub(r"^<VirtualHost [^>]*>\n", lambda head: head[0] + lines, text, flags=re.MULTILINE)
 
 
 @contextlib.contextmanager

@@ -131,7 +131,8 @@ def _request(pool: Mapping[str, Any], timeout: float) -> tuple[int, bytes | None
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             wrapped = context.wrap_socket(connection.sock, server_hostname=pool["server_name"])
             connection.sock, certificate = wrapped, wrapped.getpeercert(binary_form=True)
-        connection.request("GET", pool["path"], headers={"Host": pool["server_name"], "User-Agent": "palisade"})
+        own = {"Host": pool["server_name"], "User-Agent": "palisade"}
+        connection.request("GET", pool["path"], headers={**own, **pool.get("headers", {})})
         return connection.getresponse().status, certificate
     finally:
         connection.close()

@@ -18,7 +18,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Files
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache import Configuration
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data import copy_data, note, noted
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data_switch import Outcome, Switch, copy_ahead
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data_switch import (
+    Outcome,
+    Switch,
+    copy_ahead,
+    guarded,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import test_data, test_site
@@ -82,6 +87,7 @@ class Shop(test_data.Host):
 
     def check_pools(self, _layout: Any, pools: Sequence[Any], _run: Any) -> None:
         self.events.append(f"asked {self.live()} {[pool['app'] for pool in pools]}")
+        self.asked = (self.site.read_text() if self.site.exists() else "", pools)
         if self.health:
             self.health()
 
@@ -272,3 +278,18 @@ def test_waiting_for_processes(end: bool, monkeypatch: pytest.MonkeyPatch) -> No
         finally:
             process.kill()
     _data_switch._wait_for_the_end_of([process.pid])
+
+
+def test_nobody_else_is_let_in_before_the_new_site_has_answered(shop: Shop) -> None:
+    text = "# open: WSGIDaemonProcess\n<VirtualHost *:80>\n    ServerName shop.test\n</VirtualHost>\n"
+    shop.files_of_apache[0] = ConfigurationFile(
+        str(shop.row["site"]["path"]), text, link=str(shop.site), app="shop, blog"
+    )
+    copy_ahead([shop.row], check=False)
+    shop.switch()
+    asked, pools = shop.asked
+    ((header, word),) = pools[0]["headers"].items()
+    assert asked == guarded(text, word) != text
+    assert f"<VirtualHost *:80>\n    <If \"req('{header}') != '{word}'\">\n        Redirect 503 /\n    </If>\n" in asked
+    assert shop.site.read_text() == text
+    assert shop.server.told == ["reload"] * 3
