@@ -4,8 +4,8 @@
 
 """What keeps one client, or a few, from taking an app's threads: the directives of mod_qos for a virtual host.
 
-The role wsgi_server sets what holds for the whole server: connections of an address, and its uploads. mod_qos counts an
-upload by the header CLIENT_HEADER, which it sets itself from the variable CLIENT.
+The role wsgi_server sets what holds for the whole server: connections of an address, and its uploads. Where an app is
+behind a proxy, mod_qos counts uploads by the header CLIENT_HEADER, which it sets itself from the variable CLIENT.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def upload_bound(app: App) -> int | None:
 def server_lines(apps: Sequence[App]) -> list[str]:
     """Return what stands outside the virtual host: proxies, whose connections are those of many clients."""
     proxies = sorted({text for app in apps for network in app.trusted_proxies for text in excluded_addresses(network)})
-    return _where_loaded([f"QS_SrvMaxConnExcludeIP {text}" for text in proxies])
+    lines = [f"QS_SrvMaxConnExcludeIP {text}" for text in proxies]
+    if any(set(_CLIENT_ADDRESSES) & set(app.trusted_proxy_headers) for app in apps):
+        # The header stays: mod_qos looks at it again when a request ends, and logs an error where it is gone.
+        lines.append(f'SetEnvIfExpr "%{{REMOTE_ADDR}} =~ /(.*)/" {CLIENT}=$1')
+        lines += [f"QS_SetReqHeader {CLIENT_HEADER} {CLIENT}", f"QS_ClientIpFromHeader {CLIENT_HEADER}"]
+    return _where_loaded(lines)
 
 
 def host_lines(apps: Sequence[App]) -> list[str]:

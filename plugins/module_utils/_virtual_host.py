@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import quote
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._crowd import (
-    CLIENT_HEADER,
     host_lines,
     section_lines,
     server_lines,
@@ -225,7 +224,7 @@ def _proxies(app: App) -> list[str]:
         lines.append(f"WSGITrustedProxies {' '.join(app.trusted_proxies)}")
         lines.append(f"WSGITrustedProxyHeaders {' '.join(app.trusted_proxy_headers)}")
     trusted = " || ".join(f"-R '{proxy}'" for proxy in app.trusted_proxies)
-    for header in ("Forwarded", "X-Forwarded", CLIENT_HEADER, *PROXY_HEADERS):
+    for header in ("Forwarded", "X-Forwarded", *PROXY_HEADERS):
         condition = f' "expr=!({trusted})"' if header in app.trusted_proxy_headers else ""
         lines.append(f"RequestHeader unset {header}{condition}")
     return lines

@@ -49,6 +49,9 @@ def test_a_client_behind_a_proxy_is_counted_by_the_header() -> None:
         "<IfModule qos_module>",
         "    QS_SrvMaxConnExcludeIP 10.",
         "    QS_SrvMaxConnExcludeIP 192.0.2.10",
+        '    SetEnvIfExpr "%{REMOTE_ADDR} =~ /(.*)/" palisade_client=$1',
+        "    QS_SetReqHeader X-Palisade-Client palisade_client",
+        "    QS_ClientIpFromHeader X-Palisade-Client",
         "</IfModule>",
     ]
     (line,) = [line.strip() for line in host_lines([behind]) if "SetEnvIfExpr" in line]
@@ -57,6 +60,8 @@ def test_a_client_behind_a_proxy_is_counted_by_the_header() -> None:
         "palisade_client=$1"
     )
     assert server_lines([checked()]) == []
+    scheme = checked(trusted_proxies=["192.0.2.10"], trusted_proxy_headers=["X-Forwarded-Proto"])
+    assert not [line for line in server_lines([scheme]) if "Client" in line]
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_static() -> None:
 
 def test_headers_of_proxies() -> None:
     without = section(lines_of(checked()), "<Location />")
-    every = {"Forwarded", "X-Forwarded", "X-Palisade-Client", *PROXY_HEADERS}
+    every = {"Forwarded", "X-Forwarded", *PROXY_HEADERS}
     assert {line for line in without if line.startswith("RequestHeader")} == {
         f"RequestHeader unset {header}" for header in every
     }
