@@ -129,7 +129,7 @@ def crowded(there: Deployment, connections: int, addresses: int) -> Outcome:
     rows = json.loads(said)
     if all(row["answers"] and not row["other"] for row in rows):
         return refused("a visitor of both sites gets every answer")
-    if all(len(row["other"]) > len(row["answers"]) for row in rows):
+    if all(row["other"] for row in rows):
         return succeeded("a visitor of both sites waits in vain")
     raise UnclearError(f"answers and failures: {[(len(row['answers']), row['other']) for row in rows]}")
 
