@@ -146,7 +146,12 @@ def _urls(apps: Sequence[App]) -> list[str]:
 def _sections(apps: Sequence[App], mod_wsgi_version: str | None, layout: Mapping[str, str]) -> list[str]:
     lines: list[str] = []
     for app in reversed(apps):
-        lines += _section(*_place(app, apps), _application(app, mod_wsgi_version))
+        handler, settings = _handler(app), _application(app, mod_wsgi_version)
+        if app.mount == "/" and apps == [app]:
+            # Of the whole virtual host: Apache merges what a section says twice for each request.
+            lines += settings
+            settings = []
+        lines += _section(*_place(app, apps), [*handler, *settings])
         for url in app.static:
             lines += _section("Location", url, _STATIC)
             # Such as .git and .env.
@@ -193,24 +198,27 @@ def _reloads_scripts(app: App, mod_wsgi_version: str | None) -> bool:
 _CUTTING = frozenset(f"6.0.{patch}" for patch in range(5))
 
 
+def _handler(app: App) -> list[str]:
+    # In a section in any case: a server-wide one such as Debian's /server-status has another handler.
+    lines = ["SetHandler wsgi-script", "CGIPassAuth Off"]
+    if "request_body" in app.limits:
+        lines.append(f"LimitRequestBody {app.limits['request_body']}")
+    return lines
+
+
 def _application(app: App, mod_wsgi_version: str | None) -> list[str]:
     lines = [
-        # Also where a server-wide section such as Debian's /server-status has another one.
-        "SetHandler wsgi-script",
         f"WSGIProcessGroup {app.name}",
         "WSGIApplicationGroup %{GLOBAL}",
         f"WSGIRestrictProcess {app.name}",
         # A changed entry file restarts nothing by itself: that is for the rolling restart.
         f"WSGIScriptReloading {'On' if _reloads_scripts(app, mod_wsgi_version) else 'Off'}",
         f"WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
-        "CGIPassAuth Off",
         f"WSGIErrorOverride {'On' if app.error_override else 'Off'}",
     ]
     if app.tls:
         # Compressed, an answer over TLS tells by its length what it repeats of a request (BREACH).
         lines.append("SetEnv no-gzip 1")
-    if "request_body" in app.limits:
-        lines.append(f"LimitRequestBody {app.limits['request_body']}")
     return [*lines, *section_lines(app), *_proxies(app)]
 
 

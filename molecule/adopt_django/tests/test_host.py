@@ -97,16 +97,23 @@ def test_the_old_site_has_what_it_took_and_nothing_else(host: Host, customers: l
     assert not taken(customers, OURS) & found
 
 
-def test_the_site_beside_it_served_while_the_shop_was_closed(customers: list[dict[str, Any]]) -> None:
+def journal(host: Host, customers: list[dict[str, Any]]) -> str:
+    """Return what systemd says of Apache since the first customer came."""
+    return host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{customers[0]['began']:.0f}")
+
+
+def test_the_site_beside_it_served_while_the_shop_was_closed(host: Host, customers: list[dict[str, Any]]) -> None:
+    """A reload can lose the request that a daemon of before has in hand: docs/floods.md."""
     closed = [row for row in customers if row["answer"] == "503"]
-    assert closed
-    assert {row["wiki"] for row in closed} == {"200"}
+    served = [row for row in closed if row["wiki"] == "200"]
+    log = journal(host, customers)
+    assert served
+    assert len(closed) - len(served) <= log.count("Reloaded ") + log.count("Started ")
 
 
 def test_customers_saw_nothing_but_a_closed_shop(host: Host, customers: list[dict[str, Any]]) -> None:
     """Apache is restarted for the sandbox and for modules, as for any other site of the host."""
-    first = customers[0]["began"]
-    log = host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{first:.0f}")
+    log = journal(host, customers)
     failed = [row for row in customers if row["answer"] not in ("200", "503")]
     runs = sum(
         1 for one, other in zip([None, *failed], failed, strict=False) if not one or other["number"] - one["number"] > 5

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._crowd import host_lines, server_lines, upload_bound
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._crowd import (
+    host_lines,
+    section_lines,
+    server_lines,
+    upload_bound,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import excluded_addresses, proxy_warnings
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
@@ -35,6 +40,22 @@ def test_uploads_leave_threads_for_others(fields: dict[str, Any], bound: int | N
 def test_an_app_bounds_its_own_uploads() -> None:
     lines = [line.strip() for line in host_lines([checked(), checked("tiny", processes=1, threads=1)])]
     assert lines == ["<IfModule qos_module>", "QS_EventRequestLimit wsgi_upload_public 27", "</IfModule>"]
+
+
+def test_a_request_with_a_body_is_counted_unless_its_address_is_exempt() -> None:
+    counted = "wsgi_upload_public=1 QS_EventRequest=1"
+    assert [line.strip() for line in section_lines(checked())] == [
+        "<IfModule qos_module>",
+        f"SetEnvIf Content-Length [1-9] {counted}",
+        f"SetEnvIf Transfer-Encoding . {counted}",
+        "<IfDefine palisade_exempt>",
+        'SetEnvIf Remote_Addr "${palisade_exempt}" !wsgi_upload_public !QS_EventRequest',
+        "</IfDefine>",
+        "</IfModule>",
+    ]
+    tiny = "\n".join(section_lines(checked("tiny", processes=1, threads=1)))
+    assert "wsgi_upload_tiny" not in tiny
+    assert "SetEnvIf Transfer-Encoding . QS_EventRequest=1" in tiny
 
 
 @pytest.mark.parametrize("value", [0, 65534, "20", True])

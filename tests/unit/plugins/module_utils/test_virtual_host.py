@@ -108,8 +108,8 @@ def test_several_apps() -> None:
     for head, name in zip(heads, ("front", "shop", "admin"), strict=True):
         assert {f"WSGIProcessGroup {name}", f"WSGIRestrictProcess {name}"} <= set(section(lines, head))
     assert [line for line in lines if line.startswith(("LimitRequestBody", "WSGIErrorOverride On"))] == [
-        "WSGIErrorOverride On",
         "LimitRequestBody 5",
+        "WSGIErrorOverride On",
     ]
     assert sum(line.startswith("ErrorLog ") for line in lines) == 1
     assert error_log(apps, LAYOUT) == "/var/log/apache2/wsgi-front-error.log"
@@ -133,7 +133,12 @@ def test_a_url_has_one_section_and_one_access_log(mounts: set[str], start: str, 
         kind, _space, argument = head.strip("<>").partition(" ")
         return bool(re.search(argument.strip('"'), url)) if kind == "LocationMatch" else below(url, argument)
 
-    found = [section(lines, line)[1].split()[1] for line in lines if line.startswith("<Location") and fits(line)]
+    heads = [line for line in lines if line.startswith("<Location") and fits(line)]
+    # What an app alone in its host says stands outside its section.
+    groups = [
+        [line for line in [*section(lines, head), *lines] if line.startswith("WSGIProcessGroup")] for head in heads
+    ]
+    found = [group[0].split()[1] for group in groups]
     assert found == ([owner.name] if owner else [])
     logged = []
     for line in lines:
@@ -170,7 +175,7 @@ def test_tls() -> None:
     ):
         assert plain.count(line) == 1, line
     assert plain.count("ServerAlias b.org") == 1
-    assert "SetEnv no-gzip 1" in section(lines, "<Location />", lines.index("SSLEngine On"))
+    assert plain.count("SetEnv no-gzip 1") == 1
     assert "SetEnv no-gzip 1" not in lines_of(checked())
 
 
@@ -197,8 +202,18 @@ def test_static() -> None:
     assert lines.index("<Location /shop/static>") > lines.index("<Location /shop>")
 
 
+def test_an_app_alone_in_its_host_leaves_the_handler_to_a_section() -> None:
+    """A section of another's, such as /server-status, must not win; what else it said would be merged for each request."""
+    alone = lines_of(checked(limits={"request_body": 5}))
+    assert section(alone, "<Location />") == ["SetHandler wsgi-script", "CGIPassAuth Off", "LimitRequestBody 5"]
+    assert alone.index("WSGIProcessGroup public") < alone.index("<Location />")
+    two = lines_of(checked(server_names=["a.org"]), checked("api", server_names=["a.org"], mount="/api"))
+    first = two.index(next(line for line in two if line.startswith("<Location")))
+    assert not [line for line in two[:first] if line.startswith(("WSGIProcessGroup", "RequestHeader", "SetEnvIf"))]
+
+
 def test_headers_of_proxies() -> None:
-    without = section(lines_of(checked()), "<Location />")
+    without = lines_of(checked())
     every = {"Forwarded", "X-Forwarded", *PROXY_HEADERS}
     assert {line for line in without if line.startswith("RequestHeader")} == {
         f"RequestHeader unset {header}" for header in every
@@ -206,12 +221,11 @@ def test_headers_of_proxies() -> None:
     assert not [line for line in without if line.startswith("WSGITrusted")]
     networks = ["192.0.2.0/24", "2001:db8::/32"]
     lines = lines_of(checked(trusted_proxies=networks, trusted_proxy_headers=["X-Forwarded-For"]))
-    within = section(lines, "<Location />")
-    assert "WSGITrustedProxies 192.0.2.0/24 2001:db8::/32" in within
-    assert "WSGITrustedProxyHeaders X-Forwarded-For" in within
+    assert "WSGITrustedProxies 192.0.2.0/24 2001:db8::/32" in lines
+    assert "WSGITrustedProxyHeaders X-Forwarded-For" in lines
     trusted = "\"expr=!(-R '192.0.2.0/24' || -R '2001:db8::/32')\""
-    assert f"RequestHeader unset X-Forwarded-For {trusted}" in within
-    assert "RequestHeader unset X-Real-IP" in within
+    assert f"RequestHeader unset X-Forwarded-For {trusted}" in lines
+    assert "RequestHeader unset X-Real-IP" in lines
     assert next(line for line in lines if line.startswith("CustomLog")).endswith(r'\"%{X-Forwarded-For}i\""')
 
 
