@@ -13,6 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import SEVERITIES, STATUSES, Rule, judge
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import (
     audit_cases_access,
+    audit_cases_bounds,
     audit_cases_host,
     audit_cases_page,
     audit_cases_web,
@@ -28,7 +29,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
 RULES = {rule.id: rule for rule in _audit_rules.RULES}
 
 
-FILES = (audit_cases_page, audit_cases_host, audit_cases_access, audit_cases_web)
+FILES = (audit_cases_page, audit_cases_host, audit_cases_access, audit_cases_web, audit_cases_bounds)
 BAD = [case for file in FILES for case in file.BAD]
 UNKNOWN = [case for file in FILES for case in getattr(file, "UNKNOWN", [])]
 # The rule passes, on hosts that a careless rule would flag.

@@ -1,0 +1,448 @@
+"""The last value that a rule takes and the first that it does not, and each word of its lists."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Reach
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_cases_access as access
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_cases_host as hosts
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_cases_web import of, of_server
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
+    APACHE,
+    HOST,
+    MAIN,
+    SERVER,
+    UNIT,
+    URL,
+    Case,
+    a_socket,
+    answer,
+    certified,
+    changed,
+    environment,
+    facts,
+    file_facts,
+    host,
+    located,
+    process,
+    row,
+    running,
+    site,
+    web_facts,
+    without,
+)
+
+UNSET = without("request-timeout=60 restart-interval=86400 queue-timeout=45 ")
+
+
+def options(*words: str) -> Facts:
+    """Return a host whose pool has these options, and no time of its own."""
+    return facts(UNSET.replace("display-name", f"{' '.join(words)} display-name"))
+
+
+def trusting(network: str) -> Facts:
+    return located(f"WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxies {network}")
+
+
+def mapped(path: str) -> Facts:
+    """Return a host with the pool's code there."""
+    return facts(changed("/var/lib/shop/code", path))
+
+
+def logging_to(path: str) -> Facts:
+    return facts(files=file_facts(logs=[{"path": path, "pools": ["shop"]}]))
+
+
+def pool_of(**fields: Any) -> Facts:
+    return facts(live={"shop": [process(**fields)]})
+
+
+def group_named(name: str) -> Facts:
+    found = facts(live={"shop": [process(groups=[77, 990])]})
+    found.host = replace(found.host, group_names={77: name})
+    return found
+
+
+def language(module: str, line: str, **fields: Any) -> Facts:
+    return hosts.with_modules(SERVER + site(lines=line), module, **fields)
+
+
+def sized(bits: int, rsa: bool) -> Facts:
+    return certified(bits=bits, rsa=rsa)
+
+
+def ciphers(*names: str) -> Facts:
+    return facts(web=web_facts(HOST, ciphers={"ECDHE+AESGCM": list(names)}))
+
+
+def sent(name: str, value: str) -> Facts:
+    """Return a host whose application sends one header."""
+    return facts(probes=[answer(HOST, kind="page", status=200, headers={name: value})])
+
+
+def apache(version: str, config: str | None = None) -> Facts:
+    found = facts(config)
+    found.instance.apache_version = version
+    return found
+
+
+def built_for(python: str) -> Facts:
+    found = facts()
+    found.instance.python = python
+    return found
+
+
+def of_mod_wsgi(version: str, **package: Any) -> Facts:
+    return hosts.version(version, package="mod_wsgi", version="1", mended=[], **package)
+
+
+def nobody_looked(**fields: Any) -> Facts:
+    """Return a host on which a pool was looked at, and something else was not."""
+    return facts(files=file_facts(**fields))
+
+
+CAPABILITIES = UNIT["CapabilityBoundingSet"]
+NO_CAPABILITIES = {key: value for key, value in UNIT.items() if key != "CapabilityBoundingSet"}
+BAD: list[Case] = [
+    *(
+        Case("L3", options(option))
+        for option in ("shutdown-timeout=31", "graceful-timeout=61", "eviction-timeout=61", "eviction-timeout=600")
+    ),
+    # A reload may take so long, and stopping too.
+    Case("L3", facts(SERVER + site(options="graceful-timeout=60 shutdown-timeout=30"))),
+    Case("L3", facts(SERVER + site(options="eviction-timeout=60 shutdown-timeout=30"))),
+    *(Case("L3b", options(option)) for option in ("queue-timeout=0", "queue-timeout=x")),
+    *(Case("L3b", options("queue-timeout=1", option)) for option in ("connect-timeout=0", "listen-backlog=9")),
+    *(Case("L2", options(option)) for option in ("", "request-timeout=0", "request-timeout=x")),
+    Case("L1", options("maximum-requests=0", "restart-interval=0", "inactivity-timeout=0", "cpu-time-limit=0")),
+    Case("N2", options("graceful-timeout=0", "eviction-timeout=0")),
+    *(
+        Case("L8", facts(SERVER + site(options=f"{name}=33554431")), severity="low")
+        for name in ("memory-limit", "virtual-memory-limit")
+    ),
+    *(
+        Case("L8", hosts.shown(bounds={"shop": bounds}))
+        for bounds in (
+            {},
+            {"data": "", "memory.max": "max", "address space": "unlimited", "pids.max": "100"},
+            {"data": "1000000", "pids.max": "unlimited"},
+        )
+    ),
+    Case("L9", of_server("Timeout 61"), MAIN),
+    Case("L9", of_server("KeepAliveTimeout 16"), MAIN),
+    Case("L9", of_server("Timeout 61\nMaxClients 99"), MAIN),
+    *(Case("U4", pool_of(**{key: name})) for key in ("user", "group") for name in ("daemon", "bin", "www", "http")),
+    Case("U4", pool_of(uid=65534)),
+    Case("U4", pool_of(user="nfsnobody")),
+    Case("U3", facts(**running(gids=[990, APACHE, 990, 990]))),
+    *(
+        Case("M3", located(f"{name} /srv/x.py"), HOST)
+        for name in ("WSGIAuthUserScript", "WSGIAuthGroupScript", "WSGIDispatchScript")
+    ),
+    Case("M3", located("AuthDigestProvider WSGI"), HOST),
+    Case("M3", of_server("WSGIImportScript /srv/x.py process-group=gone"), "main server"),
+    Case("M3", located("WSGIAccessScript /srv/x.py process-group=shop"), HOST),
+    *(
+        Case("F2", mapped(f"{top}/shop"), f"{top}/shop")
+        for top in ("/srv", "/var/www", "/home", "/root", "/tmp", "/var/tmp")
+    ),
+    *(Case("F5", mapped(path)) for path in ("/var/tmp/shop", "/dev/shm", "/tmp", "shop")),
+    *(Case("F18", pool_of(umask=mask)) for mask in ("0026", "0017", "0007", "0000")),
+    *(
+        Case("F7", facts(access={"shop": Access(writable=[row("/x.py", root=root)])}), severity="critical")
+        for root in ("entry", "python-home", "home")
+    ),
+    *(Case("F12", logging_to(f"{top}/shop.log")) for top in ("/tmp", "/var/tmp", "/dev/shm")),
+    Case("F13", facts(files=file_facts(secrets=[{**access.SECRET, "mode": "0604"}])), severity="low"),
+    *(Case("F17", facts(files=file_facts(sockets=[a_socket(mode=mode)]))) for mode in ("0710", "0701", "0720", "0740")),
+    *(
+        Case("F10", access.seen(shop=Reach(data=[row(access.DATA, "data", "account", mode=mode, group=50)])))
+        for mode in ("0770", "0720", "0751", "0754", "0702")
+    ),
+    *(
+        Case("A4", trusting(network), URL, severity)
+        for network, severity in (
+            ("0.0.0.0/0", ""),
+            ("10.0.0.0/7", ""),
+            ("10.0.0.0/8", "medium"),
+            ("::/0", ""),
+            ("2000::/15", ""),
+            ("2001::/16", "medium"),
+            ("2001:db8::/32", "medium"),
+            ('"10.0.0.1" "10.0.0.0/8"', "medium"),
+        )
+    ),
+    *(
+        Case("A1", located(f"{line}"), URL, "medium")
+        for line in (
+            'SetEnvIf "Authorization" "(.*)" A=$1',
+            'SetEnvIfNoCase authorization "(.*)" A=$1',
+            "SetEnvIfExpr \"req('Authorization') =~ /(.*)/\" A=$1",
+            "RequestHeader set X-Auth expr=%{HTTP_AUTHORIZATION}",
+            "RewriteRule .* - [E=A:%{http:authorization}]",
+        )
+    ),
+    Case("A1", located('WSGIPassAuthorization On\nAuthType "Digest"'), URL),
+    *(Case("X-TLS-CERT", found, HOST) for found in (sized(2047, True), sized(223, False), certified(days=-1))),
+    *(
+        Case("X-TLS-CIPHER", ciphers("ECDHE-RSA-AES128-GCM-SHA256", name), HOST)
+        for name in (
+            *("ECDHE-RSA-NULL-SHA", "EXP-RC2-CBC-MD5", "ADH-AES128-GCM-SHA256", "AECDH-AES128-SHA", "DES-CBC-SHA"),
+            *("ECDHE-RSA-DES-CBC3-SHA", "IDEA-CBC-SHA", "SEED-SHA", "ECDHE-RSA-RC4-SHA"),
+        )
+    ),
+    *(
+        Case("X-TLS-CIPHER", ciphers("ECDHE-RSA-AES128-GCM-SHA256", name), HOST, "low")
+        for name in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "ECDH-RSA-AES128-GCM-SHA256")
+    ),
+    *(
+        Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", protocol), probes=[]), HOST)
+        for protocol in ("all", "+TLSv1.1", "TLSv1.2 TLSv1", "all -TLSv1", "+SSLv3 +TLSv1.2")
+    ),
+    *(
+        Case("I9", language(*one), MAIN)
+        for one in (
+            ("php5", "AddType application/x-httpd-php .php"),
+            ("php7", "AddHandler php7 .php"),
+            ("php_admin", "ForceType php"),
+            ("perl", "SetHandler modperl"),
+            ("perl", "AddHandler perl-script .pl"),
+            ("perl", "PerlHandler A"),
+            ("perl", "PerlRequire /a.pl"),
+            ("perl", "PerlModule A"),
+            ("lua", "AddHandler lua-script .lua"),
+            ("python", "SetHandler mod_python"),
+            ("python", "AddHandler python-program .py"),
+            ("python", "PythonHandler a"),
+            ("cgi", "SetHandler cgi-script"),
+            ("cgid", "Action x /cgi-script"),
+            ("cgi", "ScriptAliasMatch ^/c/(.*) /srv/$1"),
+        )
+    ),
+    *(
+        Case("F15", group_named(name), severity="critical")
+        for name in (
+            *("root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "disk", "shadow", "adm", "libvirt"),
+            "systemd-journal",
+        )
+    ),
+    *(
+        Case("X-SYSTEMD", hosts.unit(**{name: value}), UNIT["name"])
+        for name in (
+            *("NoNewPrivileges", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices"),
+            *("ProtectKernelModules", "ProtectKernelTunables", "RestrictSUIDSGID"),
+        )
+        for value in ("no", "")
+    ),
+    Case("X-SYSTEMD", hosts.shown(unit=NO_CAPABILITIES), UNIT["name"]),
+    *(
+        Case("X-SYSTEMD-BREAKS", hosts.unit(CapabilityBoundingSet=CAPABILITIES.replace(name, "")), UNIT["name"])
+        for name in ("cap_setuid", "cap_setgid", "cap_chown", "cap_kill")
+    ),
+    *(
+        Case("X-SYSTEMD-BREAKS", hosts.unit(SystemCallFilter=f"~{names}"), UNIT["name"])
+        for names in ("setuid", "setgid", "setgroups", "chown fchownat")
+    ),
+    *(
+        Case("X-SYSTEMD-BREAKS", hosts.unit(**{name: value}), UNIT["name"])
+        for name, value in (("DynamicUser", "yes"), ("User", "1000"), ("PrivateUsers", "self"), ("LimitNPROC", "14"))
+    ),
+    Case("X-SYSTEMD-BREAKS", hosts.at_home(ProtectHome="tmpfs"), UNIT["name"]),
+    *(Case("X-SYSTEMD-BREAKS", mapped(path), UNIT["name"]) for path in ("/root/shop", "/run/user/9/shop", "/home")),
+    *(Case("X-SYSTEMD-BREAKS", facts(SERVER + site(options=option)), UNIT["name"]) for option in ("chroot=/srv/jail",)),
+    *(
+        Case("B1", hosts.version(version), MAIN, severity)
+        for version, severity in (
+            ("3.3", "critical"),
+            ("3.4", "critical"),
+            ("4.2.3", "critical"),
+            ("4.2.4", ""),
+            ("4.9.2", ""),
+            ("4.9.3", "low"),
+            ("1:4.9.3-2", "low"),
+        )
+    ),
+    # What the package has mended is none, and the rest is.
+    Case("B1", of_mod_wsgi("3.5"), MAIN, "critical"),
+    Case("B1", hosts.version("4.2.3", package="p", version="1", mended=["CVE-2014-8583"]), MAIN),
+    Case("L5", of_server("LimitRequestFields 101"), HOST),
+    Case("L5", of_server("LimitRequestFieldSize 8191"), HOST),
+    Case("L5", of_server("LimitRequestLine 8191"), HOST),
+    Case("L5", of_server("LimitRequestLine x"), HOST),
+    Case("L4", apache("2.4.53", without("LimitRequestBody 10485760\n")), URL),
+    Case("L4", apache("2.4.54", without("LimitRequestBody 10485760\n")), URL, "low"),
+    *(Case("D4", of(f"LogLevel {level}"), HOST) for level in ("notice", "info", "debug")),
+    *(Case("D4", of(f"LogLevel {level}"), HOST, "medium") for level in ("trace1", "trace8", "ssl:trace2")),
+    Case("D4", of("LogLevel wsgi:debug"), HOST),
+    Case("D4", of("LogLevel mod_ssl.c:info"), HOST),
+    Case("D4", of("DumpIOOutput On"), HOST, "medium"),
+    Case("D3", facts(SERVER + site(lines="ErrorDocument 503 default")), HOST),
+    Case("D3", facts(SERVER + site(lines='ErrorDocument 503 "Sorry %{REQUEST_URI}"')), HOST),
+    *(
+        Case(
+            "D3",
+            facts(without(f'ErrorDocument {status} "Sorry"\n')),
+            HOST,
+        )
+        for status in (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
+    ),
+    *(
+        Case("D1", facts(changed("ServerTokens Prod", f"ServerTokens {word}"), probes=[]), MAIN)
+        for word in ("OS", "Full")
+    ),
+    *(Case("D1", facts(probes=[answer(HOST, server=server)]), MAIN) for server in ("Apache (Unix)", "mod_wsgi")),
+    *(
+        Case("X-SYSCTL", hosts.shown(sysctls={**dict.fromkeys(host({}).sysctls, "2"), name: "0"}), MAIN)
+        for name in host({}).sysctls
+    ),
+    *(
+        Case("X-HDR-FRAME", sent("x-frame-options", "ALLOW-FROM https://x"), HOST),
+        Case("X-HDR-CSP", sent("content-security-policy", "img-src *"), HOST),
+        Case("X-HDR-REFERRER", sent("referrer-policy", "unsafe-url"), HOST),
+        Case("X-HDR-NOSNIFF", sent("x-content-type-options", "yes"), HOST),
+        Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=0"), HOST),
+        Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=63071999"), HOST, "info"),
+    ),
+]
+GOOD: list[Case] = [
+    Case("L3", hosts.unit(TimeoutStopUSec="1min 31s")),
+    Case(
+        "L3",
+        facts(
+            SERVER + site(options="graceful-timeout=60 shutdown-timeout=30"), host=replace(host({"shop": 990}), unit={})
+        ),
+    ),
+    *(Case("L3b", options("queue-timeout=1", option)) for option in ("connect-timeout=1", "listen-backlog=10")),
+    *(Case("L2", options("request-timeout=1", option)) for option in ("", "deadlock-timeout=1")),
+    *(
+        Case("L1", options(f"{name}=1"))
+        for name in ("maximum-requests", "restart-interval", "inactivity-timeout", "cpu-time-limit")
+    ),
+    *(
+        Case("N2", options(*words))
+        for words in ((), ("graceful-timeout=1",), ("graceful-timeout=0", "eviction-timeout=1"))
+    ),
+    *(
+        Case("L8", facts(SERVER + site(options=f"{name}=33554432")))
+        for name in ("memory-limit", "virtual-memory-limit")
+    ),
+    *(
+        Case("L8", hosts.shown(bounds={"shop": {name: "1", "pids.max": "1"}}))
+        for name in ("address space", "data", "memory.max")
+    ),
+    Case("L9", of_server("Timeout 60\nKeepAliveTimeout 15"), MAIN),
+    Case("M3", located("AuthBasicProvider file"), MAIN),
+    *(Case("F2", mapped(path), path) for path in ("/srvx/shop", "/opt/shop", "/var/tmpx")),
+    *(Case("F18", pool_of(umask=mask)) for mask in ("0027", "0037", "0077", "0777")),
+    *(Case("F12", logging_to(path)) for path in ("/tmpx/shop.log", "/var/log/tmp/x.log")),
+    *(
+        Case("F10", access.seen(shop=Reach(data=[row(access.DATA, "data", "account", mode=mode)])))
+        for mode in ("0750", "0770", "2770", "0500")
+    ),
+    *(Case("A4", trusting(network), URL) for network in ("10.0.0.0/9", "2001:db8::/33", "proxy.test", '"10.0.0.1"')),
+    *(Case("X-TLS-CERT", found, HOST) for found in (sized(2048, True), sized(224, False), certified(days=15))),
+    # Nothing was said of its size.
+    Case("X-TLS-CERT", sized(0, True), HOST),
+    *(
+        Case("X-TLS-CIPHER", ciphers(name), HOST)
+        for name in ("DHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-CCM")
+    ),
+    *(
+        Case("X-TLS-PROTO", facts(changed("-all +TLSv1.2 +TLSv1.3", protocol), probes=[]), HOST)
+        for protocol in (
+            "TLSv1.2",
+            "TLSv1 TLSv1.2",
+            "all -TLSv1 -TLSv1.1",
+            "+all -TLSv1 -TLSv1.1",
+            "TLSv1 TLSv1.1 -all +tlsv1.3",
+        )
+    ),
+    *(
+        Case("X-TLS-CURVE", of(f"SSLOpenSSLConfCmd Groups X25519:{name}"), HOST)
+        for name in (
+            *("?X25519MLKEM768", "*SecP256r1MLKEM768", "SecP384r1MLKEM1024", "X448", "prime256v1", "secp256r1"),
+            *("P-256", "secp384r1", "P-384", "secp521r1", "P-521"),
+        )
+    ),
+    # These words are no handler, and no such line.
+    *(
+        Case("I9", language(module, line), MAIN)
+        for module, line in (
+            ("perl", "SetHandler modperlx"),
+            ("alias", "SetHandler cgi-script"),
+            ("php", "AddType text/html .php"),
+            ("perl", "ScriptAlias /c /srv/c"),
+        )
+    ),
+    *(
+        Case("X-SYSTEMD", hosts.unit(**{name: value}), UNIT["name"])
+        for name, value in (
+            ("ProtectSystem", "yes"),
+            ("ProtectSystem", "full"),
+            ("ProtectHome", "read-only"),
+            ("ProtectHome", "tmpfs"),
+            ("PrivateTmp", "disconnected"),
+        )
+    ),
+    *(
+        Case("X-SYSTEMD-BREAKS", hosts.unit(**{name: value}), UNIT["name"])
+        for name, value in (
+            ("User", "root"),
+            ("User", "0"),
+            ("LimitNPROC", "15"),
+            ("SystemCallFilter", "~chown setrlimit prlimit64"),
+            ("RestrictAddressFamilies", "~AF_INET"),
+        )
+    ),
+    Case("X-SYSTEMD-BREAKS", hosts.shown(unit={"name": UNIT["name"]}), UNIT["name"]),
+    *(Case("X-SYSTEMD-BREAKS", mapped(path), UNIT["name"]) for path in ("/homes/shop", "/srv/home/shop")),
+    Case("B1", hosts.version("5.0"), MAIN),
+    *(
+        Case("L5", of_server(line), HOST)
+        for line in ("LimitRequestFields 100", "LimitRequestLine 8190", "LimitRequestLine 0")
+    ),
+    *(Case("D4", of(f"LogLevel {level}"), HOST) for level in ("emerg", "warn", "wsgi:info", "warn mod_wsgi.c:info")),
+    *(Case("D4", of(f"{name} off"), HOST) for name in ("DumpIOInput", "DumpIOOutput")),
+    Case("D1", facts(changed("ServerTokens Prod", "ServerTokens ProductOnly"), probes=[]), MAIN),
+    *(Case("X-HDR-FRAME", sent("x-frame-options", value), HOST) for value in ("deny", "SAMEORIGIN")),
+    Case("X-HDR-FRAME", sent("content-security-policy", "frame-ancestors 'none'"), HOST),
+    Case("X-HDR-CSP", sent("content-security-policy", "script-src 'self'"), HOST),
+    *(
+        Case("X-HDR-REFERRER", sent("referrer-policy", value), HOST)
+        for value in ("same-origin", "strict-origin", "origin")
+    ),
+    Case("X-HDR-HSTS", sent("strict-transport-security", 'max-age="63072000"'), HOST),
+]
+UNKNOWN: list[Case] = [
+    Case("F18", pool_of(umask="")),
+    Case("I6b", built_for("")),
+    Case("F13", nobody_looked(others=None)),
+    Case("F13", nobody_looked(others=Reach(unknown="it took too long"))),
+    Case("F13", nobody_looked(unknown={"data of shop": "too large"})),
+    Case("F13", nobody_looked(unknown={"shop": "too large"})),
+    Case("F20", nobody_looked(shop=Reach(unknown="it took too long"))),
+    Case("F17", nobody_looked(sockets=[])),
+    Case("F17", nobody_looked(others=Reach(unknown="it took too long"))),
+    Case("F11", nobody_looked(shop=Reach(unknown="it took too long"))),
+    Case("F11", nobody_looked(served={"/x": {"loose": [], "overrides": [], "unknown": "too large"}})),
+    Case("I8", nobody_looked(unknown={"everything": "no such process"}), HOST),
+    Case("F4", nobody_looked(apache=Reach(unknown="it took too long"))),
+    Case("F4", nobody_looked(unknown={"shop": "too large"})),
+    Case("F8", facts(access={"shop": Access(unknown="too large")})),
+    Case("F10", nobody_looked(unknown={"data of shop": "too large"})),
+    Case("F16", nobody_looked(unknown={"shop": "too large"})),
+    Case("U9", nobody_looked(unknown={"wide": "too large"})),
+    Case("U9", nobody_looked(shop=Reach(unknown="it took too long"))),
+    Case("X-LOG-FILES", nobody_looked(others=Reach(unknown="it took too long")), "/var/log/apache2/shop.log"),
+    Case("F19", nobody_looked(scripts={})),
+    Case("F19", nobody_looked(scripts={}, unknown={"everything": "no such process"})),
+    Case("F12", nobody_looked(temporary={})),
+    Case("I5b", nobody_looked(packages={})),
+    Case("X-PIP-RECORD", nobody_looked(packages={access.VENV: environment(unread=2)}), access.HOME),
+    Case("F9", facts(paths={}), URL),
+    Case("X-TLS-CIPHER", facts(web=web_facts(HOST, ciphers={})), HOST),
+    Case("X-TLS-CERT", certified(error="no such file"), HOST),
+    *(Case(rule, facts(probes=[]), HOST) for rule in ("D5", "X-HDR-CSP", "X-HDR-HSTS")),
+]
