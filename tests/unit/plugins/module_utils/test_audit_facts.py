@@ -28,7 +28,8 @@ POOL = "WSGIDaemonProcess shop home=/srv/code python-home=/srv/venv python-path=
 
 def test_code_comes_from_the_pool_s_directories_its_scripts_and_what_these_add() -> None:
     config = POOL + "WSGIScriptAlias /b /srv/scripts/\nWSGIProcessGroup shop\n"
-    config += "WSGIScriptAliasMatch ^/c/(.*) /srv/$1.wsgi\nWSGIScriptAlias /d relative.py\nWSGIScriptAlias / /srv/www/wsgi.py\n"
+    config += "WSGIScriptAliasMatch ^/c/(.*) /srv/$1.wsgi\nWSGIScriptAlias /d relative.py\n"
+    config += "WSGIScriptAlias / /srv/www/wsgi.py\n"
     paths = {"/srv/www/wsgi.py": {"inserts": ["/srv/more", "/srv/lib"]}}
     found = of(config, paths=paths)
     assert code_paths(found, found.pools[0]) == {

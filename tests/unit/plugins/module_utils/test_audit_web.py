@@ -205,7 +205,7 @@ def test_full_tries_the_own_address(
     monkeypatch.setattr(socket, "create_connection", connect)
     back = of("ProxyPass / http://192.0.2.9:8000/\nProxyPass / http://localhost:8000/", (address, 8000), active="full")
     add_backends([back])
-    assert [row["reached"] for row in back.web.backends][0] is expected
+    assert back.web.backends[0]["reached"] is expected
 
 
 def test_the_own_addresses_are_this_host_s() -> None:
