@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import mmap
 import os
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import Budget, packages_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import APACHE, OTHERS, Plan, file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import directives, read_htaccess
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, Tree, look_at, walk_tree
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, Row, Tree, look_at, walk_tree
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 from hypothesis import given
@@ -459,6 +461,138 @@ def test_a_child_becomes_the_account_and_nothing_comes_back() -> None:
     wanted = [SHOP, SHOP, BLOG, [WWW]]
     assert as_account(account, lambda: [os.getuid(), os.geteuid(), os.getegid(), os.getgroups()]) == wanted
     assert os.geteuid() == 0
+
+
+def test_a_child_ends_itself_whatever_its_parent_does_with_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        handler, left = in_mounts(
+            None, lambda: [signal.getsignal(signal.SIGALRM) == signal.SIG_DFL, signal.getitimer(signal.ITIMER_REAL)[0]]
+        )
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert handler is True
+    assert 0 < left <= _audit_access.SECONDS
+    account = {"uid": os.geteuid(), "gid": os.getegid(), "groups": os.getgroups()}
+    left = as_account(account, lambda: signal.getitimer(signal.ITIMER_REAL)[0])
+    assert 0 < left <= _audit_access.ACCOUNT_SECONDS < _audit_access.SECONDS
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(OSError, match="ValueError"):
+        in_mounts(None, fail)
+    with pytest.raises(OSError, match="took too long"):
+        in_mounts(None, lambda: {1, 2})
+
+
+def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_access, "_GRACE", 0.4)
+    child = subprocess.Popen(["sleep", "60"])
+    began = time.monotonic()
+    _audit_access._end(child.pid)
+    # It had half of the time to end by itself.
+    assert time.monotonic() - began >= 0.2
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child.pid, os.WNOHANG)
+    child.returncode = -9
+
+
+def test_mounts_that_are_not_to_be_entered_are_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        _audit_access._enter_mounts(2**22 + 1)
+
+
+def row_at(path: Path, kind: str = "code", root: str = "home") -> Row:
+    found = look_at(str(path), kind, root)
+    assert found
+    return found
+
+
+@needs_root
+def test_what_an_account_may_change_of_its_code(tmp_path: Path) -> None:
+    """Runs as the account itself, which may pass all directories above."""
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    files = {}
+    for name, mode, owner in (
+        ("mine", 0o400, SHOP),
+        ("closed", 0o600, 0),
+        ("open", 0o606, 0),
+        ("secret", 0o606, 0),
+        ("data", 0o606, 0),
+    ):
+        files[name] = put(tmp_path / name, mode=mode, uid=owner)
+    for name, mode, owner in (("shared", 0o1777, 0), ("above", 0o777, 0), ("above-mine", 0o1555, SHOP)):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, owner, 0)
+        (tmp_path / name).chmod(mode)
+    tree = Tree(str(tmp_path), "home")
+    tree.rows = [row_at(files[name], name if name in ("secret", "data") else "code") for name in files]
+    ways = [row_at(tmp_path / name, "ancestor") for name in ("shared", "above", "above-mine")]
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    found = as_account(account, lambda: _audit_access.own_code([tree, Tree("/x", "account", rows=tree.rows)], ways))
+    named = {key: sorted(os.path.basename(row["path"]) for row in found[key]) for key in found if key != "checked"}
+    assert named == {
+        "writable": ["above", "open"],
+        "owned": ["above-mine", "mine"],
+        "unreadable": ["closed"],
+    }
+    assert found["checked"] == 6
+    said = as_account(account, lambda: [_audit_access.may_write(row) for row in (*ways, *tree.rows)])
+    assert said == [False, True, True, True, False, True, True, True]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("root", "mode", "readable"),
+    [("entry", 0o711, True), ("home", 0o711, False), ("home", 0o755, True), ("entry", 0o744, False)],
+)
+def test_python_lists_the_directories_that_it_imports_from(
+    root: str, mode: int, readable: bool, tmp_path: Path
+) -> None:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code").chmod(mode)
+    tree = Tree(str(tmp_path / "code"), root, rows=[row_at(tmp_path / "code", "root", root)])
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    found = as_account(account, lambda: _audit_access.own_code([tree], []))
+    assert [row["path"] for row in found["unreadable"]] == ([] if readable else [str(tmp_path / "code")])
+
+
+def test_whose_own_data_they_are(tmp_path: Path) -> None:
+    for name in ("data/in", "code", ".git/objects", "file"):
+        (tmp_path / name).mkdir(parents=True)
+    home = Tree(str(tmp_path), "account", rows=[row_at(tmp_path, "root", "account")])
+    names = ("data", "data/in", ".git", ".git/objects")
+    tree = Tree(str(tmp_path), "home", rows=[row_at(tmp_path, "root")])
+    tree.rows += [row_at(tmp_path / name, "data") for name in names] + [row_at(tmp_path / "code")]
+    found = [row["path"] for row in _audit_access.own_data([tree])]
+    assert found == [str(tmp_path / "data")]
+    # A home that it may write is its data, with all that is in it.
+    assert [row["path"] for row in _audit_access.own_data([home, tree])] == [str(tmp_path)]
+
+
+@needs_root
+def test_a_socket_that_is_full_or_far_away(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server, contextlib.ExitStack() as clients:
+        server.bind(path)
+        assert _audit_access.connects(path, True) is False
+        server.listen(0)
+        for _number in range(3):
+            assert _audit_access.connects(path, True) is True
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(path)
+    assert _audit_access.connects(path, False) is True
+    assert _audit_access.connects(str(tmp_path / "none"), False) is False
+    long = put(tmp_path / ("x" * 120))
+    assert _audit_access.connects(str(long), True) is True
 
 
 # Hostile trees
