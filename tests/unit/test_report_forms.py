@@ -9,6 +9,7 @@ PALISADE_WRITE_DOCS=1 writes them. Read the difference: it is what a user will s
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate imp
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_junit import junit
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_sarif import sarif
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import text
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import read_waivers, waived
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import document, example, result
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES
 
@@ -74,6 +76,14 @@ def fails(report: Document) -> str:
     return message("www", report, found or [], ["/srv/www.json"]) + "\n"
 
 
+def about_waivers(report: Document) -> str:
+    """Return what is told of a waiver that has expired, and of one that covers nothing."""
+    row = {"rule": "U1", "subject": "*", "reason": "Moves", "owner": "jo", "expires": "2026-01-01"}
+    waivers = read_waivers([row, {**row, "rule": "U99", "instance": "/etc/apache2/*"}])
+    found = waived({**report, "results": []}, waivers, datetime.date(2026, 1, 1))
+    return text(waived({**found, "results": [*found["results"], result()]}, waivers, datetime.date(2026, 1, 2)))
+
+
 WRITERS: dict[str, Callable[[Document], str]] = {
     "report.txt": text,
     "report.html": lambda report: body(_report_html.page(report)),
@@ -81,6 +91,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {
     "report.sarif": lambda report: json.dumps(sarif(report), indent=1) + "\n",
     "index.html": overview,
     "message.txt": fails,
+    "waivers.txt": about_waivers,
 }
 
 
