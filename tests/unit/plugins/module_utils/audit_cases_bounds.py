@@ -19,8 +19,10 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     Case,
     a_socket,
     answer,
+    asked,
     certified,
     changed,
+    child,
     environment,
     facts,
     file_facts,
@@ -101,6 +103,69 @@ def of_mod_wsgi(version: str, **package: Any) -> Facts:
 def nobody_looked(**fields: Any) -> Facts:
     """Return a host on which a pool was looked at, and something else was not."""
     return facts(files=file_facts(**fields))
+
+
+MANY = [row(f"/x/{number}.py", pools=["shop"]) for number in range(22)]
+MIXED = [{**access.SECRET, "mode": "0644"}, *({**access.SECRET, "path": f"/s/{number}"} for number in range(2))]
+FIRST = "any other name on *:443"
+BACK = "shop.test *:8000 / on 10.0.0.9 port 8000"
+TRUST = "WSGITrustedProxies 10.0.0.1\nWSGITrustedProxyHeaders"
+PAGE = f"{HOST} /page"
+
+
+def without_user() -> Facts:
+    found = facts()
+    found.instance.uid = None
+    return found
+
+
+def behind(lines: str, address: str = "10.0.0.9", port: int = 8000, **fields: Any) -> Facts:
+    """Return a host whose application a proxy of this host asks."""
+    found = located(lines)
+    back = {"address": address, "port": port, "source": "/etc/apache2/front.conf:3", "line": "ProxyPass / http://x"}
+    found.web.backends.append({**back, **fields})
+    for one in found.tree.hosts:
+        one.addresses[:] = [f"*:{port}"]
+    return found
+
+
+def page_of(body: str, status: int = 200, kind: str = "page") -> Facts:
+    return asked(kind, status=status, body=body)
+
+
+def handled(handler: str, lines: str = "Require all granted") -> Facts:
+    return facts(f"<Location /page>\nSetHandler {handler}\n{lines}\n</Location>\n{SERVER}{site()}")
+
+
+def listing(options: str) -> Facts:
+    lines = f"Alias /files /srv/files\n<Directory /srv/files>\n{options}\nRequire all granted\n</Directory>"
+    return facts(SERVER + site(lines=lines), paths={"/srv/files": {"exists": True, "real": "/srv/files"}})
+
+
+def logged(log: str) -> Facts:
+    return of(f'CustomLog /var/log/apache2/shop.log "{log}"')
+
+
+def header(line: str) -> Facts:
+    return facts(SERVER + site(lines=line), probes=[])
+
+
+def beside(lines: str) -> Facts:
+    """Return a host with a virtual host without TLS beside the application's."""
+    return facts(f"{SERVER}<VirtualHost *:80>\n{lines}\n</VirtualHost>\n{site()}")
+
+
+def first_host(require: str, **fields: Any) -> Facts:
+    default = SERVER[SERVER.index("<VirtualHost") :]
+    return facts(SERVER.replace(default, "") + site(location=require), **fields)
+
+
+def drifted(options: str = "", **fields: Any) -> Facts:
+    return facts(SERVER + site(options=options), **running(**fields))
+
+
+def told_of(line: str, routed: bool = False) -> Facts:
+    return access.overriding("AllowOverride All", loose=False, lines=[line], routed=routed)
 
 
 CAPABILITIES = UNIT["CapabilityBoundingSet"]
@@ -305,6 +370,120 @@ BAD: list[Case] = [
         Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=0"), HOST),
         Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=63071999"), HOST, "info"),
     ),
+    # Of many rows the first are shown, and the worst first.
+    Case("F13", facts(files=file_facts(wide=MANY))),
+    Case("F13", facts(files=file_facts(secrets=MIXED, others=Reach(secrets=MIXED[1:]))), severity="critical"),
+    Case("F13", facts(files=file_facts(wide=MANY[:1], others=Reach(writes=MANY[:2])))),
+    *(
+        Case("F13", nobody_looked(others=Reach(reads=[row("/x.py", root=root, pools=["shop"])])), severity="medium")
+        for root in ("home", "python-path", "sys.path of the script")
+    ),
+    Case("F20", facts(files=file_facts(shop=Reach(watched=MANY)))),
+    Case("F8", facts(access={"shop": Access(unreadable=MANY)})),
+    Case("U9", facts(files=file_facts(shop=Reach(private=[f"/etc/ssl/private/{number}" for number in range(22)])))),
+    Case("F16", access.seen(acls=[access.acl(users={"990": 7, "0": 1}, groups={"990": 6, "50": 0})] * 22)),
+    *(Case("F16", access.seen(acls=[access.acl(kind=kind, users={"990": 2})])) for kind in ("root", "entry", "secret")),
+    Case("F16", access.seen(access.TWO, "shop", "blog", acls=[access.acl(groups={"989": 4})])),
+    *(
+        Case("I8", told_of(line), HOST, "medium")
+        for line in (
+            *("SetHandler x", "AddHandler x .y", "Action x /y", "CGIPassAuth On", "WSGIProcessGroup x"),
+            *("AuthBasicProvider wsgi", "Options ExecCGI", "options -Indexes +ExecCGI"),
+        )
+    ),
+    *(
+        Case("I8", told_of(line, routed=True), HOST, "medium")
+        for line in ("SetEnv A b", "SetEnvIf A b C=d", "SetEnvIfNoCase A b C=d", "RewriteRule x y", "BrowserMatch a b")
+    ),
+    *(
+        Case("F11", access.written(f"Require all granted\n{line}"))
+        for line in (
+            *("Options All", "Options None +ExecCGI", "AllowOverride All", "AllowOverride AuthConfig"),
+            *("AllowOverride Options=Indexes", "AllowOverride fileinfo", "AllowOverrideList Redirect"),
+        )
+    ),
+    Case(
+        "F11",
+        access.written('Require all granted\nSetHandler "default-handler"\nHeader set Content-Disposition attachment'),
+        severity="medium",
+    ),
+    Case("AUDIT-DRIFT", drifted("umask=0077", umask="0027"), severity="info"),
+    Case("AUDIT-DRIFT", drifted("umask=77", umask="0027"), severity="info"),
+    Case("AUDIT-DRIFT", drifted(cwd="/var/lib/shop"), severity="info"),
+    Case("AUDIT-DRIFT", drifted(uid=1, gid=1, cwd="/")),
+    Case("E1", behind("", "0.0.0.0", 443), "0.0.0.0 port 443", "info"),
+    Case("E2", behind("", reached=True), "10.0.0.9 port 8000"),
+    Case("E2", behind("", port=80, reached=True), "10.0.0.9 port 80", "info"),
+    Case("E3", behind("WSGITrustedProxyHeaders X-Forwarded-For"), BACK),
+    Case("E3", behind("WSGITrustedProxies 0.0.0.0/0\nWSGITrustedProxyHeaders X-Forwarded-For"), BACK),
+    *(
+        Case("A5", located(f"{TRUST} {words}"), URL)
+        for words in (
+            "X-Forwarded-For X-Client-IP",
+            "X-Forwarded-Proto X-Scheme",
+            "X-Forwarded-Host X-Host",
+            "X-Forwarded-Script-Name X-Script-Name",
+            '"X-Forwarded-For" x-real-ip X-Forwarded-Host',
+        )
+    ),
+    Case("B4", located(f"{TRUST} X-Forwarded-For X-Forwarded-Host"), URL),
+    *(
+        Case("D5", page_of(body, status, kind), HOST, severity)
+        for body, status, kind, severity in (
+            ("<div id='djDebug'>", 200, "page", ""),
+            ("djDebugToolbar", 404, "debug", ""),
+            ("pDebugToolbar", 200, "page", ""),
+            ("/_debug_toolbar/static/x", 200, "page", ""),
+            ("You're seeing this error because you have <code>DEBUG = True", 400, "page", ""),
+            ("initPinBox", 200, "debug", ""),
+            ("Werkzeug Debugger", 500, "page", ""),
+            ("EVALEX=1", 500, "page", ""),
+            ("Traceback (most recent call last)", 500, "page", "high"),
+            ("Traceback (most recent call last) EVALEX =", 500, "page", ""),
+        )
+    ),
+    *(
+        Case("D6", handled(handler), PAGE)
+        for handler in ("server-status", "Server-Info", '"balancer-manager"', "ldap-status")
+    ),
+    Case("D6", of_server("WSGIServerMetrics On"), MAIN, "low"),
+    *(
+        Case("D6", listing(options), f"{HOST} /files/", "low")
+        for options in ("Options Indexes", "Options All", "Options None\nOptions +Indexes", "Options -Indexes +Indexes")
+    ),
+    *(
+        Case("X-LOG-FORMAT", logged(text), HOST)
+        for text in (
+            *("%{Proxy-Authorization}i", "%{cookie}i", "%{Set-Cookie}o", "%{session}C", "%r", "%>r", "%q"),
+            *("%{QUERY_STRING}e", "%!200,304{Authorization}i"),
+        )
+    ),
+    Case("X-LOG-FORMAT", of("TransferLog /var/log/x"), HOST),
+    Case("X-LOG-FORMAT", of('LogFormat "%q"\nTransferLog /var/log/x'), HOST),
+    Case("X-LOG-FORMAT", of_server('GlobalLog /var/log/x "%r"'), HOST),
+    Case("B2", page_of("http://palisade-audit-canary-proxy.invalid"), URL),
+    *(
+        Case("X-TLS-REDIRECT", beside(lines), HOST)
+        for lines in (
+            "ServerName x\nServerAlias SHOP.test\nProxyPass / http://127.0.0.1:9/",
+            "ServerName shop.test\nDocumentRoot /srv\nRedirect / http://other/",
+        )
+    ),
+    *(Case("X-DEFAULT-VHOST", first_host(lines), FIRST) for lines in ("Require all granted\nRequire ip 10", "")),
+    *(
+        Case("L6", of_server(f"RequestReadTimeout {words}"), HOST)
+        for words in ("header=0", "body=0", "header=10 body=0,MinRate=500")
+    ),
+    Case("U8", hosts.express(0, "", 1023), hosts.EXPRESS),
+    Case("U8", hosts.express(0, "shop-app", 1024), hosts.EXPRESS),
+    *(Case("U8", hosts.express(1500, name), hosts.EXPRESS) for name in ("root", "www-data", "apache", "nobody", "")),
+    *(
+        Case("U6", hosts.owner(home_mode=mode), severity=severity)
+        for mode, severity in ((0o704, "low"), (0o702, ""), (0o706, ""))
+    ),
+    *(Case("U6", hosts.owner(shell=shell)) for shell in ("nologin", "/bin/falsehood", "/usr/sbin/nologin2")),
+    Case("I10", hosts.shown(children=[child(secrets=["B", "A"]), child(51, secrets=["A"])])),
+    Case("X-STALE", hosts.shown(stale={"shop": [f"/lib/{number}.so" for number in range(22)]})),
 ]
 GOOD: list[Case] = [
     Case("L3", hosts.unit(TimeoutStopUSec="1min 31s")),
@@ -414,6 +593,77 @@ GOOD: list[Case] = [
         for value in ("same-origin", "strict-origin", "origin")
     ),
     Case("X-HDR-HSTS", sent("strict-transport-security", 'max-age="63072000"'), HOST),
+    Case("F16", access.seen(acls=[access.acl(users={"33": 5})] * 22)),
+    Case("F16", access.seen(acls=[access.acl(unread=True, default=True)])),
+    Case("F13", facts(files=file_facts(shop=Reach(secrets=[access.SECRET])))),
+    *(
+        Case("I8", told_of(line), HOST)
+        for line in ("SetEnv A b", "Require all denied", "Options -ExecCGI", "Options Indexes", "Wsg x")
+    ),
+    Case("I8", told_of("Header set A b", routed=True), HOST),
+    Case("I8", access.overriding("AllowOverrideList None"), HOST),
+    Case("F11", access.written("Require all denied"), "shop"),
+    Case("AUDIT-DRIFT", drifted("umask=0027 ", umask="0027")),
+    Case("AUDIT-DRIFT", drifted("umask=x", umask="0027")),
+    Case("AUDIT-DRIFT", facts(SERVER + site(options="umask=0077"), live={"shop": [process(umask="")]})),
+    Case("AUDIT-DRIFT", drifted(cwd="/var/lib/shop/code/")),
+    Case("AUDIT-DRIFT", drifted(cwd="")),
+    Case("AUDIT-DRIFT", drifted("chroot=/srv/jail", cwd="/elsewhere")),
+    Case("E2", behind("", reached=False), "10.0.0.9 port 8000"),
+    Case("E3", behind("RemoteIPHeader X-Forwarded-For"), BACK),
+    Case("E3", behind(f"{TRUST} X-Forwarded-For"), BACK),
+    Case("A5", located(f"{TRUST} X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Script-Name"), URL),
+    *(
+        Case("D5", page_of(body, status), HOST)
+        for body, status in (
+            ("Traceback (most recent call last)", 499),
+            ("EVALEX = true", 499),
+            ("You're seeing this error because you have <code>DEBUG = True", 399),
+        )
+    ),
+    *(
+        Case("D6", handled("server-status", require), PAGE)
+        for require in ("Require local", "Require valid-user", "Require ip 10.0.0.0/8")
+    ),
+    *(Case("D6", handled(handler), HOST) for handler in ("None", "other")),
+    Case("D6", of_server("WSGIServerMetrics Off"), HOST),
+    *(
+        Case("D6", listing(options), HOST)
+        for options in (
+            *("Options None", "Options Indexes\nOptions None", "Options All\nOptions -Indexes"),
+            "Options +FollowSymLinks",
+        )
+    ),
+    *(Case("X-LOG-FORMAT", logged(text), HOST) for text in ("%h %m %U", "%{User-Agent}i", "%{X-Cookie}i", "%{QUERY}e")),
+    *(
+        Case("X-HDR-NOSNIFF", header(f"Header {action} X-Content-Type-Options nosniff"), HOST)
+        for action in ("set", "always set", "onsuccess set", "setifempty", "add", "append", "merge", "Always Set")
+    ),
+    Case("X-HDR-NOSNIFF", header("Header set x-content-type-options: NoSniff"), HOST),
+    Case("B2", apache("2.4.25"), URL),
+    Case("B2", apache("2.4.24", SERVER + site(location="RequestHeader unset proxy")), URL),
+    *(
+        Case("X-TLS-REDIRECT", beside(lines), HOST)
+        for lines in (
+            "ServerName other.test\nDocumentRoot /srv",
+            "ServerName shop.test",
+            "ServerName shop.test\nDocumentRoot /srv\nRedirect / HTTPS://shop.test/",
+            "ServerName shop.test\nDocumentRoot /srv\nRedirectMatch ^ https://shop.test/",
+            "ServerName shop.test\nDocumentRoot /srv\nRewriteRule ^ https://x [R]",
+        )
+    ),
+    *(
+        Case("X-DEFAULT-VHOST", first_host(lines), FIRST)
+        for lines in ("Require all denied", "Require ip 10", "Require user jo")
+    ),
+    Case(
+        "X-DEFAULT-VHOST",
+        first_host("", listeners=[{"address": one, "port": 443} for one in ("127.0.0.1", "::1")]),
+        FIRST,
+    ),
+    Case("U8", hosts.express(0, "shop-app", 1023), hosts.EXPRESS),
+    *(Case("U6", hosts.owner(home_mode=mode)) for mode in (0o700, 0o711, 0o770)),
+    *(Case("U6", hosts.owner(shell=shell)) for shell in ("/sbin/nologin", "/bin/false")),
 ]
 UNKNOWN: list[Case] = [
     Case("F18", pool_of(umask="")),
@@ -444,5 +694,14 @@ UNKNOWN: list[Case] = [
     Case("F9", facts(paths={}), URL),
     Case("X-TLS-CIPHER", facts(web=web_facts(HOST, ciphers={})), HOST),
     Case("X-TLS-CERT", certified(error="no such file"), HOST),
+    Case("X-HDR-NOSNIFF", header("Header edit X-Content-Type-Options x nosniff"), HOST),
+    Case("X-HDR-NOSNIFF", header("Header unset X-Content-Type-Options"), HOST),
+    Case("B2", apache("2.4.24"), URL),
+    Case("B2", apache(""), URL),
+    Case("B3", hosts.version(""), URL),
+    Case("E2", behind(""), "10.0.0.9 port 8000"),
+    Case("X-DEFAULT-VHOST", first_host("Require env LET_IN"), FIRST),
+    Case("D6", handled("server-status", "Require env LET_IN"), PAGE),
+    Case("U3", without_user()),
     *(Case(rule, facts(probes=[]), HOST) for rule in ("D5", "X-HDR-CSP", "X-HDR-HSTS")),
 ]
