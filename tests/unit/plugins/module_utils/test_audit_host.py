@@ -543,9 +543,10 @@ def test_numbers_of_persons(uid: int, regular: bool, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(_audit_host, "_highest_system_uid", lambda: 999)
     nobody = pwd.getpwnam("nobody")
     entry = pwd.struct_passwd(("shop-app", "x", uid, nobody.pw_gid, "", "/nonexistent", "/bin/false"))
-    table = {1: {"parent": 0, "uid": uid}, os.getpid(): {"parent": 1, "uid": uid}, 2: {"parent": 1, "uid": uid + 1}}
+    apache, other = 2**22 + 1, 2**22 + 2
+    table = {pid: {"parent": 1, "uid": uid} for pid in (apache, os.getpid())} | {other: {"parent": 1, "uid": uid + 1}}
     # Those of Apache's are no others.
-    found = _audit_host._account(entry, table, {1}, HostFacts())
+    found = _audit_host._account(entry, table, {apache}, HostFacts())
     assert (found["name"], found["uid"], found["gid"]) == ("shop-app", uid, nobody.pw_gid)
     assert (found["shell"], found["home"], found["home_mode"]) == ("/bin/false", "/nonexistent", None)
     assert (found["home_files"], found["sudo"], found["keys"], found["jobs"]) == ([], [], [], [])
