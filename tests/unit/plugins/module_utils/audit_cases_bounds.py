@@ -26,6 +26,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     environment,
     facts,
     file_facts,
+    full_answers,
     host,
     located,
     process,
@@ -90,6 +91,11 @@ def apache(version: str, config: str | None = None) -> Facts:
     return found
 
 
+def taking_more(config: str | None) -> Facts:
+    """Return a host whose new Apache took a body that is larger than it says."""
+    return facts(config, probes=[*full_answers(HOST)[:-1], answer(HOST, kind="body", status=200)])
+
+
 def built_for(python: str) -> Facts:
     found = facts()
     found.instance.python = python
@@ -133,8 +139,8 @@ def page_of(body: str, status: int = 200, kind: str = "page") -> Facts:
     return asked(kind, status=status, body=body)
 
 
-def handled(handler: str, lines: str = "Require all granted") -> Facts:
-    return facts(f"<Location /page>\nSetHandler {handler}\n{lines}\n</Location>\n{SERVER}{site()}")
+def handled(handler: str, require: str = "Require all granted", lines: str = "") -> Facts:
+    return facts(f"<Location /page>\nSetHandler {handler}\n{require}\n</Location>\n{SERVER}{site(lines=lines)}")
 
 
 def listing(options: str) -> Facts:
@@ -338,6 +344,22 @@ BAD: list[Case] = [
     Case("L5", of_server("LimitRequestLine x"), HOST),
     Case("L4", apache("2.4.53", without("LimitRequestBody 10485760\n")), URL),
     Case("L4", apache("2.4.54", without("LimitRequestBody 10485760\n")), URL, "low"),
+    Case("L4", taking_more(without("LimitRequestBody 10485760\n")), URL),
+    Case("L4", taking_more(None), URL),
+    *(
+        Case(
+            "U7",
+            hosts.numbered(
+                812,
+                facts(
+                    f"{line}\n{SERVER}{site()}",
+                    host=replace(host({"shop": 990}), children=[child(51, uid=0, own=False, command="/bin/a b")]),
+                ),
+            ),
+            MAIN,
+        )
+        for line in ('ErrorLog "|"', "ErrorLog /bin/a", 'ErrorLog "|/bin/b"')
+    ),
     *(Case("D4", of(f"LogLevel {level}"), HOST) for level in ("notice", "info", "debug")),
     *(Case("D4", of(f"LogLevel {level}"), HOST, "medium") for level in ("trace1", "trace8", "ssl:trace2")),
     Case("D4", of("LogLevel wsgi:debug"), HOST),
@@ -626,6 +648,10 @@ GOOD: list[Case] = [
         for require in ("Require local", "Require valid-user", "Require ip 10.0.0.0/8")
     ),
     *(Case("D6", handled(handler), HOST) for handler in ("None", "other")),
+    # Something else takes the URL.
+    Case("D6", handled("server-status", "Require all granted\nRedirect https://x/"), HOST),
+    Case("D6", handled("server-status", lines="Alias /page /srv/page"), HOST),
+    Case("D6", handled("server-status", lines="<Location /page>\nSetHandler None\n</Location>"), HOST),
     Case("D6", of_server("WSGIServerMetrics Off"), HOST),
     *(
         Case("D6", listing(options), HOST)
