@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import mmap
 import os
+import pwd
 import signal
 import socket
 import stat
@@ -902,6 +903,97 @@ def _rows_of(text: str) -> list[tuple[str, str, str]]:
         return list(_audit_environment._listed("/nowhere"))
 
 
+@pytest.mark.parametrize(
+    ("row", "listed"),
+    [
+        ("a.py,sha256=x,6", [("a.py", "x", "6")]),
+        ("in/a.so,sha256=x,", [("in/a.so", "x", "")]),
+        ("a.pth,sha256=x=,1,more", [("a.pth", "x=", "1")]),
+        ("a.txt,sha256=x,6", []),
+        ("a.py,md5=x,6", []),
+        ("a.py,,", []),
+        ("a.py,sha256=x", []),
+        ("/etc/a.py,sha256=x,6", []),
+        ("../../bin/a.py,sha256=x,6", []),
+        ("..a/b.py,sha256=x,6", [("..a/b.py", "x", "6")]),
+    ],
+)
+def test_which_files_of_a_record_are_compared(row: str, listed: list[tuple[str, str, str]]) -> None:
+    assert _rows_of(row) == listed
+
+
+@pytest.mark.parametrize(
+    ("told", "changes"),
+    [
+        ('{"dir_info": {"editable": true}}', True),
+        ('{"dir_info": {"editable": false}}', False),
+        ('{"dir_info": {}}', False),
+        ('{"dir_info": true}', False),
+        ('{"vcs_info": {}}', True),
+        ('{"url": "x"}', False),
+        ('["vcs_info"]', False),
+        ("{", False),
+        ("", False),
+    ],
+)
+def test_what_was_installed_from_something_that_changes(told: str, changes: bool, tmp_path: Path) -> None:
+    put(tmp_path / "direct_url.json", told)
+    assert _audit_environment._installed_from(str(tmp_path)) is changes
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [
+        ("a.pth", "import os\n", "imports"),
+        ("a.pth", "/srv\nimport\tos\n", "imports"),
+        ("a.pth", "/srv/import os\n", ""),
+        ("a.pth", "importlib\n", ""),
+        ("_virtualenv.pth", "import os\n", ""),
+        ("distutils-precedence.pth", "import os\n", ""),
+        ("__editable___shop_finder.py", "x\n", "editable"),
+        ("__editable__.shop-1.pth", "/srv/shop\n", "editable"),
+        ("shop.egg-link", "/srv\n", "editable"),
+        ("shop.py", "import os\n", ""),
+    ],
+)
+@pytest.mark.parametrize("library", ["lib", "lib64"])
+def test_what_else_lies_among_the_packages(name: str, text: str, key: str, library: str, tmp_path: Path) -> None:
+    file = put(tmp_path / library / "python3.13/site-packages" / name, text)
+    put(tmp_path / library / "other/site-packages" / name, text)
+    put(tmp_path / library / "python.txt")
+    found = packages(tmp_path)
+    assert {one: found[one] for one in ("imports", "editable") if found[one]} == ({key: [str(file)]} if key else {})
+
+
+def test_of_many_changes_the_first_are_told(tmp_path: Path) -> None:
+    site = tmp_path / "lib/python3.13/site-packages"
+    for number in range(60):
+        put(site / f"{number:02}.egg-link")
+    assert packages(tmp_path)["editable"] == [f"{site}/{number:02}.egg-link" for number in range(50)]
+
+
+def test_the_budget_is_used_up_to_its_end(tmp_path: Path) -> None:
+    environment(tmp_path)
+    sizes = {size: packages(tmp_path, size=size)["checked"] for size in (0, 5, 6, 11, 12, 13)}
+    assert sizes == {0: 0, 5: 0, 6: 1, 11: 1, 12: 2, 13: 2}
+    assert [packages(tmp_path, files=files)["checked"] for files in (0, 1, 2, 3)] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("include-system-site-packages = true", True),
+        ("  INCLUDE-system-site-packages=True  ", True),
+        ("include-system-site-packages = false", False),
+        ("include-system-site-packages = truer", False),
+        ("# include-system-site-packages = true", False),
+    ],
+)
+def test_an_environment_that_sees_the_system_s_packages(line: str, expected: bool, tmp_path: Path) -> None:
+    put(tmp_path / "pyvenv.cfg", f"home = /usr\n{line}\n")
+    assert packages(tmp_path)["system"] is expected
+
+
 # Processes
 
 
@@ -1090,3 +1182,190 @@ def test_modules_and_sockets_of_an_apache_that_runs_are_looked_at(
     assert plan.sockets == {str(tmp_path / f"wsgi.{os.getpid()}.0.1.sock"): "shop"}
     assert (stopped.watched.get(str(module)), stopped.sockets) == (None, {})
     assert stopped.watched[f"{tmp_path}/log"] == "log"
+
+
+# What there is to look at
+
+
+def plan_of(config: str, **fields: Any) -> Plan:
+    found = facts(config, **{"live": {}, **fields})
+    found.instance.pid = None
+    found.instance.root = "/etc/apache2"
+    return _audit_files._plan(found)
+
+
+SITE = (
+    "<VirtualHost *:80>\nServerName a\n{}\nWSGIScriptAlias / /srv/www/wsgi.py\nWSGIProcessGroup shop\n</VirtualHost>\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "log"),
+    [
+        ("ErrorLog /var/log/a", "/var/log/a"),
+        ("CustomLog logs/a common", "/etc/apache2/logs/a"),
+        ("TransferLog a", "/etc/apache2/a"),
+        ("GlobalLog a x", "/etc/apache2/a"),
+        ("ForensicLog a", "/etc/apache2/a"),
+        ("ScriptLog a", "/etc/apache2/a"),
+        ("RewriteLog a", "/etc/apache2/a"),
+        ('ErrorLog "|/usr/bin/logger"', None),
+        ("ErrorLog syslog:local1", None),
+        ("CustomLog /var/log/%Y a", None),
+        ("LogLevel warn", None),
+    ],
+)
+def test_logs_are_watched_and_are_for_the_pools_of_their_virtual_host(line: str, log: str | None) -> None:
+    plan = plan_of(f"WSGIDaemonProcess shop\n{SITE.format(line)}")
+    assert plan.logs == ({log: {"shop"}} if log else {})
+    assert plan.watched.get(log or "", "") == ("log" if log else "")
+    # One of the whole server is no pool's.
+    server = plan_of(f"WSGIDaemonProcess shop\n{line}\n{SITE.format('')}")
+    assert server.logs == ({log: set()} if log else {})
+
+
+def test_everything_that_is_served_is_looked_at(tmp_path: Path) -> None:
+    lines = (
+        "DocumentRoot /html\nAlias /a /a/files\nScriptAlias /c /cgi\nAliasMatch ^/m/(.*) /m/x$1/y\nAlias /r relative"
+    )
+    lines += f"\nScriptAliasMatch ^/n /n\nWSGIScriptAlias /d {tmp_path}\nWSGIScriptAliasMatch ^/s/(.*) /s/$1.py"
+    plan = plan_of(f"WSGIDaemonProcess shop\n{SITE.format(lines)}")
+    directories = ["/html", "/a/files", "/cgi", "/m", "/n", str(tmp_path), "/s", "/srv/www"]
+    assert sorted(plan.served) == sorted(directories)
+    assert sorted(plan.scripts) == sorted([str(tmp_path), "/srv/www/wsgi.py"])
+    assert plan.overrides == [".htaccess"]
+    assert plan_of(f"AccessFileName .acl .htaccess\n{SITE.format('')}").overrides == [".acl", ".htaccess"]
+
+
+def test_keys_and_the_store_of_certificates(tmp_path: Path) -> None:
+    for name in ("domains/a/privkey.pem", "domains/a/privkey.secp256r1.pem", "accounts/b/account.pem", "domains/a/x"):
+        put(tmp_path / "md" / name)
+    lines = "SSLCertificateKeyFile a.key\nSSLCertificateKeyFile /k/b.key"
+    assert plan_of(SITE.format(lines)).keys == ["/etc/apache2/a.key", "/k/b.key"]
+    for line in ("MDomain a", "<MDomainSet a>\n</MDomainSet>"):
+        plan = plan_of(f"MDStoreDir {tmp_path}/md\n{line}\n")
+        assert sorted(os.path.relpath(path, tmp_path / "md") for path in plan.keys) == [
+            "accounts/b/account.pem",
+            "domains/a/privkey.pem",
+            "domains/a/privkey.secp256r1.pem",
+        ]
+    # Where nobody says so it is below Apache's own root.
+    assert plan_of("MDomain a\n").watched["/etc/apache2/md"] == "certificate store"
+
+
+def test_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = "WSGIDaemonProcess shop home=/srv\nWSGIDaemonProcess jail chroot=/jail\nWSGIDaemonProcess down\n"
+    live = {"shop": [process(uid=65534, gid=5, groups=[5, 6])], "jail": [process("jail")], "down": []}
+    plan = plan_of(config, live=live)
+    assert set(plan.code) == {"shop"}
+    assert plan.accounts == {
+        "pool shop": {"uid": 65534, "gid": 5, "groups": [5, 6]},
+        APACHE: {"uid": 33, "gid": 33, "groups": os.getgrouplist("www-data", 33)},
+        # Not the account that a pool has already.
+        OTHERS: {"uid": 65533, "gid": 65533, "groups": []},
+    }
+    assert plan.homes == {"shop": pwd.getpwuid(65534).pw_dir}
+    assert plan_of(config).accounts[OTHERS]["uid"] == 65534
+
+
+def test_an_application_in_apache_itself_has_its_account() -> None:
+    plan = plan_of("WSGIPythonHome /srv/venv\nWSGIScriptAlias / /srv/wsgi.py\n")
+    assert plan.code == {"embedded mode": {"/srv/venv": "python-home", "/srv/wsgi.py": "entry"}}
+    assert plan.accounts["pool embedded mode"] == plan.accounts[APACHE]
+
+
+@pytest.mark.parametrize(("uid", "gid"), [(None, 33), (33, None)])
+def test_apache_s_account_may_not_be_known(uid: int | None, gid: int | None) -> None:
+    found = facts("", live={})
+    found.instance.pid, found.instance.uid, found.instance.gid = None, uid, gid
+    assert _audit_files._apache_account(found) is None
+
+
+def test_an_account_that_the_host_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = facts("", live={})
+    found.instance.pid, found.instance.uid, found.instance.gid, found.instance.user = None, 54399, 54398, ""
+    assert _audit_files._apache_account(found) == {"uid": 54399, "gid": 54398, "groups": [54398]}
+
+
+def test_the_files_of_the_configuration_are_watched() -> None:
+    dump = "# In file: /etc/apache2/apache2.conf\n#   1:\nListen 80\n# In file: /etc/apache2/site.conf\n#   2:\n"
+    found = facts(f"{dump}<VirtualHost *:80>\n#   3:\n  ServerName a\n</VirtualHost>\n", live={})
+    found.instance.pid, found.instance.files = None, ["/etc/apache2/more.conf", "relative"]
+    assert _audit_files._plan(found).watched == dict.fromkeys(
+        ["/etc/apache2/apache2.conf", "/etc/apache2/more.conf", "/etc/apache2/site.conf"], "configuration"
+    )
+
+
+def test_modules_in_memory_and_sockets_of_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "/proc/7/maps": "".join(f"7f 1 /usr/lib/{name}.so\n" for name in ("mod_b", "mod_a", "mod_a", "libc")),
+        "/proc/7/net/unix": "Num RefCount Protocol Flags Type St Inode Path\n"
+        + "".join(
+            f"0000: 00000002 00000000 00010000 0001 01 4242 {path}\n"
+            for path in (
+                "/run/wsgi.7.0.1.sock",
+                "/run/w.7.u33.2.sock",
+                "/run/w.7.0.3.sock",
+                "/run/w.7.0.0.sock",
+                "/run/w.8.0.1.sock",
+            )
+        )
+        + "0000: 00000002 00000000 00010000 0001 01 4242\n",
+    }
+    monkeypatch.setattr(_audit_files, "_read", texts.__getitem__)
+    assert _audit_files._modules(7) == ["/usr/lib/mod_a.so", "/usr/lib/mod_b.so"]
+    assert _audit_files._sockets(7, ["a", "b"]) == {"/run/wsgi.7.0.1.sock": "a", "/run/w.7.u33.2.sock": "b"}
+    monkeypatch.undo()
+    assert _audit_files._modules(2**22 + 1) == []
+    assert _audit_files._sockets(2**22 + 1, ["a"]) == {}
+
+
+@pytest.mark.parametrize("name", ["TMPDIR", "TEMP", "TMP"])
+def test_variables_that_lead_to_a_directory_for_everybody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: f"HOME=/tmp\0{name}=/var/tmp/x\0TMPX=/tmp\0ODD")
+    monkeypatch.setattr(os, "listdir", lambda _path: [])
+    assert list(_audit_files._temporary(7)) == [{"what": name, "path": "/var/tmp/x"}]
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: f"{name}=/srv/tmp")
+    assert list(_audit_files._temporary(7)) == []
+
+
+def test_mounts_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "1 0 8:1 / / rw - ext4 x rw\n2 1 8:1 /a /my\\040data rw,noexec - ext4 x rw\nshort\n"
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: text)
+    assert _audit_files._mounts(7) == [("/", "/", "rw"), ("/my data", "/a", "rw,noexec")]
+    assert _audit_files._noexec([], "/x") is False
+
+
+@needs_root
+@pytest.mark.parametrize("path", ["/", "/var/lib", "/home", "/usr/games", "/tmp", "/var/www/html", "/nonexistent"])
+def test_a_home_that_is_everybody_s_is_not_walked(path: str, host: Path) -> None:
+    plan = planned(host, homes={"shop": path}, code={})
+    assert _audit_files._trees(plan, {}) == []
+
+
+def test_trees_belong_to_the_pools_that_name_them(tmp_path: Path) -> None:
+    for name in ("code/shop", "www", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    script, key = put(tmp_path / "www/wsgi.py"), put(tmp_path / "key.pem")
+    code = {
+        "a": {str(tmp_path / "code"): "home", str(script): "entry", "/": "home", str(tmp_path / "gone"): "python-path"},
+        "b": {str(tmp_path / "code/shop"): "python-path"},
+    }
+    homes = {"a": str(tmp_path / "other"), "b": str(tmp_path)}
+    unknown: dict[str, str] = {}
+    keys = [str(key), str(tmp_path / "none")]
+    trees = _audit_files._trees(Plan(code=code, homes=homes, keys=keys), unknown)
+    assert {(os.path.relpath(tree.top, tmp_path), tree.kind): sorted(tree.pools) for tree in trees} == {
+        ("code", "home"): ["a"],
+        ("www", "entry"): ["a"],
+        # What lies in a pool's code is its code too.
+        ("code/shop", "python-path"): ["a", "b"],
+        ("other", "account"): ["a"],
+        (".", "TLS key"): [],
+    }
+    assert [tree.scripts for tree in trees if tree.kind == "entry"] == [{str(script)}]
+    assert [row.path for tree in trees for row in tree.secrets] == [str(key)]
+    # Of b's home a stranger's code is a part, so it is not walked.
+    assert unknown == {"a": f"{tmp_path}/gone is not there"}
+    assert _audit_files._trees(Plan(code={"a": {"/": "home"}}), unknown) == []
+    assert unknown["a"] == "home=/ was not walked"
