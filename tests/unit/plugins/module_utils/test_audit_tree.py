@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,15 @@ def test_a_row_tells_what_it_is() -> None:
     # The bit says nothing of a file.
     assert not row(0o1777, kind=stat.S_IFREG).shared
     assert not row(0o777).shared
+
+
+@pytest.mark.parametrize(("until", "number", "unknown"), [(1.0, 1000, "it took too long"), (9.0, 1500, "")])
+def test_a_large_directory_is_left_when_it_takes_too_long(
+    until: float, number: int, unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in range(1500):
+        (tmp_path / str(one)).touch()
+    clock = iter([0.0, 0.5, 5.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    rows, why = Disk(until).entries(str(tmp_path))
+    assert (len(rows), why) == (number, unknown)
