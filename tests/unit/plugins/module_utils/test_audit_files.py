@@ -852,6 +852,15 @@ def test_a_module_that_became_a_link_is_changed(tmp_path: Path) -> None:
     assert packages(tmp_path)["altered"] == [str(site / "a.py")]
 
 
+def test_a_link_of_the_right_size_is_no_module(tmp_path: Path) -> None:
+    site = environment(tmp_path)
+    (site / "in").mkdir()
+    (site / "a.py").rename(site / "in/a.p")
+    # As long as the module is that it leads to.
+    (site / "a.py").symlink_to("in/a.p")
+    assert packages(tmp_path)["altered"] == [str(site / "a.py")]
+
+
 def test_more_than_may_be_read_is_told(tmp_path: Path) -> None:
     site = environment(tmp_path)
     assert (packages(tmp_path, size=6)["checked"], packages(tmp_path, size=6)["unread"]) == (1, 1)
