@@ -392,7 +392,7 @@ def _options(sections: Sequence[Directive]) -> Setting | None:
         for line in section.inside:
             if line.name != "options":
                 continue
-            words = [word.strip('"').lower() for word in line.words]
+            words = [word.lower() for word in line.words]
             if not any(word[:1] in "+-" for word in words):
                 on = None
             for word in words:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import judge
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_cases_bounds import NOT_APPLICABLE
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import APACHE
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.test_audit_rules import (
     BAD,
@@ -31,7 +32,7 @@ FINDINGS = FIXTURES / "audit/findings.txt"
 
 
 def told() -> Iterator[str]:
-    cases = [*BAD, *GOOD, *UNKNOWN]
+    cases = [*BAD, *GOOD, *UNKNOWN, *NOT_APPLICABLE]
     for rule in RULES.values():
         rows = {text(row) for case in cases if case.rule == rule.id for row in judge(rule, case.host)}
         yield f"# {rule.id}: {rule.title}\n{''.join(sorted(rows))}"

@@ -29,6 +29,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     full_answers,
     host,
     located,
+    paths,
     process,
     row,
     running,
@@ -392,6 +393,15 @@ BAD: list[Case] = [
         Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=0"), HOST),
         Case("X-HDR-HSTS", sent("strict-transport-security", "max-age=63071999"), HOST, "info"),
     ),
+    # In embedded mode no pool names the script.
+    Case(
+        "F1",
+        facts(
+            without("WSGIProcessGroup shop\n", changed("/var/www/html", "/var/www")),
+            paths=paths(neighbours=["settings.py"]),
+        ),
+        "/var/www/shop",
+    ),
     # Of many rows the first are shown, and the worst first.
     Case("F13", facts(files=file_facts(wide=MANY))),
     Case("F13", facts(files=file_facts(secrets=MIXED, others=Reach(secrets=MIXED[1:]))), severity="critical"),
@@ -437,6 +447,7 @@ BAD: list[Case] = [
     Case("E2", behind("", reached=True), "10.0.0.9 port 8000"),
     Case("E2", behind("", port=80, reached=True), "10.0.0.9 port 80", "info"),
     Case("E3", behind("WSGITrustedProxyHeaders X-Forwarded-For"), BACK),
+    Case("E3", behind("WSGITrustedProxyHeaders X-Forwarded-For", port=443), f"{URL} on 10.0.0.9 port 443", "info"),
     Case("E3", behind("WSGITrustedProxies 0.0.0.0/0\nWSGITrustedProxyHeaders X-Forwarded-For"), BACK),
     *(
         Case("A5", located(f"{TRUST} {words}"), URL)
@@ -731,3 +742,38 @@ UNKNOWN: list[Case] = [
     Case("U3", without_user()),
     *(Case(rule, facts(probes=[]), HOST) for rule in ("D5", "X-HDR-CSP", "X-HDR-HSTS")),
 ]
+
+
+def bare(*modules: str) -> Facts:
+    """Return a host without any application."""
+    found = facts(SERVER, live={}, host=host({}))
+    found.instance.modules = [*modules]
+    found.host.unit["name"] = UNIT["name"]
+    return found
+
+
+def stopped() -> Facts:
+    found = facts()
+    found.instance.pid = None
+    return found
+
+
+NOT_APPLICABLE: list[Case] = [
+    *(Case(rule, bare(), MAIN) for rule in ("B1", "M2", "M3", "I9", "X-COREDUMP", "X-SYSCTL", "N1b", "D7", "E1", "L7")),
+    *(Case(rule, bare("wsgi"), MAIN) for rule in ("U1", "F1", "X-SYSTEMD-BREAKS", "U8", "E3", "X-TLS-REDIRECT")),
+    *(
+        Case(rule, stopped(), MAIN)
+        for rule in ("U7", "U8", "B1", "AUDIT-POOL-DOWN", "AUDIT-DRIFT", "X-SYSTEMD", "X-SYSTEMD-BREAKS", "X-MAC")
+    ),
+    Case("X-SYSTEMD-BREAKS", facts(without("user=shop-app ")), MAIN),
+    Case("X-SYSTEMD-BREAKS", hosts.shown(unknown={"unit": "no systemd runs here"}), MAIN),
+    Case("L10", facts(listeners=[{"address": "127.0.0.1", "port": 443}]), MAIN),
+    Case("A2", facts(), MAIN),
+    Case("A4", facts(), MAIN),
+    Case("X-NOEXEC", facts(), MAIN),
+    # All of such an Apache is one account's, which U8 judges.
+    Case("U3", hosts.express_pool()),
+]
+# An Apache that has the module and no application yet is judged by these.
+BARE: list[Case] = [Case("M2", bare("wsgi"), MAIN), Case("B1", bare("wsgi"), MAIN)]
+GOOD += BARE

@@ -220,6 +220,8 @@ def test_what_everybody_may_write_is_found_though_a_directory_above_is_closed(ho
     # As in /tmp.
     (host / "lib/shop/data/shared").mkdir()
     (host / "lib/shop/data/shared").chmod(0o1777)
+    # For the group only.
+    put(host / "lib/shop/code/group.py", mode=0o660)
     found = look(host)
     wanted = ["lib/shop/code/app", "lib/shop/data/a.png", "lib/shop/venv/pyvenv.cfg"]
     assert paths(found["wide"], host) == wanted
@@ -287,6 +289,25 @@ def test_served_directories_and_their_htaccess(host: Path) -> None:
         ".htaccess": (False, ["SetHandler None"]),
         "up/in/.htaccess": (True, ["SetEnv API_TOKEN (hidden)", "Options +ExecCGI"]),
     }
+
+
+@needs_root
+def test_of_many_things_some_are_told(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_files, "_ROWS", 2)
+    (host / "up").mkdir()
+    for number in range(12):
+        put(host / f"html/{number:02}/.htaccess", uid=SHOP)
+        os.chown(host / f"html/{number:02}", SHOP, 0)
+        (host / f"html/link{number:02}").symlink_to("../up")
+        put(host / f"lib/shop/code/{number}.py", mode=0o666)
+        put(host / f"lib/shop/code/{number}.key")
+    found = look(host, served=[str(host / "html")], overrides=[".htaccess"])
+    told = found["served"][str(host / "html")]
+    assert [len(told[key]) for key in ("loose", "links", "overrides")] == [10, 10, 2]
+    assert len(reach(found, "pool shop")["served"][str(host / "html")]) == 2
+    # Of each tree.
+    assert [paths(found[key], host)[0][:8] for key in ("wide", "secrets")] == ["lib/shop", "lib/blog"]
+    assert [len([row for row in found[key] if "/code/" in row["path"]]) for key in ("wide", "secrets")] == [2, 2]
 
 
 @needs_root

@@ -63,6 +63,11 @@ def test_is_unknown(case: Case) -> None:
     assert {one["status"] for one in found(case)} == {"unknown"}
 
 
+@pytest.mark.parametrize("case", audit_cases_bounds.NOT_APPLICABLE, ids=lambda case: f"{case.rule}-{case.subject}")
+def test_does_not_apply(case: Case) -> None:
+    assert [one["status"] for one in found(case)] == ["not_applicable"]
+
+
 def test_every_rule_has_a_host_where_it_fails_and_one_where_it_passes() -> None:
     assert {case.rule for case in BAD} == {case.rule for case in GOOD} == set(RULES)
 
