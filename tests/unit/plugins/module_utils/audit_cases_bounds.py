@@ -8,7 +8,12 @@ from typing import Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Access, Facts, Reach
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_cases_access as access
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_cases_host as hosts
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_cases_web import of, of_server
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_cases_web import (
+    DROPPED,
+    of,
+    of_server,
+    wsgi_version,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
     APACHE,
     HOST,
@@ -118,6 +123,7 @@ FIRST = "any other name on *:443"
 BACK = "shop.test *:8000 / on 10.0.0.9 port 8000"
 TRUST = "WSGITrustedProxies 10.0.0.1\nWSGITrustedProxyHeaders"
 PAGE = f"{HOST} /page"
+UNSAFE = DROPPED.replace("RequestHeader unset X-Forwarded-Port\n", "")
 
 
 def without_user() -> Facts:
@@ -612,6 +618,14 @@ GOOD: list[Case] = [
     *(Case("X-SYSTEMD-BREAKS", mapped(path), UNIT["name"]) for path in ("/homes/shop", "/srv/home/shop")),
     Case("B1", hosts.version("5.0"), MAIN),
     *(
+        Case(
+            "B4",
+            wsgi_version(number, SERVER + site(location=f"{TRUST} X-Forwarded-For X-Forwarded-Port\n{UNSAFE}")),
+            URL,
+        )
+        for number in ("6", "6.0.0")
+    ),
+    *(
         Case("L5", of_server(line), HOST)
         for line in ("LimitRequestFields 100", "LimitRequestLine 8190", "LimitRequestLine 0")
     ),
@@ -769,6 +783,10 @@ NOT_APPLICABLE: list[Case] = [
     Case("X-SYSTEMD-BREAKS", hosts.shown(unknown={"unit": "no systemd runs here"}), MAIN),
     Case("L10", facts(listeners=[{"address": "127.0.0.1", "port": 443}]), MAIN),
     Case("A2", facts(), MAIN),
+    # A script that is not there, and a directory of scripts, have nothing beside them.
+    Case("F3", facts(paths={}), MAIN),
+    Case("F3", facts(paths={ENTRY: {"exists": False}}), MAIN),
+    Case("F3", facts(access.SCRIPTS, paths=access.DIRECTORY), MAIN),
     Case("A4", facts(), MAIN),
     Case("X-NOEXEC", facts(), MAIN),
     # All of such an Apache is one account's, which U8 judges.
