@@ -16,6 +16,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
     APACHE,
+    ENTRY,
     HOST,
     MAIN,
     SERVER,
