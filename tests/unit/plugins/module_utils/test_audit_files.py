@@ -585,6 +585,15 @@ def test_python_lists_the_directories_that_it_imports_from(
     assert [row["path"] for row in found["unreadable"]] == ([] if readable else [str(tmp_path / "code")])
 
 
+@needs_root
+def test_who_may_not_leave_the_time_of_access_alone_reads_all_the_same(tmp_path: Path) -> None:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    path = str(put(tmp_path / "open", "squirrel", mode=0o644))
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    assert as_account(account, lambda: _audit_tree.read_start(path, 5).decode()) == "squir"
+
+
 def test_whose_own_data_they_are(tmp_path: Path) -> None:
     for name in ("data/in", "code", ".git/objects", "file"):
         (tmp_path / name).mkdir(parents=True)
@@ -1337,6 +1346,7 @@ def test_modules_in_memory_and_sockets_of_pools(monkeypatch: pytest.MonkeyPatch)
                 "/run/w.7.u33.2.sock",
                 "/run/w.7.0.3.sock",
                 "/run/w.7.0.0.sock",
+                "/run/a b/w.7.0.1.sock",
                 "/run/w.8.0.1.sock",
             )
         )
@@ -1344,7 +1354,11 @@ def test_modules_in_memory_and_sockets_of_pools(monkeypatch: pytest.MonkeyPatch)
     }
     monkeypatch.setattr(_audit_files, "_read", texts.__getitem__)
     assert _audit_files._modules(7) == ["/usr/lib/mod_a.so", "/usr/lib/mod_b.so"]
-    assert _audit_files._sockets(7, ["a", "b"]) == {"/run/wsgi.7.0.1.sock": "a", "/run/w.7.u33.2.sock": "b"}
+    assert _audit_files._sockets(7, ["a", "b"]) == {
+        "/run/wsgi.7.0.1.sock": "a",
+        "/run/w.7.u33.2.sock": "b",
+        "/run/a b/w.7.0.1.sock": "a",
+    }
     monkeypatch.undo()
     assert _audit_files._modules(2**22 + 1) == []
     assert _audit_files._sockets(2**22 + 1, ["a"]) == {}
