@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_collect
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, _audit_collect
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect import (
     Apache,
     address_of,
@@ -23,7 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect i
     script_facts,
     settings_of,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import all_pools, code_paths
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import NO_DUMP, all_pools, code_paths
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import (
@@ -32,6 +32,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
     facts,
     without,
 )
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import noting
 
 BUILT = """\
 Server version: Apache/2.4.71 (Debian)
@@ -298,19 +299,19 @@ def test_apache_is_asked_as_it_was_started(tmp_path: Path) -> None:
 
 def test_mod_info_is_loaded_for_the_dump_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mod_info.so").touch()
-    own = Apache("/usr/sbin/apache2", [], {}, lambda arguments, _environment: " ".join(arguments))
+    own = Apache("/usr/sbin/apache2", [], {}, lambda arguments, environment=None, data=None: " ".join(arguments))
     monkeypatch.setattr(_audit_collect, "_MODULES", (str(tmp_path / "none"), str(tmp_path)))
     assert own.dump("A") == f"/usr/sbin/apache2 -C LoadModule info_module {tmp_path}/mod_info.so -t -D A"
     asked: list[str] = []
     monkeypatch.undo()
-    monkeypatch.setattr(_audit_collect, "_has_info", lambda path: bool(asked.append(path)))
+    monkeypatch.setattr(_audit_collect, "_has_info", noting(asked, False))
     assert own.dump("A") == "/usr/sbin/apache2 -t -D A"
     assert asked == ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules", "modules"]
 
 
 def test_what_apache_does_not_tell_is_empty() -> None:
     def of(text: str) -> dict[str, str]:
-        return Apache("/usr/sbin/apache2", [], {}, lambda _arguments, _environment: text).built_with()
+        return Apache("/usr/sbin/apache2", [], {}, lambda arguments, environment=None, data=None: text).built_with()
 
     assert of("") == {"version": "", "mpm": ""}
     assert of("Server MPM:   Worker\n") == {"version": "", "mpm": "Worker"}
@@ -341,7 +342,7 @@ def test_an_apache_that_cannot_show_its_configuration(stopped: Path, monkeypatch
     monkeypatch.setitem(globals(), "DUMP", "")
     monkeypatch.setitem(globals(), "RUN", RUN.replace("id=33", "id=0").replace("ServerRoot", "NoRoot"))
     (found,) = collect(said, "none")
-    assert found.instance.error == _audit_collect.NO_DUMP
+    assert found.instance.error == NO_DUMP
     # root is no account that Apache's children have.
     assert (found.instance.uid, found.instance.gid) == (None, None)
     assert found.instance.root == "/etc/apache2"
@@ -353,7 +354,7 @@ def test_which_module_a_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     known = {"/opt/mod_wsgi.so": {"version": "", "python": "3.1"}, "/opt/a/mod_wsgi-py3.so.1": {"version": "5.0.2"}}
     monkeypatch.setattr(_audit_collect, "_read", lambda path: maps if path == "/proc/7/maps" else "")
-    monkeypatch.setattr(_audit_collect._apache, "module_facts", known.__getitem__)
+    monkeypatch.setattr(_apache, "module_facts", known.__getitem__)
     assert _audit_collect._mod_wsgi(7) == {"version": "5.0.2"}
     assert _audit_collect._mod_wsgi(8) == {"version": "", "python": ""}
     monkeypatch.undo()

@@ -1373,6 +1373,12 @@ def test_variables_that_lead_to_a_directory_for_everybody(name: str, monkeypatch
     assert list(_audit_files._temporary(7)) == []
 
 
+def test_a_way_that_changes_while_it_is_looked_at_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What was a link a moment ago.
+    monkeypatch.setattr(os.path, "islink", lambda _path: True)
+    assert _audit_files._way("/etc/passwd") == []
+
+
 def test_mounts_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "1 0 8:1 / / rw - ext4 x rw\n2 1 8:1 /a /my\\040data rw,noexec - ext4 x rw\nshort\n"
     monkeypatch.setattr(_audit_files, "_read", lambda _path: text)

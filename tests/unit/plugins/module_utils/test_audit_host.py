@@ -30,6 +30,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_sudoers i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_facts
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import noting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -594,7 +595,7 @@ def test_where_sshd_looks_for_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
     monkeypatch.setattr(_audit_host, "_read", files.__getitem__)
     asked: list[str] = []
-    monkeypatch.setattr("glob.glob", lambda pattern: asked.append(pattern) or list(files)[1:])
+    monkeypatch.setattr("glob.glob", noting(asked, list(files)[1:]))
     entry = pwd.struct_passwd(("shop-app", "x", 990, 990, "", "/srv/shop", "/bin/false"))
     assert _audit_host._key_files(entry) == [
         "/srv/shop/.ssh/authorized_keys",
@@ -652,8 +653,8 @@ def test_who_owns_the_code(tmp_path: Path) -> None:
 @as_root
 def test_what_the_parent_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_audit_host, "unit_of", lambda text: text.splitlines()[0][:2])
-    command = {"args": ["/bin/cat"], "stdin": subprocess.PIPE, "user": ONE, "group": ONE, "extra_groups": []}
-    with subprocess.Popen(**command, env={"DB_PASSWORD": "x", "PWD": "/"}) as process:
+    options: dict[str, Any] = {"stdin": subprocess.PIPE, "user": ONE, "group": ONE, "extra_groups": []}
+    with subprocess.Popen(["/bin/cat"], env={"DB_PASSWORD": "x", "PWD": "/"}, **options) as process:
         # Before exec the environment is the test's own.
         while b"DB_PASSWORD" not in Path(f"/proc/{process.pid}/environ").read_bytes():
             pass
@@ -739,7 +740,7 @@ def test_a_unit_that_is_none(name: str, unit: str, words: str, tmp_path: Path, m
 
 def test_where_jobs_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("glob.glob", lambda pattern: [asked.append(pattern)][1:])
+    monkeypatch.setattr("glob.glob", noting(asked, []))
     assert _audit_host.pkill_jobs() == []
     assert asked == [
         "/etc/crontab",

@@ -23,6 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_web impor
     web_facts,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import noting
 
 
 def really(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
@@ -215,19 +216,19 @@ def test_the_own_addresses_are_this_host_s() -> None:
 
 
 def test_nothing_is_asked_unless_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(_audit_web, "probe", lambda _facts, active: [asked.append(active)])
-    monkeypatch.setattr(_audit_web, "served_certificate", lambda _facts, host: str(asked.append(host.name) or ""))
+    asked: list[Any] = []
+    monkeypatch.setattr(_audit_web, "probe", noting(asked, []))
+    monkeypatch.setattr(_audit_web, "served_certificate", noting(asked, ""))
     config = "<VirtualHost *:443>\nServerName a.test\nSSLEngine on\n</VirtualHost>\n<VirtualHost *:80>\n</VirtualHost>"
     for active in ("none", "safe"):
         found = web_facts(of(config), really, active)
         assert found.active == active
         assert list(found.certificates) == ["a.test *:443"]
-    assert asked == ["a.test *:443", "safe"]
+    assert [getattr(one, "name", one) for one in asked] == ["a.test *:443", "safe"]
     stopped = of("")
     stopped.instance.pid = None
     web_facts(stopped, really, "full")
-    assert asked == ["a.test *:443", "safe"]
+    assert [getattr(one, "name", one) for one in asked] == ["a.test *:443", "safe"]
 
 
 @pytest.mark.parametrize("name", [".git/HEAD", ".svn/entries", ".hg/requires", ".env"])
