@@ -137,7 +137,21 @@ def test_units(cgroup: str, unit: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1min 30s", 90), ("infinity", None), ("", None), ("500ms", 0.5), ("1h", 3600), ("nonsense", None)],
+    [
+        ("1min 30s", 90),
+        ("infinity", None),
+        ("", None),
+        ("500ms", 0.5),
+        ("2us", 2e-6),
+        ("1h", 3600),
+        ("2d", 172800),
+        ("1w 1s", 604801),
+        ("1month", 2629800),
+        ("1y", 31557600),
+        ("1.5.s", None),
+        ("5x", None),
+        ("nonsense", None),
+    ],
 )
 def test_spans(text: str, seconds: float | None) -> None:
     assert span(text) == seconds
