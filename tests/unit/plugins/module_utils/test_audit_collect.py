@@ -443,3 +443,35 @@ def test_what_is_known_of_every_path(stopped: Path, tmp_path: Path, monkeypatch:
         "link": {"exists": True, "real": f"{tmp_path}/1"},
         "none": {"exists": False, "real": f"{tmp_path}/none"},
     }
+
+
+def test_an_apache_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = f"WSGIDaemonProcess shop user=root\nWSGIScriptAlias / {tmp_path}/wsgi.py\nWSGIProcessGroup shop\n"
+    monkeypatch.setitem(globals(), "DUMP", f"# In file: /etc/apache2/apache2.conf\n{config}")
+    monkeypatch.setattr(_audit_collect, "_mod_wsgi", lambda pid: {"version": f"of {pid}", "python": "3.13"})
+    monkeypatch.setattr(_audit_collect, "listeners", lambda pid: [{"address": "127.0.0.1", "port": pid}])
+    row = {"pid": os.getpid(), "uid": os.geteuid(), "gid": os.getegid(), "groups": [], "user": "root", "group": "root"}
+    gone = {**row, "pid": 2**22 + 1}
+    pools = [{"name": "shop", "processes": [row, gone]}, {"name": "none", "processes": []}]
+    asked: list[Any] = []
+
+    def live(binary: str, declared: Any, parent: int) -> Any:
+        asked.extend([binary, declared, parent])
+        return pools
+
+    monkeypatch.setattr(_audit_collect, "live_pools", live)
+    with apache(tmp_path, "apache2", "-k", "start") as process:
+        monkeypatch.setattr(_audit_collect, "parents", lambda: [2**22 + 1, process.pid])
+        (found,) = collect(said, "none")
+    binary = str(tmp_path / "apache2")
+    assert asked == [binary, [{"name": "shop", "options": {"user": "root"}}], process.pid]
+    instance = found.instance
+    assert (instance.binary, instance.pid, instance.title) == (binary, process.pid, binary)
+    assert (instance.mod_wsgi_version, instance.python) == (f"of {process.pid}", "3.13")
+    assert found.listeners == [{"address": "127.0.0.1", "port": process.pid}]
+    # A process that ended meanwhile is none.
+    assert [(name, [one["pid"] for one in rows]) for name, rows in found.live.items()] == [("shop", [os.getpid()])]
+    assert found.live["shop"][0]["uids"] == [os.getuid(), os.geteuid()] * 2
+    assert (found.users, found.web.active) == ({"root": 0}, "none")
+    assert list(found.files.pools) == ["shop"]
+    assert found.host.parent["uid"] == os.geteuid()
