@@ -88,7 +88,7 @@ FIELDS: dict[str, Any] = {
     "requirements": "r.txt",
     "processes": 2,
     "threads": 5,
-    "daemon_process": {"umask": "0077"},
+    "daemon_process": {"umask": "0077", "lang": "C.UTF-8"},
     "account": "shop-web",
     "group": "shop-web",
     "supplementary_groups": ["video"],
@@ -109,6 +109,7 @@ def test_every_field_that_a_host_can_tell_is_in_the_file_in_its_order() -> None:
     (app,) = yaml.safe_load(text)["wsgi_apps"]
     assert list(app) == ["name", "application", "server_names", "source", *FIELDS]
     assert {key: app[key] for key in FIELDS} == FIELDS
+    assert list(app["daemon_process"]) == ["umask", "lang"]
 
 
 def test_what_there_is_not_makes_no_line() -> None:
