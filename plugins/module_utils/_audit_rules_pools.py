@@ -472,7 +472,9 @@ def venv_fits(facts: Facts) -> Iterable[Result]:
         if not row.get("environment"):
             continue
         made, wanted = row.get("python", ""), facts.instance.python
-        seen = Evidence("stat", f"{home}/pyvenv.cfg", f"Python {made or 'of no known version'}", f"Python {wanted}")
+        seen = Evidence(
+            "stat", f"{home}/pyvenv.cfg", f"Python {made or 'of no known version'}", f"Python {wanted or 'of mod_wsgi'}"
+        )
         if made and wanted:
             yield verdict(made == wanted, "pool", pool.name, seen)
         else:

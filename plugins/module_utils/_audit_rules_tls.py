@@ -219,9 +219,9 @@ def tls_certificate(facts: Facts) -> Iterable[Result]:
         small = seen["bits"] and seen["bits"] < (RSA_BITS if seen["rsa"] else _OTHER_BITS)
         late = seen["days"] < _DAYS
         evidence.append(Evidence("cmd", f"openssl x509 {source}", f"until {seen['until']}", f"{_DAYS} days or more"))
-        evidence.append(
-            Evidence("cmd", f"openssl x509 {source}", f"a key of {seen['bits']} bits", "a larger key" if small else "")
-        )
+        # Of Ed25519 and Ed448 openssl tells none: each has only one size.
+        size = f"a key of {seen['bits']} bits" if seen["bits"] else "a key of a fixed size"
+        evidence.append(Evidence("cmd", f"openssl x509 {source}", size, "a larger key" if small else ""))
         good = not (readers or small or late)
         yield verdict(good, "virtual_host", host.name, *evidence, severity="high" if readers else "")
 
@@ -289,12 +289,13 @@ def _header(
     """Return what is seen of a header, its values, and whether an application was asked."""
     lines = [line for name in names for line in _lines(facts, host, name)]
     pages: list[dict[str, Any]] = [row for row in answers(facts, "page", host) if 200 <= int(row["status"]) < 400]
-    values = [
-        str(row["headers"][name.lower()]) for row in pages[:1] for name in names if name.lower() in row["headers"]
-    ]
+    sent = {
+        name: str(row["headers"][name.lower()]) for row in pages[:1] for name in names if name.lower() in row["headers"]
+    }
+    said = ", ".join(f"{name}: {value}" for name, value in sent.items()) or f"{names[0]}: not sent"
     seen = [config(line, expected) for line in lines]
-    seen += [http(row, f"{names[0]}: {', '.join(values) or 'not sent'}", expected) for row in pages[:1]]
-    texts = [line.text for line in lines] + values
+    seen += [http(row, said, expected) for row in pages[:1]]
+    texts = [line.text for line in lines] + list(sent.values())
     return seen, [text for text in texts if good.search(text)], bool(pages)
 
 

@@ -475,8 +475,10 @@ def _threads(pool: Pool) -> int:
 def _contradictions(facts: Facts) -> Iterable[tuple[str, str]]:
     """Give each setting of the unit with what it breaks."""
     unit = facts.host.unit
-    if unit.get("User", "") not in ("", "root", "0") or unit.get("DynamicUser") == "yes":
-        yield f"User={unit.get('User', '')}", "user= and group= of pools are ignored"
+    if unit.get("User", "") not in ("", "root", "0"):
+        yield f"User={unit['User']}", "user= and group= of pools are ignored"
+    elif unit.get("DynamicUser") == "yes":
+        yield "DynamicUser=yes", "user= and group= of pools are ignored"
     if unit.get("PrivateUsers") not in (None, "no"):
         yield f"PrivateUsers={unit['PrivateUsers']}", "the accounts of pools are not there"
     capabilities = unit.get("CapabilityBoundingSet", "").lower().split()

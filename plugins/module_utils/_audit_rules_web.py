@@ -120,7 +120,7 @@ def request_headers(facts: Facts) -> Iterable[Result]:
                 number = _number(line.text) if line else most
                 if line and (number is None or number > most or (number == 0 and name == "LimitRequestFields")):
                     wrong.append(line)
-        seen = [config(line, "Apache's default, or less") for line in wrong]
+        seen = list(dict.fromkeys(config(line, "Apache's default, or less") for line in wrong))
         names = {one.name for one in entry_hosts(facts.tree, host)}
         large = [row for row in answers(facts, "large") if row["host"] in names]
         taken = [row for row in large if row["status"] != 400]
@@ -392,7 +392,7 @@ def _options(sections: Sequence[Directive]) -> Setting | None:
         for line in section.inside:
             if line.name != "options":
                 continue
-            words = [word.strip('"').lower() for word in line.words]
+            words = [word.lower() for word in line.words]
             if not any(word[:1] in "+-" for word in words):
                 on = None
             for word in words:

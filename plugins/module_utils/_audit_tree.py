@@ -294,7 +294,7 @@ def writers_of(row: Row) -> dict[str, Any]:
 def _is_secret(row: Row, name: str) -> bool:
     if _SECRET_NAME.fullmatch(name):
         return row.size > 0
-    if row.size == 0 or not _SECRET_SUSPECT.fullmatch(name):
+    if not _SECRET_SUSPECT.fullmatch(name):
         return False
     text = read_start(row.path, _SECRET_SIZE)
     if _SECRET_TEXT.search(text):

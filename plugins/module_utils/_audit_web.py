@@ -29,6 +29,7 @@ _PROXIES = ("proxypass", "proxypassmatch", "balancermember", "rewriterule")
 _BACKEND = re.compile(
     r"\b(?:https?|h2c?|wss?)://(?:[^\s/@]*@)?(\[[0-9a-fA-F:]+\]|[^\s/:\"']+)(?::([0-9]+))?", re.IGNORECASE
 )
+_PLAIN = ("http:", "h2c:", "ws:")
 
 
 def web_facts(facts: Facts, run: Run, active: str) -> WebFacts:
@@ -122,7 +123,7 @@ def _proxied(facts: Facts) -> Iterator[tuple[str, int, str, str]]:
         for match in _BACKEND.finditer(line.text):
             if line.name == "rewriterule" and not re.search(r"\[[^\]]*\bP\b", line.text):
                 continue
-            port = int(match.group(2) or (443 if match.group(0).lower().startswith("https") else 80))
+            port = int(match.group(2) or (80 if match.group(0).lower().startswith(_PLAIN) else 443))
             yield match.group(1).strip("[]").lower(), port, line.source, line.shown
 
 

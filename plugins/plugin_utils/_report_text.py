@@ -35,10 +35,13 @@ def text(document: Document) -> str:
 def instance_line(instance: dict[str, Any]) -> str:
     """Return an Apache in one line."""
     pools = ", ".join(instance["pools"]) or "none"
-    return (
-        f"{instance['config_file']}: Apache {instance['apache_version']}, mod_wsgi {instance['mod_wsgi_version']}, "
-        f"{instance['mpm']}, pools: {pools}"
-    )
+    known = {
+        "Apache ": instance["apache_version"],
+        "mod_wsgi ": instance["mod_wsgi_version"],
+        "": instance["mpm"],
+        "pools: ": pools,
+    }
+    return f"{instance['config_file']}: " + ", ".join(f"{word}{value}" for word, value in known.items() if value)
 
 
 def evidence_line(evidence: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,16 @@ def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, 
         return result.returncode, result.stdout, result.stderr
 
     return runner(run_command)(arguments, environment, data)
+
+
+def noting(asked: list[Any], answer: Any) -> Callable[..., Any]:
+    """Return a function that notes its last argument, and has this answer."""
+
+    def called(*arguments: Any) -> Any:
+        asked.append(arguments[-1])
+        return answer
+
+    return called
 
 
 _ACCESS = """

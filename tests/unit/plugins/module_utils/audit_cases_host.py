@@ -303,21 +303,28 @@ GOOD: list[Case] = [
     Case("U7", facts(), MAIN),
     Case(
         "U7",
-        facts(
-            SERVER + site(lines='CustomLog "|/usr/bin/rotatelogs /var/log/shop 86400" combined'),
-            host=replace(
-                host({"shop": 990}),
-                children=[child(), child(51, uid=0, own=False, command="/usr/bin/rotatelogs /var/log/shop 86400")],
+        numbered(
+            812,
+            facts(
+                SERVER + site(lines='CustomLog "|/usr/bin/rotatelogs /var/log/shop 86400" combined'),
+                host=replace(
+                    host({"shop": 990}),
+                    children=[child(), child(51, uid=0, own=False, command="/usr/bin/rotatelogs /var/log/shop 86400")],
+                ),
             ),
         ),
         MAIN,
     ),
     Case(
         "U7",
-        facts(
-            'ErrorLog "|$/usr/bin/logger -t a"\n' + SERVER + site(),
-            host=replace(
-                host({"shop": 990}), children=[child(51, uid=0, own=False, command="/bin/sh -c /usr/bin/logger -t a")]
+        numbered(
+            812,
+            facts(
+                'ErrorLog "|$/usr/bin/logger -t a"\n' + SERVER + site(),
+                host=replace(
+                    host({"shop": 990}),
+                    children=[child(51, uid=0, own=False, command="/bin/sh -c /usr/bin/logger -t a")],
+                ),
             ),
         ),
         MAIN,
@@ -325,7 +332,7 @@ GOOD: list[Case] = [
     # What lost its parent in a container is given to the first process.
     Case("U7", shown(children=[child(own=False, uid=0, command="/bin/sh /start")]), MAIN),
     # A map of mod_rewrite as an account of its own.
-    Case("U7", shown(children=[child(own=False, uid=2000, command="/bin/names")]), MAIN),
+    Case("U7", numbered(812, shown(children=[child(own=False, uid=2000, command="/bin/names")])), MAIN),
     Case("U8", express(1500, "shop-app"), EXPRESS),
     Case("U8", express(0, "shop-app", 80, 8443), EXPRESS),
     Case("F14", facts()),

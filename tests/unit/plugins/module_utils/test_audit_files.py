@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import mmap
 import os
+import pwd
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +33,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_access im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_environment import Budget, packages_of
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_files import APACHE, OTHERS, Plan, file_facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_htaccess import directives, read_htaccess
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, Tree, look_at, walk_tree
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_tree import Disk, Row, Tree, look_at, walk_tree
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 from hypothesis import given
@@ -217,6 +220,8 @@ def test_what_everybody_may_write_is_found_though_a_directory_above_is_closed(ho
     # As in /tmp.
     (host / "lib/shop/data/shared").mkdir()
     (host / "lib/shop/data/shared").chmod(0o1777)
+    # For the group only.
+    put(host / "lib/shop/code/group.py", mode=0o660)
     found = look(host)
     wanted = ["lib/shop/code/app", "lib/shop/data/a.png", "lib/shop/venv/pyvenv.cfg"]
     assert paths(found["wide"], host) == wanted
@@ -284,6 +289,25 @@ def test_served_directories_and_their_htaccess(host: Path) -> None:
         ".htaccess": (False, ["SetHandler None"]),
         "up/in/.htaccess": (True, ["SetEnv API_TOKEN (hidden)", "Options +ExecCGI"]),
     }
+
+
+@needs_root
+def test_of_many_things_some_are_told(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_files, "_ROWS", 2)
+    (host / "up").mkdir()
+    for number in range(12):
+        put(host / f"html/{number:02}/.htaccess", uid=SHOP)
+        os.chown(host / f"html/{number:02}", SHOP, 0)
+        (host / f"html/link{number:02}").symlink_to("../up")
+        put(host / f"lib/shop/code/{number}.py", mode=0o666)
+        put(host / f"lib/shop/code/{number}.key")
+    found = look(host, served=[str(host / "html")], overrides=[".htaccess"])
+    told = found["served"][str(host / "html")]
+    assert [len(told[key]) for key in ("loose", "links", "overrides")] == [10, 10, 2]
+    assert len(reach(found, "pool shop")["served"][str(host / "html")]) == 2
+    # Of each tree.
+    assert [paths(found[key], host)[0][:8] for key in ("wide", "secrets")] == ["lib/shop", "lib/blog"]
+    assert [len([row for row in found[key] if "/code/" in row["path"]]) for key in ("wide", "secrets")] == [2, 2]
 
 
 @needs_root
@@ -459,6 +483,147 @@ def test_a_child_becomes_the_account_and_nothing_comes_back() -> None:
     wanted = [SHOP, SHOP, BLOG, [WWW]]
     assert as_account(account, lambda: [os.getuid(), os.geteuid(), os.getegid(), os.getgroups()]) == wanted
     assert os.geteuid() == 0
+
+
+def test_a_child_ends_itself_whatever_its_parent_does_with_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        handler, left = in_mounts(
+            None, lambda: [signal.getsignal(signal.SIGALRM) == signal.SIG_DFL, signal.getitimer(signal.ITIMER_REAL)[0]]
+        )
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert handler is True
+    assert 0 < left <= _audit_access.SECONDS
+    account = {"uid": os.geteuid(), "gid": os.getegid(), "groups": os.getgroups()}
+    left = as_account(account, lambda: signal.getitimer(signal.ITIMER_REAL)[0])
+    assert 0 < left <= _audit_access.ACCOUNT_SECONDS < _audit_access.SECONDS
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(OSError, match="ValueError"):
+        in_mounts(None, fail)
+    with pytest.raises(OSError, match="took too long"):
+        in_mounts(None, lambda: {1, 2})
+
+
+def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_access, "_GRACE", 0.4)
+    child = subprocess.Popen(["sleep", "60"])
+    began = time.monotonic()
+    _audit_access._end(child.pid)
+    # It had half of the time to end by itself.
+    assert time.monotonic() - began >= 0.2
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child.pid, os.WNOHANG)
+    child.returncode = -9
+
+
+def test_mounts_that_are_not_to_be_entered_are_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        _audit_access._enter_mounts(2**22 + 1)
+
+
+def row_at(path: Path, kind: str = "code", root: str = "home") -> Row:
+    found = look_at(str(path), kind, root)
+    assert found
+    return found
+
+
+@needs_root
+def test_what_an_account_may_change_of_its_code(tmp_path: Path) -> None:
+    """Runs as the account itself, which may pass all directories above."""
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    files = {}
+    for name, mode, owner in (
+        ("mine", 0o400, SHOP),
+        ("closed", 0o600, 0),
+        ("open", 0o606, 0),
+        ("secret", 0o606, 0),
+        ("data", 0o606, 0),
+    ):
+        files[name] = put(tmp_path / name, mode=mode, uid=owner)
+    for name, mode, owner in (("shared", 0o1777, 0), ("above", 0o777, 0), ("above-mine", 0o1555, SHOP)):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, owner, 0)
+        (tmp_path / name).chmod(mode)
+    tree = Tree(str(tmp_path), "home")
+    tree.rows = [row_at(files[name], name if name in ("secret", "data") else "code") for name in files]
+    ways = [row_at(tmp_path / name, "ancestor") for name in ("shared", "above", "above-mine")]
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    found = as_account(account, lambda: _audit_access.own_code([tree, Tree("/x", "account", rows=tree.rows)], ways))
+    named = {key: sorted(os.path.basename(row["path"]) for row in found[key]) for key in found if key != "checked"}
+    assert named == {
+        "writable": ["above", "open"],
+        "owned": ["above-mine", "mine"],
+        "unreadable": ["closed"],
+    }
+    assert found["checked"] == 6
+    said = as_account(account, lambda: [_audit_access.may_write(row) for row in (*ways, *tree.rows)])
+    assert said == [False, True, True, True, False, True, True, True]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("root", "mode", "readable"),
+    [("entry", 0o711, True), ("home", 0o711, False), ("home", 0o755, True), ("entry", 0o744, False)],
+)
+def test_python_lists_the_directories_that_it_imports_from(
+    root: str, mode: int, readable: bool, tmp_path: Path
+) -> None:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code").chmod(mode)
+    tree = Tree(str(tmp_path / "code"), root, rows=[row_at(tmp_path / "code", "root", root)])
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    found = as_account(account, lambda: _audit_access.own_code([tree], []))
+    assert [row["path"] for row in found["unreadable"]] == ([] if readable else [str(tmp_path / "code")])
+
+
+@needs_root
+def test_who_may_not_leave_the_time_of_access_alone_reads_all_the_same(tmp_path: Path) -> None:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
+        above.chmod(above.stat().st_mode | 0o055)
+    path = str(put(tmp_path / "open", "squirrel", mode=0o644))
+    account = {"uid": SHOP, "gid": SHOP, "groups": []}
+    assert as_account(account, lambda: _audit_tree.read_start(path, 5).decode()) == "squir"
+
+
+def test_whose_own_data_they_are(tmp_path: Path) -> None:
+    for name in ("data/in", "code", ".git/objects", "file"):
+        (tmp_path / name).mkdir(parents=True)
+    home = Tree(str(tmp_path), "account", rows=[row_at(tmp_path, "root", "account")])
+    names = ("data", "data/in", ".git", ".git/objects")
+    tree = Tree(str(tmp_path), "home", rows=[row_at(tmp_path, "root")])
+    tree.rows += [row_at(tmp_path / name, "data") for name in names] + [row_at(tmp_path / "code")]
+    found = [row["path"] for row in _audit_access.own_data([tree])]
+    assert found == [str(tmp_path / "data")]
+    # A home that it may write is its data, with all that is in it.
+    assert [row["path"] for row in _audit_access.own_data([home, tree])] == [str(tmp_path)]
+
+
+@needs_root
+def test_a_socket_that_is_full_or_far_away(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server, contextlib.ExitStack() as clients:
+        server.bind(path)
+        assert _audit_access.connects(path, True) is False
+        server.listen(0)
+        for _number in range(3):
+            assert _audit_access.connects(path, True) is True
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(path)
+    assert _audit_access.connects(path, False) is True
+    assert _audit_access.connects(str(tmp_path / "none"), False) is False
+    long = put(tmp_path / ("x" * 120))
+    assert _audit_access.connects(str(long), True) is True
 
 
 # Hostile trees
@@ -717,6 +882,17 @@ def test_a_module_that_became_a_link_is_changed(tmp_path: Path) -> None:
     assert packages(tmp_path)["altered"] == [str(site / "a.py")]
 
 
+def test_a_link_of_the_right_size_is_no_module(tmp_path: Path) -> None:
+    site = environment(tmp_path)
+    (site / "in").mkdir()
+    (site / "a.py").rename(site / "in/a.p")
+    # As long as the module is that it leads to.
+    (site / "a.py").symlink_to("in/a.p")
+    # Nothing has to be read for that.
+    for files in (100, 0):
+        assert packages(tmp_path, files=files)["altered"] == [str(site / "a.py")]
+
+
 def test_more_than_may_be_read_is_told(tmp_path: Path) -> None:
     site = environment(tmp_path)
     assert (packages(tmp_path, size=6)["checked"], packages(tmp_path, size=6)["unread"]) == (1, 1)
@@ -766,6 +942,97 @@ def _rows_of(text: str) -> list[tuple[str, str, str]]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(_audit_environment, "read_start", lambda _path, _size: text.encode("utf-8", "replace"))
         return list(_audit_environment._listed("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("row", "listed"),
+    [
+        ("a.py,sha256=x,6", [("a.py", "x", "6")]),
+        ("in/a.so,sha256=x,", [("in/a.so", "x", "")]),
+        ("a.pth,sha256=x=,1,more", [("a.pth", "x=", "1")]),
+        ("a.txt,sha256=x,6", []),
+        ("a.py,md5=x,6", []),
+        ("a.py,,", []),
+        ("a.py,sha256=x", []),
+        ("/etc/a.py,sha256=x,6", []),
+        ("../../bin/a.py,sha256=x,6", []),
+        ("..a/b.py,sha256=x,6", [("..a/b.py", "x", "6")]),
+    ],
+)
+def test_which_files_of_a_record_are_compared(row: str, listed: list[tuple[str, str, str]]) -> None:
+    assert _rows_of(row) == listed
+
+
+@pytest.mark.parametrize(
+    ("told", "changes"),
+    [
+        ('{"dir_info": {"editable": true}}', True),
+        ('{"dir_info": {"editable": false}}', False),
+        ('{"dir_info": {}}', False),
+        ('{"dir_info": true}', False),
+        ('{"vcs_info": {}}', True),
+        ('{"url": "x"}', False),
+        ('["vcs_info"]', False),
+        ("{", False),
+        ("", False),
+    ],
+)
+def test_what_was_installed_from_something_that_changes(told: str, changes: bool, tmp_path: Path) -> None:
+    put(tmp_path / "direct_url.json", told)
+    assert _audit_environment._installed_from(str(tmp_path)) is changes
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [
+        ("a.pth", "import os\n", "imports"),
+        ("a.pth", "/srv\nimport\tos\n", "imports"),
+        ("a.pth", "/srv/import os\n", ""),
+        ("a.pth", "importlib\n", ""),
+        ("_virtualenv.pth", "import os\n", ""),
+        ("distutils-precedence.pth", "import os\n", ""),
+        ("__editable___shop_finder.py", "x\n", "editable"),
+        ("__editable__.shop-1.pth", "/srv/shop\n", "editable"),
+        ("shop.egg-link", "/srv\n", "editable"),
+        ("shop.py", "import os\n", ""),
+    ],
+)
+@pytest.mark.parametrize("library", ["lib", "lib64"])
+def test_what_else_lies_among_the_packages(name: str, text: str, key: str, library: str, tmp_path: Path) -> None:
+    file = put(tmp_path / library / "python3.13/site-packages" / name, text)
+    put(tmp_path / library / "other/site-packages" / name, text)
+    put(tmp_path / library / "python.txt")
+    found = packages(tmp_path)
+    assert {one: found[one] for one in ("imports", "editable") if found[one]} == ({key: [str(file)]} if key else {})
+
+
+def test_of_many_changes_the_first_are_told(tmp_path: Path) -> None:
+    site = tmp_path / "lib/python3.13/site-packages"
+    for number in range(60):
+        put(site / f"{number:02}.egg-link")
+    assert packages(tmp_path)["editable"] == [f"{site}/{number:02}.egg-link" for number in range(50)]
+
+
+def test_the_budget_is_used_up_to_its_end(tmp_path: Path) -> None:
+    environment(tmp_path)
+    sizes = {size: packages(tmp_path, size=size)["checked"] for size in (0, 5, 6, 11, 12, 13)}
+    assert sizes == {0: 0, 5: 0, 6: 1, 11: 1, 12: 2, 13: 2}
+    assert [packages(tmp_path, files=files)["checked"] for files in (0, 1, 2, 3)] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("include-system-site-packages = true", True),
+        ("  INCLUDE-system-site-packages=True  ", True),
+        ("include-system-site-packages = false", False),
+        ("include-system-site-packages = truer", False),
+        ("# include-system-site-packages = true", False),
+    ],
+)
+def test_an_environment_that_sees_the_system_s_packages(line: str, expected: bool, tmp_path: Path) -> None:
+    put(tmp_path / "pyvenv.cfg", f"home = /usr\n{line}\n")
+    assert packages(tmp_path)["system"] is expected
 
 
 # Processes
@@ -863,7 +1130,7 @@ def test_what_a_mask_leaves_of_an_acl(tmp_path: Path) -> None:
 
 @needs_root
 def test_what_everybody_may_read_in_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for above in [tmp_path, *tmp_path.parents]:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
         if above.stat().st_uid == 0 and above != Path("/tmp"):
             above.chmod(0o755)
     closed, public, plain = (tmp_path / name for name in ("closed", "public", "plain"))
@@ -956,3 +1223,201 @@ def test_modules_and_sockets_of_an_apache_that_runs_are_looked_at(
     assert plan.sockets == {str(tmp_path / f"wsgi.{os.getpid()}.0.1.sock"): "shop"}
     assert (stopped.watched.get(str(module)), stopped.sockets) == (None, {})
     assert stopped.watched[f"{tmp_path}/log"] == "log"
+
+
+# What there is to look at
+
+
+def plan_of(config: str, **fields: Any) -> Plan:
+    found = facts(config, **{"live": {}, **fields})
+    found.instance.pid = None
+    found.instance.root = "/etc/apache2"
+    return _audit_files._plan(found)
+
+
+SITE = (
+    "<VirtualHost *:80>\nServerName a\n{}\nWSGIScriptAlias / /srv/www/wsgi.py\nWSGIProcessGroup shop\n</VirtualHost>\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "log"),
+    [
+        ("ErrorLog /var/log/a", "/var/log/a"),
+        ("CustomLog logs/a common", "/etc/apache2/logs/a"),
+        ("TransferLog a", "/etc/apache2/a"),
+        ("GlobalLog a x", "/etc/apache2/a"),
+        ("ForensicLog a", "/etc/apache2/a"),
+        ("ScriptLog a", "/etc/apache2/a"),
+        ("RewriteLog a", "/etc/apache2/a"),
+        ('ErrorLog "|/usr/bin/logger"', None),
+        ("ErrorLog syslog:local1", None),
+        ("CustomLog /var/log/%Y a", None),
+        ("LogLevel warn", None),
+    ],
+)
+def test_logs_are_watched_and_are_for_the_pools_of_their_virtual_host(line: str, log: str | None) -> None:
+    plan = plan_of(f"WSGIDaemonProcess shop\n{SITE.format(line)}")
+    assert plan.logs == ({log: {"shop"}} if log else {})
+    assert plan.watched.get(log or "", "") == ("log" if log else "")
+    # One of the whole server is no pool's.
+    server = plan_of(f"WSGIDaemonProcess shop\n{line}\n{SITE.format('')}")
+    assert server.logs == ({log: set()} if log else {})
+
+
+def test_everything_that_is_served_is_looked_at(tmp_path: Path) -> None:
+    lines = (
+        "DocumentRoot /html\nAlias /a /a/files\nScriptAlias /c /cgi\nAliasMatch ^/m/(.*) /m/x$1/y\nAlias /r relative"
+    )
+    lines += f"\nScriptAliasMatch ^/n /n\nWSGIScriptAlias /d {tmp_path}\nWSGIScriptAliasMatch ^/s/(.*) /s/$1.py"
+    plan = plan_of(f"WSGIDaemonProcess shop\n{SITE.format(lines)}")
+    directories = ["/html", "/a/files", "/cgi", "/m", "/n", str(tmp_path), "/s", "/srv/www"]
+    assert sorted(plan.served) == sorted(directories)
+    assert sorted(plan.scripts) == sorted([str(tmp_path), "/srv/www/wsgi.py"])
+    assert plan.overrides == [".htaccess"]
+    assert plan_of(f"AccessFileName .acl .htaccess\n{SITE.format('')}").overrides == [".acl", ".htaccess"]
+
+
+def test_keys_and_the_store_of_certificates(tmp_path: Path) -> None:
+    for name in ("domains/a/privkey.pem", "domains/a/privkey.secp256r1.pem", "accounts/b/account.pem", "domains/a/x"):
+        put(tmp_path / "md" / name)
+    lines = "SSLCertificateKeyFile a.key\nSSLCertificateKeyFile /k/b.key"
+    assert plan_of(SITE.format(lines)).keys == ["/etc/apache2/a.key", "/k/b.key"]
+    for line in ("MDomain a", "<MDomainSet a>\n</MDomainSet>"):
+        plan = plan_of(f"MDStoreDir {tmp_path}/md\n{line}\n")
+        assert sorted(os.path.relpath(path, tmp_path / "md") for path in plan.keys) == [
+            "accounts/b/account.pem",
+            "domains/a/privkey.pem",
+            "domains/a/privkey.secp256r1.pem",
+        ]
+    # Where nobody says so it is below Apache's own root.
+    assert plan_of("MDomain a\n").watched["/etc/apache2/md"] == "certificate store"
+
+
+def test_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = "WSGIDaemonProcess shop home=/srv\nWSGIDaemonProcess jail chroot=/jail\nWSGIDaemonProcess down\n"
+    live = {"shop": [process(uid=65534, gid=5, groups=[5, 6])], "jail": [process("jail")], "down": []}
+    plan = plan_of(config, live=live)
+    assert set(plan.code) == {"shop"}
+    assert plan.accounts == {
+        "pool shop": {"uid": 65534, "gid": 5, "groups": [5, 6]},
+        APACHE: {"uid": 33, "gid": 33, "groups": os.getgrouplist("www-data", 33)},
+        # Not the account that a pool has already.
+        OTHERS: {"uid": 65533, "gid": 65533, "groups": []},
+    }
+    assert plan.homes == {"shop": pwd.getpwuid(65534).pw_dir}
+    assert plan_of(config).accounts[OTHERS]["uid"] == 65534
+
+
+def test_an_application_in_apache_itself_has_its_account() -> None:
+    plan = plan_of("WSGIPythonHome /srv/venv\nWSGIScriptAlias / /srv/wsgi.py\n")
+    assert plan.code == {"embedded mode": {"/srv/venv": "python-home", "/srv/wsgi.py": "entry"}}
+    assert plan.accounts["pool embedded mode"] == plan.accounts[APACHE]
+
+
+@pytest.mark.parametrize(("uid", "gid"), [(None, 33), (33, None)])
+def test_apache_s_account_may_not_be_known(uid: int | None, gid: int | None) -> None:
+    found = facts("", live={})
+    found.instance.pid, found.instance.uid, found.instance.gid = None, uid, gid
+    assert _audit_files._apache_account(found) is None
+
+
+def test_an_account_that_the_host_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = facts("", live={})
+    found.instance.pid, found.instance.uid, found.instance.gid, found.instance.user = None, 54399, 54398, ""
+    assert _audit_files._apache_account(found) == {"uid": 54399, "gid": 54398, "groups": [54398]}
+
+
+def test_the_files_of_the_configuration_are_watched() -> None:
+    dump = "# In file: /etc/apache2/apache2.conf\n#   1:\nListen 80\n# In file: /etc/apache2/site.conf\n#   2:\n"
+    found = facts(f"{dump}<VirtualHost *:80>\n#   3:\n  ServerName a\n</VirtualHost>\n", live={})
+    found.instance.pid, found.instance.files = None, ["/etc/apache2/more.conf", "relative"]
+    assert _audit_files._plan(found).watched == dict.fromkeys(
+        ["/etc/apache2/apache2.conf", "/etc/apache2/more.conf", "/etc/apache2/site.conf"], "configuration"
+    )
+
+
+def test_modules_in_memory_and_sockets_of_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "/proc/7/maps": "".join(f"7f 1 /usr/lib/{name}.so\n" for name in ("mod_b", "mod_a", "mod_a", "libc")),
+        "/proc/7/net/unix": "Num RefCount Protocol Flags Type St Inode Path\n"
+        + "".join(
+            f"0000: 00000002 00000000 00010000 0001 01 4242 {path}\n"
+            for path in (
+                "/run/wsgi.7.0.1.sock",
+                "/run/w.7.u33.2.sock",
+                "/run/w.7.0.3.sock",
+                "/run/w.7.0.0.sock",
+                "/run/a b/w.7.0.1.sock",
+                "/run/w.8.0.1.sock",
+            )
+        )
+        + "0000: 00000002 00000000 00010000 0001 01 4242\n",
+    }
+    monkeypatch.setattr(_audit_files, "_read", texts.__getitem__)
+    assert _audit_files._modules(7) == ["/usr/lib/mod_a.so", "/usr/lib/mod_b.so"]
+    assert _audit_files._sockets(7, ["a", "b"]) == {
+        "/run/wsgi.7.0.1.sock": "a",
+        "/run/w.7.u33.2.sock": "b",
+        "/run/a b/w.7.0.1.sock": "a",
+    }
+    monkeypatch.undo()
+    assert _audit_files._modules(2**22 + 1) == []
+    assert _audit_files._sockets(2**22 + 1, ["a"]) == {}
+
+
+@pytest.mark.parametrize("name", ["TMPDIR", "TEMP", "TMP"])
+def test_variables_that_lead_to_a_directory_for_everybody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: f"HOME=/tmp\0{name}=/var/tmp/x\0TMPX=/tmp\0ODD")
+    monkeypatch.setattr(os, "listdir", lambda _path: [])
+    assert list(_audit_files._temporary(7)) == [{"what": name, "path": "/var/tmp/x"}]
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: f"{name}=/srv/tmp")
+    assert list(_audit_files._temporary(7)) == []
+
+
+def test_a_way_that_changes_while_it_is_looked_at_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What was a link a moment ago.
+    monkeypatch.setattr(os.path, "islink", lambda _path: True)
+    assert _audit_files._way("/etc/passwd") == []
+
+
+def test_mounts_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "1 0 8:1 / / rw - ext4 x rw\n2 1 8:1 /a /my\\040data rw,noexec - ext4 x rw\nshort\n"
+    monkeypatch.setattr(_audit_files, "_read", lambda _path: text)
+    assert _audit_files._mounts(7) == [("/", "/", "rw"), ("/my data", "/a", "rw,noexec")]
+    assert _audit_files._noexec([], "/x") is False
+
+
+@needs_root
+@pytest.mark.parametrize("path", ["/", "/var/lib", "/home", "/usr/games", "/tmp", "/var/www/html", "/nonexistent"])
+def test_a_home_that_is_everybody_s_is_not_walked(path: str, host: Path) -> None:
+    plan = planned(host, homes={"shop": path}, code={})
+    assert _audit_files._trees(plan, {}) == []
+
+
+def test_trees_belong_to_the_pools_that_name_them(tmp_path: Path) -> None:
+    for name in ("code/shop", "www", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    script, key = put(tmp_path / "www/wsgi.py"), put(tmp_path / "key.pem")
+    code = {
+        "a": {str(tmp_path / "code"): "home", str(script): "entry", "/": "home", str(tmp_path / "gone"): "python-path"},
+        "b": {str(tmp_path / "code/shop"): "python-path"},
+    }
+    homes = {"a": str(tmp_path / "other"), "b": str(tmp_path)}
+    unknown: dict[str, str] = {}
+    keys = [str(key), str(tmp_path / "none")]
+    trees = _audit_files._trees(Plan(code=code, homes=homes, keys=keys), unknown)
+    assert {(os.path.relpath(tree.top, tmp_path), tree.kind): sorted(tree.pools) for tree in trees} == {
+        ("code", "home"): ["a"],
+        ("www", "entry"): ["a"],
+        # What lies in a pool's code is its code too.
+        ("code/shop", "python-path"): ["a", "b"],
+        ("other", "account"): ["a"],
+        (".", "TLS key"): [],
+    }
+    assert [tree.scripts for tree in trees if tree.kind == "entry"] == [{str(script)}]
+    assert [row.path for tree in trees for row in tree.secrets] == [str(key)]
+    # Of b's home a stranger's code is a part, so it is not walked.
+    assert unknown == {"a": f"{tmp_path}/gone is not there"}
+    assert _audit_files._trees(Plan(code={"a": {"/": "home"}}), unknown) == []
+    assert unknown["a"] == "home=/ was not walked"

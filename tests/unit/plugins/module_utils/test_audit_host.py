@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import grp
 import gzip
 import mmap
 import os
@@ -29,6 +30,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_sudoers i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import audit_facts
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import noting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,7 +137,21 @@ def test_units(cgroup: str, unit: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1min 30s", 90), ("infinity", None), ("", None), ("500ms", 0.5), ("1h", 3600), ("nonsense", None)],
+    [
+        ("1min 30s", 90),
+        ("infinity", None),
+        ("", None),
+        ("500ms", 0.5),
+        ("2us", 2e-6),
+        ("1h", 3600),
+        ("2d", 172800),
+        ("1w 1s", 604801),
+        ("1month", 2629800),
+        ("1y", 31557600),
+        ("1.5.s", None),
+        ("5x", None),
+        ("nonsense", None),
+    ],
 )
 def test_spans(text: str, seconds: float | None) -> None:
     assert span(text) == seconds
@@ -384,7 +400,7 @@ def test_an_account_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @as_root
 def test_homes_are_looked_into_where_their_mode_lets_everybody(tmp_path: Path) -> None:
-    for above in [tmp_path, *tmp_path.parents]:
+    for above in [tmp_path, *tmp_path.parents][:-1]:
         if above.stat().st_uid == 0 and above != Path("/tmp"):
             above.chmod(0o755)
     rows = []
@@ -529,3 +545,286 @@ def test_a_library_that_was_replaced(tmp_path: Path) -> None:
         assert str(library) not in _audit_host._stale(processes)
         library.unlink()
         assert str(library) in _audit_host._stale(processes)
+
+
+# --- The edges
+
+
+@pytest.mark.parametrize(
+    ("uid", "regular"),
+    [(999, False), (1000, True), (61183, True), (61184, False), (65519, False), (65520, True)],
+)
+def test_numbers_of_persons(uid: int, regular: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_highest_system_uid", lambda: 999)
+    nobody = pwd.getpwnam("nobody")
+    entry = pwd.struct_passwd(("shop-app", "x", uid, nobody.pw_gid, "", "/nonexistent", "/bin/false"))
+    apache, other = 2**22 + 1, 2**22 + 2
+    table = {pid: {"parent": 1, "uid": uid} for pid in (apache, os.getpid())} | {other: {"parent": 1, "uid": uid + 1}}
+    # Those of Apache's are no others.
+    found = _audit_host._account(entry, table, {apache}, HostFacts())
+    assert (found["name"], found["uid"], found["gid"]) == ("shop-app", uid, nobody.pw_gid)
+    assert (found["shell"], found["home"], found["home_mode"]) == ("/bin/false", "/nonexistent", None)
+    assert (found["home_files"], found["sudo"], found["keys"], found["jobs"]) == ([], [], [], [])
+    assert found["regular"] is regular
+    assert found["others"] == [os.path.basename(os.readlink("/proc/self/exe"))]
+
+
+def test_a_shadow_that_does_not_tell_is_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = pwd.getpwnam("nobody")
+    monkeypatch.setattr(_audit_host, "password_locked", lambda _name, _text: None)
+    found = _audit_host._account(entry, {}, set(), HostFacts())
+    assert (found["locked"], found["shadow"]) == (None, "not in /etc/shadow")
+
+    def refused(_path: str, _size: int = 0) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_audit_host, "_key_files", lambda _entry: [])
+    monkeypatch.setattr(_audit_host, "_highest_system_uid", lambda: 999)
+    monkeypatch.setattr(_audit_host, "_read", refused)
+    found = _audit_host._account(entry, {}, set(), HostFacts())
+    assert (found["locked"], found["shadow"]) == (None, "[Errno 13] Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("text", "highest"),
+    [("SYS_UID_MAX 499\n", 499), ("#SYS_UID_MAX 499\n", 999), ("  SYS_UID_MAX\t\t200\n", 200), ("UID_MIN 1000\n", 999)],
+)
+def test_the_highest_number_of_the_system(text: str, highest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_read", lambda _path: text)
+    assert _audit_host._highest_system_uid() == highest
+
+
+def test_without_login_defs_it_is_999(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_path: str) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(_audit_host, "_read", gone)
+    assert _audit_host._highest_system_uid() == 999
+
+
+def test_where_sshd_looks_for_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/etc/ssh/sshd_config": "Port 22\n  authorizedkeysfile=/etc/keys/%u %h/more\n#AuthorizedKeysFile /no\n",
+        "/etc/ssh/sshd_config.d/a.conf": "AuthorizedKeysFile .ssh/authorized_keys .ssh/b\n",
+    }
+    monkeypatch.setattr(_audit_host, "_read", files.__getitem__)
+    asked: list[str] = []
+    monkeypatch.setattr("glob.glob", noting(asked, list(files)[1:]))
+    entry = pwd.struct_passwd(("shop-app", "x", 990, 990, "", "/srv/shop", "/bin/false"))
+    assert _audit_host._key_files(entry) == [
+        "/srv/shop/.ssh/authorized_keys",
+        "/srv/shop/.ssh/authorized_keys2",
+        "/etc/keys/shop-app",
+        "/srv/shop/more",
+        "/srv/shop/.ssh/b",
+    ]
+    assert asked == ["/etc/ssh/sshd_config.d/*.conf"]
+
+
+def test_where_crontabs_of_an_account_are() -> None:
+    assert _audit_host._spools("shop-app") == [
+        f"/var/spool/cron/{name}" for name in ("crontabs/shop-app", "tabs/shop-app", "shop-app")
+    ]
+
+
+def test_an_empty_file_and_a_directory_are_no_crontab(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "full").write_text("x", encoding="utf-8")
+    found = [_audit_host._filled(str(tmp_path / name)) for name in ("empty", "full", "gone", ".")]
+    assert found == [False, True, False, False]
+
+
+def test_the_mode_of_a_home(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1757)
+    assert _audit_host._home_mode(str(tmp_path)) == 0o1757
+    (tmp_path / "file").touch()
+    assert _audit_host._home_mode(str(tmp_path / "file")) is None
+
+
+def test_which_account_a_pool_has() -> None:
+    root, nobody = pwd.getpwuid(0), pwd.getpwnam("nobody")
+    assert _audit_host._entry("nobody", []) == nobody
+    assert _audit_host._entry(f"#{nobody.pw_uid}", []) == nobody
+    # What runs counts more than what is declared.
+    assert _audit_host._entry("nobody", [{"uid": 0}]) == root
+    assert [_audit_host._entry(name, []) for name in ("", "#", "#x", "no-such-account")] == [None] * 4
+    assert _audit_host._entry("nobody", [{"uid": ONE}]) is None
+
+
+def test_names_of_the_groups_that_are_declared_and_those_that_processes_have() -> None:
+    host = HostFacts()
+    _audit_host._name_groups("root,#77,#x,no-such-group,", [{"groups": [0, ONE], "gids": [0, 1]}], host)
+    assert host.group_ids == {"root": 0, "#77": 77}
+    assert host.group_names == {0: "root", 1: grp.getgrgid(1).gr_name, ONE: str(ONE)}
+
+
+def test_who_owns_the_code(tmp_path: Path) -> None:
+    assert _audit_host._owners({str(tmp_path): "home", "/": "home", str(tmp_path / "gone"): "entry"}) == sorted(
+        {0, os.geteuid()}
+    )
+
+
+@as_root
+def test_what_the_parent_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "unit_of", lambda text: text.splitlines()[0][:2])
+    options: dict[str, Any] = {"stdin": subprocess.PIPE, "user": ONE, "group": ONE, "extra_groups": []}
+    with subprocess.Popen(["/bin/cat"], env={"DB_PASSWORD": "x", "PWD": "/"}, **options) as process:
+        # Before exec the environment is the test's own.
+        while b"DB_PASSWORD" not in Path(f"/proc/{process.pid}/environ").read_bytes():
+            pass
+        found = _audit_host._parent(process.pid)
+        process.communicate()
+    assert (found["uid"], found["environment"]) == (ONE, ["DB_PASSWORD"])
+    whole = Path("/proc/self/uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
+    assert found["mapped"] is not whole
+    assert found["unit"] == Path("/proc/self/cgroup").read_text(encoding="ascii")[:2]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1\n", True), ("0\n", False), (None, None)])
+def test_whether_selinux_enforces(text: str | None, expected: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: str) -> str:
+        assert path == "/sys/fs/selinux/enforce"
+        if text is None:
+            raise FileNotFoundError
+        return text
+
+    monkeypatch.setattr(_audit_host, "_read", read)
+    assert _audit_host._enforcing() is expected
+
+
+def test_the_label_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_read", lambda path: f"{path} (enforce)\n\0")
+    assert _audit_host._label(7) == "/proc/7/attr/current (enforce)"
+
+    def refused(_path: str) -> str:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(_audit_host, "_read", refused)
+    assert _audit_host._label(7) == ""
+
+
+def test_a_child_of_apache_s() -> None:
+    with sleeper(0, "-", "x" * 300) as process:
+        binary = os.path.realpath("/bin/cat")
+        found = _audit_host._child(process.pid, {process.pid: "shop"}, binary)
+    assert found
+    assert (found["pid"], found["uid"], found["pool"], found["hidden"]) == (process.pid, os.geteuid(), "shop", False)
+    assert (found["program"], found["own"], found["secrets"]) == (binary, True, [])
+    assert found["command"] == f"/bin/cat - {'x' * 300}"[:200]
+    assert _audit_host._child(2**22 + 1, {}, binary) is None
+
+
+def test_what_a_container_hides(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not _audit_host._hidden(os.getpid())
+
+    def refused(_path: str) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "readlink", refused)
+    assert _audit_host._hidden(os.getpid())
+    assert _audit_host._program(os.getpid()) == ""
+    assert not _audit_host._ours(os.getpid())
+
+
+def test_each_setting_that_a_rule_judges_is_asked_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_RUNNING_SYSTEMD", str(tmp_path))
+    asked: list[str] = []
+
+    def run(arguments: Sequence[str], environment: Any = None, data: Any = None) -> str:
+        asked.extend(arguments)
+        return "LoadState=loaded\nodd line\n"
+
+    assert _audit_host._unit("-x.service", run) == {"name": "-x.service", "LoadState": "loaded"}
+    properties = asked.pop(3)
+    assert asked == ["systemctl", "show", "--no-pager", "--", "-x.service"]
+    # Also those that make ProtectHome= harmless.
+    judged = {*audit_facts.UNIT, "BindPaths", "BindReadOnlyPaths"} - {"name"}
+    assert set(properties[len("--property=") :].split(",")) == judged
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "words"),
+    [("", "loaded", "belongs to no unit"), ("x.service", "masked", "does not have x.service")],
+)
+def test_a_unit_that_is_none(name: str, unit: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "_RUNNING_SYSTEMD", str(tmp_path))
+    with pytest.raises(PalisadeError, match=words):
+        _audit_host._unit(name, systemctl(f"LoadState={unit}\n"))
+
+
+def test_where_jobs_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("glob.glob", noting(asked, []))
+    assert _audit_host.pkill_jobs() == []
+    assert asked == [
+        "/etc/crontab",
+        "/etc/cron.*/*",
+        "/var/spool/cron/*",
+        "/var/spool/cron/*/*",
+        "/etc/logrotate.d/*",
+        "/etc/systemd/system/*.service",
+        "/etc/systemd/system/*.d/*.conf",
+    ]
+
+
+def test_a_setting_of_the_kernel() -> None:
+    assert _audit_host._sysctl("kernel/ostype") == "Linux"
+    assert _audit_host._sysctl("fs/no_such_setting") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("20010db8000000000000000000000001 02 40 00 80     eth0", True),
+        ("fe800000000000000000000000000001 02 40 20 80     eth0", False),
+        ("00000000000000000000000000000001 01 80 10 80       lo", False),
+        ("", False),
+    ],
+)
+def test_an_address_of_ipv6_that_others_reach(line: str, expected: bool) -> None:
+    loopback = "00000000000000000000000000000001 01 80 10 80       lo\n"
+    assert _audit_host.has_ipv6(f"{loopback}{line}\n" if line else "") is expected
+
+
+def test_a_telemetry_service_elsewhere_has_no_socket() -> None:
+    tree = read_tree(
+        "WSGITelemetryService tcp:9000\nWSGITelemetryService unix:t.sock\nWSGITelemetryService unix:/x/t\n"
+    )
+    assert list(_audit_host._telemetry(Facts(Instance("", ""), tree))) == ["/x/t"]
+
+
+def test_the_packages_of_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_host, "package_of", lambda path, _run: {"path": path})
+    facts = host_of(None)
+    assert _audit_host._packages(facts, no_run) == {"apache": {"path": "/bin/cat"}}
+    facts.instance.pid = os.getpid()
+    for end in ("", " (deleted)"):
+        monkeypatch.setattr(_audit_host, "module_file", lambda _maps, end=end: f"/x/mod_wsgi.so{end}")
+        assert _audit_host._packages(facts, no_run) == {
+            "apache": {"path": "/bin/cat", "replaced": False},
+            "module": {"path": "/x/mod_wsgi.so", "replaced": bool(end)},
+        }
+    monkeypatch.setattr(_audit_host, "module_file", lambda _maps: "")
+    assert list(_audit_host._packages(facts, no_run)) == ["apache"]
+    really = os.readlink
+    monkeypatch.setattr(os, "readlink", lambda path: f"{really(path)} (deleted)")
+    assert _audit_host._packages(facts, no_run)["apache"]["replaced"] is True
+    assert _audit_host._program(os.getpid()) == really("/proc/self/exe")
+
+
+def test_everything_of_a_host_with_a_running_apache(tmp_path: Path) -> None:
+    """Whatever cannot be read here has a reason, and nothing else is missing."""
+    with sleeper() as process:
+        facts = host_of(os.getpid(), os.path.realpath("/bin/cat"), shop=[row(process, os.geteuid())], idle=[])
+        facts.instance.files = [str(tmp_path)]
+        os.utime(tmp_path, (2**33, 2**33))
+        facts.host = _audit_host.host_facts(facts, no_run)
+        mine = {one["pid"]: one for one in facts.host.children}[process.pid]
+    assert (mine["pool"], mine["own"]) == ("shop", True)
+    assert set(facts.host.unknown) <= {"unit", "filters", "packages"}
+    assert facts.host.parent["uid"] == os.geteuid()
+    assert list(facts.host.bounds) == ["shop"]
+    assert facts.host.owners == {"shop": []}
+    assert set(facts.host.stale) == set(facts.host.dumpable) == {"shop", "idle"}
+    assert list(facts.host.changed) == [str(tmp_path)]
+    assert set(facts.host.sysctls) == set(_audit_host.SYSCTLS)

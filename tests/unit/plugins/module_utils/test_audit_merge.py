@@ -6,14 +6,32 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import Tree, read_tree
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
+    Directive,
+    Tree,
+    VirtualHost,
+    read_tree,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (
     GLOBAL,
+    UNSET,
     Place,
+    Setting,
     below,
+    entry_hosts,
+    fits_directory,
+    fits_location,
+    is_redirected,
+    is_taken,
+    listens_on,
     outcomes,
     place_at,
     places,
+    read_timeouts,
+    sections_of,
+    secure,
+    serving_hosts,
+    setting_of,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES
 from hypothesis import given
@@ -179,3 +197,326 @@ def test_a_handler_of_a_section_beats_the_alias() -> None:
     tree = tree_of(SCRIPT, status)
     handlers = [place_at(tree, tree.hosts[0], url) for url in ("/", "/server-status")]
     assert [place.handler for place in handlers if place] == ["wsgi-script", "server-status"]
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix", "expected"),
+    [
+        ("/a", "/a", True),
+        ("/a/b", "/a", True),
+        ("/ab", "/a", False),
+        ("/a/", "/a/", True),
+        ("/a/b", "/a/", True),
+        ("/a", "/a/", False),
+        ("/x", "/", True),
+        ("/b/a", "/a", False),
+    ],
+)
+def test_below(url: str, prefix: str, expected: bool) -> None:
+    assert below(url, prefix) is expected
+
+
+def section(kind: str, words: str) -> Directive:
+    return Directive(kind, words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "url", "expected"),
+    [
+        ("location", "/a", "/a/b", True),
+        ("location", "/a", "/ab", False),
+        ("location", "/a*", "/ab", True),
+        ("location", "/a*", "/ab/c", False),
+        ("location", "/*/c", "/ab/c", True),
+        ("location", "/a?", "/ab", True),
+        ("location", "/[ab]", "/b", True),
+        ("location", "~ ^/a.*c$", "/abc", True),
+        ("location", "~ ^/a.*c$", "/ab", False),
+        ("location", "~", "/a", True),
+        ("locationmatch", "b", "/abc", True),
+        ("locationmatch", "(", "/(", False),
+        ("locationmatch", "", "/x", True),
+    ],
+)
+def test_which_urls_a_section_is_for(kind: str, words: str, url: str, expected: bool) -> None:
+    assert fits_location(section(kind, words), url) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "path", "expected"),
+    [
+        ("directory", "/srv", "/srv/a/wsgi.py", True),
+        ("directory", "/srv/", "/srv/a/wsgi.py", True),
+        ("directory", "/", "/srv/wsgi.py", True),
+        ("directory", "/srv/a", "/srv/ab/wsgi.py", False),
+        ("directory", "/srv/*", "/srv/a/wsgi.py", True),
+        ("directory", "/srv/*/", "/srv/a/wsgi.py", True),
+        ("directory", "/srv/*/b", "/srv/a/wsgi.py", False),
+        ("directory", "/srv/*/b", "/srv", False),
+        ("directory", "~ ^/srv/a/x$", "/srv/a/x", True),
+        ("directorymatch", "^/srv", "/srv/a", True),
+        ("directorymatch", "^/x", "/srv/a", False),
+    ],
+)
+def test_which_files_a_section_is_for(kind: str, words: str, path: str, expected: bool) -> None:
+    assert fits_directory(section(kind, words), path) is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("<Files wsgi.py>\nWSGIProcessGroup p\n</Files>", "p"),
+        ("<Files *.py>\nWSGIProcessGroup p\n</Files>", "p"),
+        ("<Files *.wsgi>\nWSGIProcessGroup p\n</Files>", ""),
+        ("<FilesMatch ^w>\nWSGIProcessGroup p\n</FilesMatch>", "p"),
+        ("<FilesMatch ^x>\nWSGIProcessGroup p\n</FilesMatch>", ""),
+        ("<Directory /srv>\n<Files wsgi.py>\nWSGIProcessGroup p\n</Files>\n</Directory>", "p"),
+        ("<Directory /x>\n<Files wsgi.py>\nWSGIProcessGroup p\n</Files>\n</Directory>", ""),
+    ],
+)
+def test_sections_of_files(lines: str, expected: str) -> None:
+    assert only(tree_of(SCRIPT, lines)).process_group.value == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # The longer path counts more, wherever it stands; a pattern of names as much as its length.
+        (["<Directory /srv/a>\nX longer\n</Directory>", "<Directory /srv>\nX shorter\n</Directory>"], "longer"),
+        (["<Directory /srv/*>\nX longer\n</Directory>", "<Directory /srv/>\nX shorter\n</Directory>"], "longer"),
+        (["<Directory /srv/a>\nX first\n</Directory>", "<Directory /srv/a/>\nX second\n</Directory>"], "second"),
+        # One with a regular expression more than all of these, and among them the last.
+        (['<Directory ~ "^/s">\nX regex\n</Directory>', "<Directory /srv/a>\nX path\n</Directory>"], "regex"),
+        (["<DirectoryMatch /srv/a>\nX 1\n</DirectoryMatch>", "<DirectoryMatch /s>\nX 2\n</DirectoryMatch>"], "2"),
+        (["<Location /a>\nX 1\n</Location>", "<Location />\nX 2\n</Location>"], "2"),
+    ],
+)
+def test_of_two_sections_one_counts(lines: list[str], expected: str) -> None:
+    tree = tree_of(*lines)
+    found = list(sections_of(tree, tree.hosts[0], "/a", "/srv/a/wsgi.py"))
+    assert setting_of(found, "x").value == expected
+
+
+def test_settings_say_where_they_stand() -> None:
+    dump = "# In file: /etc/a.conf\n#  1:\nSetEnv API_TOKEN squirrel\n#  2:\nSetEnv A b\n"
+    tree = read_tree(dump)
+    found = list(sections_of(tree, tree.main, "/", "/x"))
+    assert setting_of(found, "setenv") == Setting("A b", "/etc/a.conf:2", "SetEnv A b")
+    assert setting_of(found[::-1], "setenv").shown == "SetEnv A b"
+    assert setting_of(found, "nothing") is UNSET
+    assert [section.name for section in found] == ["server", "virtualhost"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "group", "application", "passes"),
+    [
+        ("", "", "", ""),
+        ("WSGIProcessGroup 'my pool'\nWSGIApplicationGroup %{GLOBAL}", "my pool", "%{GLOBAL}", ""),
+        ("WSGIProcessGroup %{GLOBAL}\nWSGIApplicationGroup x y", "", "x", ""),
+        ("WSGIPassAuthorization On", "", "", "On"),
+    ],
+)
+def test_what_holds_for_a_place(lines: str, group: str, application: str, passes: str) -> None:
+    place = only(tree_of(SCRIPT, lines))
+    assert (place.process_group.value, place.application_group.value) == (group, application)
+    assert place.passes_authorization.value == passes
+    assert (place.aliased, place.handler, place.options) == (True, "wsgi-script", {})
+
+
+def test_what_the_alias_itself_says_holds() -> None:
+    options = "process-group=p application-group=%{GLOBAL} pass-authorization=On"
+    place = only(tree_of(f"{SCRIPT} {options}", "WSGIProcessGroup q\nWSGIPassAuthorization Off"))
+    assert (place.process_group.value, place.application_group.value) == ("p", "%{GLOBAL}")
+    assert place.passes_authorization.value == "On"
+    assert only(tree_of(f"{SCRIPT} process-group=%{{GLOBAL}}")).process_group.value == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "default", "expected"),
+    [("", True, True), ("", False, False), ("X on", False, True), ("X Off", True, False), ("X other", True, False)],
+)
+def test_switches(line: str, default: bool, expected: bool) -> None:
+    place = only(tree_of(SCRIPT, line))
+    assert place.on("x", default) is expected
+    if not line:
+        assert place.on("x") is False
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("", None), ("WSGIRestrictProcess a b", ["a", "b"]), ("WSGIRestrictProcess %{GLOBAL}", [""])],
+)
+def test_who_may_serve_a_place(line: str, expected: list[str] | None) -> None:
+    assert only(tree_of(SCRIPT, line)).restriction == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "handler"), [("SetHandler None", "wsgi-script"), ('SetHandler "Default-Handler"', "default-handler")]
+)
+def test_what_handles_a_request(line: str, handler: str) -> None:
+    assert only(tree_of(SCRIPT, line)).handler == handler
+
+
+HOST = "<VirtualHost {}>\nServerName {}\n{}\n</VirtualHost>"
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("", ["main server"]),
+        ("Listen 80\n" + HOST.format("*:80", "a", ""), ["a *:80"]),
+        ("Listen 80\nListen [::]:81\n" + HOST.format("*:80", "a", ""), ["main server", "a *:80"]),
+        ("Listen 80\nListen 81\n" + HOST.format("*", "a", ""), ["a *"]),
+        ("Listen 80\nListen 81\n" + HOST.format("*:80 *:81", "a", ""), ["a *:80"]),
+        ("Listen\nListen 80\n" + HOST.format("10.0.0.1:80", "a", ""), ["a 10.0.0.1:80"]),
+    ],
+)
+def test_who_serves(config: str, names: list[str]) -> None:
+    assert [host.name for host in serving_hosts(read_tree(config))] == names
+
+
+@pytest.mark.parametrize(
+    ("addresses", "port", "expected"),
+    [([], 80, True), (["*:80"], 80, True), (["*:80"], 8, False), (["*"], 80, True), (["[::1]:443", "*:*"], 80, True)],
+)
+def test_on_which_ports_a_virtual_host_answers(addresses: list[str], port: int, expected: bool) -> None:
+    assert listens_on(VirtualHost(addresses, []), port) is expected
+
+
+@pytest.mark.parametrize(
+    ("server", "own", "expected"),
+    [("", "", False), ("", "SSLEngine on", True), ("SSLEngine On", "", True), ("SSLEngine on", "SSLEngine off", False)],
+)
+def test_who_speaks_tls(server: str, own: str, expected: bool) -> None:
+    tree = tree_of(own, server=server)
+    assert secure(tree, tree.hosts[0]) is expected
+
+
+def test_whose_limits_count_before_the_host_header() -> None:
+    plain = [HOST.format("*:80", name, "") for name in "ab"]
+    tls = [HOST.format("*:443", name, "SSLEngine on") for name in "cd"]
+    odd = [HOST.format("10.0.0.1:80 _default_:80", "e", ""), HOST.format("10.0.0.1:8080", "f", "")]
+    tree = read_tree("\n".join(plain + tls + odd))
+    found = {host.name[0]: [one.name[0] for one in entry_hosts(tree, host)] for host in tree.hosts}
+    # With TLS a client names the virtual host beforehand.
+    assert found == {"a": ["a"], "b": ["a"], "c": ["c"], "d": ["c", "d"], "e": ["e", "a"], "f": ["f"]}
+    assert entry_hosts(tree, tree.main)[0].name == "main server"
+
+
+def test_the_last_timeout_of_each_kind_counts() -> None:
+    server = "RequestReadTimeout header=20-40,MinRate=500 body=x odd\nRequestReadTimeout Body=10"
+    tree = tree_of("RequestReadTimeout header=5 handshake=0", server=server)
+    assert read_timeouts(tree, tree.hosts[0]) == {"header": 5, "body": 10, "handshake": 0}
+    assert read_timeouts(tree, tree.main) == {"header": 20, "body": 10}
+
+
+@pytest.mark.parametrize(
+    ("alias", "url", "path"),
+    [
+        ("WSGIScriptAlias /a /srv/scripts/", "/a/b.wsgi/c", "/srv/scripts/b.wsgi"),
+        ("WSGIScriptAlias /a /srv/scripts/", "/a", "/srv/scripts/"),
+        ("WSGIScriptAlias /a /srv/scripts/", "/a/", "/srv/scripts/"),
+        ("WSGIScriptAlias /a/ /srv/a.py", "/a/", "/srv/a.py"),
+        ("WSGIScriptAlias /a/ /srv/a.py", "/a/x", None),
+        ("WSGIScriptAlias / /srv/a.py", "/x", "/srv/a.py"),
+        ("WSGIScriptAliasMatch ^/(.*) /srv/$1.py", "/x", "/srv/$1.py"),
+        ("WSGIScriptAlias /a", "/a", None),
+        ("WSGIScriptAliasMatch ( /srv/a.py", "/(", None),
+    ],
+)
+def test_the_script_as_far_as_the_configuration_says_it(alias: str, url: str, path: str | None) -> None:
+    tree = tree_of(alias)
+    place = place_at(tree, tree.hosts[0], url)
+    assert (place.path if place else None) == path
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        ("Alias /a /srv", True),
+        ("Alias /a", False),
+        ("AliasMatch ^/a /srv", True),
+        ("Redirect /a http://x/", True),
+        ("Redirect gone /a", True),
+        ("Redirect seeother /a http://x/", True),
+        ("Redirect 410 /a", True),
+        ("Redirect temp /b http://x/", False),
+        ("Redirect", False),
+        ("RedirectMatch ^/b http://x/", False),
+        ("RedirectPermanent /a http://x/", False),
+    ],
+)
+def test_what_takes_a_url_first(line: str, taken: bool) -> None:
+    tree = tree_of(line)
+    assert is_taken(tree, tree.hosts[0], "/a/b") is taken
+    assert is_redirected(tree, tree.hosts[0], "/a/b") is (taken and line.startswith("Redirect"))
+    assert is_taken(tree_of("", server=line), tree.hosts[0], "/a/b") is taken
+
+
+@pytest.mark.parametrize(
+    ("lines", "urls"),
+    [
+        ("<Location /in>\nAuthType Basic\n</Location>", ["/", "/in"]),
+        ("<Location /in>\nLimitRequestBody 5\n</Location>", ["/", "/in"]),
+        ("<Location /in>\nCGIPassAuth On\n</Location>", ["/", "/in"]),
+        ("<Location /in>\nWSGIProcessGroup p\n</Location>", ["/", "/in"]),
+        # Nothing that a rule asks for.
+        ("<Location /in>\nHeader set A b\n</Location>", ["/"]),
+        ("<Location />\nAuthType Basic\n</Location>", ["/"]),
+        ("<Location /in*>\nAuthType Basic\n</Location>", ["/", "/in"]),
+        (r"<LocationMatch ^/in\.x/(a|b)>" + "\nAuthType Basic\n</LocationMatch>", ["/", "/in.x/"]),
+        ("<Location ~ ^/in>\nAuthType Basic\n</Location>\n<Location ~ ^/in>\nAuthType x\n</Location>", ["/", "/in"]),
+        ('<If "a b">\nWSGIProcessGroup p\n</If>', ["/", '/ where <if "a b">']),
+        ("<Else>\nAuthType x\n</Else>", ["/", "/ where <else>"]),
+        ('<If "a">\nHeader set A b\n</If>', ["/"]),
+    ],
+)
+def test_every_url_of_an_alias_that_may_be_treated_apart(lines: str, urls: list[str]) -> None:
+    assert [place.url for place in places(tree_of(SCRIPT, lines))] == urls
+    if "If" not in lines and "Else" not in lines:
+        assert [place.url for place in places(tree_of(SCRIPT, server=lines))] == urls
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"), [("^/a/(.*)", "/a/"), ("^/a%@~-b$", "/a%@~-b"), ("a", "/a"), (r"^/a\.b", "/a.b")]
+)
+def test_a_url_that_a_pattern_fits(pattern: str, url: str) -> None:
+    tree = tree_of(f"<LocationMatch {pattern}>\nAddHandler wsgi-script .py\nOptions +ExecCGI\n</LocationMatch>")
+    assert only(tree).url == url
+
+
+def test_of_too_many_conditions_there_is_no_outcome() -> None:
+    def of(number: int) -> list[Place]:
+        conditions = (f'<If "{one}">\nWSGIProcessGroup p{one}\n</If>' for one in range(number))
+        return outcomes(places(tree_of(SCRIPT, *conditions))[0])
+
+    assert len(of(6)) == 64
+    assert of(7) == []
+    assert len(of(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("WSGIHandlerScript x /srv/h.py\nOptions ExecCGI", [("files of /html", "/html")]),
+        ("SetHandler wsgi-script\nOptions +ExecCGI", [("files of /html", "/html")]),
+        ("SetHandler wsgi-script\nOptions All", [("files of /html", "/html")]),
+        ("SetHandler wsgi-script\nOptions -ExecCGI", []),
+        ("SetHandler wsgi-script\nOptions Indexes", []),
+        ("SetHandler other\nOptions +ExecCGI", []),
+        ("AddHandler\nOptions +ExecCGI", []),
+        ("<Location /x>\nSetHandler WSGI-Script\nOptions +ExecCGI\n</Location>", [("/x", "/html")]),
+        ("<Directory /d>\nAddHandler wsgi-script .py\nOptions +ExecCGI\n</Directory>", [("files of /d", "/d")]),
+    ],
+)
+def test_handlers_by_which_files_are_scripts(lines: str, found: list[tuple[str, str]]) -> None:
+    tree = tree_of("DocumentRoot /html", lines)
+    assert [(place.url, place.path) for place in places(tree)] == found
+    assert all(not place.aliased for place in places(tree))
+    server = tree_of("DocumentRoot /html", server=lines)
+    assert [(place.url, place.path) for place in places(server)] == found
+
+
+def test_a_section_that_an_alias_leads_to_is_no_place_of_its_own() -> None:
+    directory = "<Directory /srv/a>\nSetHandler wsgi-script\nOptions +ExecCGI\n</Directory>"
+    assert only(tree_of(SCRIPT, directory)).url == "/"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -122,6 +124,208 @@ def test_full_asks_applications_and_tells_how_to_ask_again(serve: Serve, monkeyp
     assert f"--resolve a.test:{port}:127.0.0.1" in page["request"]
     assert "Authorization: Bearer palisade-audit-canary" in page["request"]
     assert any(b"Content-Length: 11\r\nExpect: 100-continue" in request for request in asked)
+
+
+TLS = PLAIN.format("SSLEngine on")
+
+
+def only(config: str, *listeners: dict[str, Any]) -> Target:
+    (target,) = targets(listeners, read_tree(config))
+    return target
+
+
+def test_the_command_asks_the_same_again() -> None:
+    target = only(TLS.replace("*:80", "*:443"), {"address": "0.0.0.0", "port": 443})
+    assert target.curl("TRACE", "/a b", {"X-Canary": CANARY}) == (
+        "curl -sik --max-time 5 --path-as-is -X TRACE --resolve a.test:443:127.0.0.1 "
+        f"-H 'X-Canary: {CANARY}' 'https://a.test:443/a b'"
+    )
+    plain = only(PLAIN, {"address": "::", "port": 80})
+    assert plain.curl("GET", "/", {}).endswith("-X GET --resolve a.test:80:::1 http://a.test:80/")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("ServerName https://a.test:8443", "a.test"),
+        ("ServerName a.test:80\nServerAlias b.test", "a.test"),
+        ("ServerAlias *.test b.test", "b.test"),
+        ("ServerAlias *.test", "localhost"),
+        ("", "localhost"),
+    ],
+)
+def test_the_name_that_a_virtual_host_is_asked_by(names: str, expected: str) -> None:
+    assert only(f"<VirtualHost *:80>\n{names}\n</VirtualHost>", {"address": "::", "port": 80}).name == expected
+
+
+def test_of_an_address_each_virtual_host_once() -> None:
+    tree = read_tree(PLAIN + "\n" + PLAIN.replace("a.test", "b.test"))
+    rows = [{"address": address, "port": 80} for address in ("0.0.0.0", "127.0.0.1", "127.0.0.2", "::")]
+    found = [(target.address, target.name) for target in targets(rows, tree)]
+    assert found == [(address, name) for address in ("127.0.0.1", "127.0.0.2", "::1") for name in ("a.test", "b.test")]
+    # Before the Host header has been read it is the first one.
+    firsts = _audit_probes._one_each(list(targets(rows, tree)))
+    assert [(target.address, target.name) for target in firsts] == [
+        (address, "a.test") for address in ("127.0.0.1", "127.0.0.2", "::1")
+    ]
+    # Without virtual hosts it is the server itself.
+    assert [target.host.name for target in targets(rows[:1], read_tree(""))] == ["main server"]
+
+
+def test_only_tls_is_offered_an_old_version(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_probes, "_SECONDS", 0.5)
+    port = serve(saying(b""))
+    assert [row["kind"] for row in probe(facts(TLS, port), "safe")] == ["canary", "trace", "legacy", "large"]
+    assert [row["kind"] for row in probe(facts(PLAIN, port), "safe")] == ["canary", "trace", "large"]
+
+
+def test_each_kind_of_request_says_what_was_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_audit_probes, "_slow", lambda *_all: {"kind": "slow"})
+    lines = "LimitRequestBody 10\nWSGIScriptAlias /app/ /srv/wsgi.py\nWSGIScriptAlias /zero /srv/wsgi.py"
+    lines += "\n<Location /zero>\nLimitRequestBody 0\n</Location>\nWSGIScriptAliasMatch ^/m(?=$) /srv/wsgi.py"
+    port = serve(saying(NOT_FOUND))
+    found = probe(facts(PLAIN.format(lines), port), "full")
+    said = [(row["kind"], row.get("path", "")) for row in found if row["kind"] != "debug"]
+    pages = [("page", "/app/"), ("body", "/app/"), ("page", "/zero"), ("page", "/m"), ("body", "/m")]
+    assert said == [("canary", _audit_probes.PATH), ("trace", "/"), ("large", _audit_probes.PATH), *pages, ("slow", "")]
+    debuggers = ["/console", "/__debug__/", "/_debug_toolbar/", "/?__debugger__=yes&cmd=resource&f=debugger.js"]
+    paths = [row["path"] for row in found if row["kind"] == "debug"]
+    assert paths[:5] == [f"/app/{CANARY}", *(f"/app{path}" for path in debuggers)]
+    assert kind(found, "large")["request"].count("$(printf %9000s)") == 1
+    assert [row["limit"] for row in found if row["kind"] == "body"] == [10, 10]
+    sent = {request.split(b" ")[0]: request for request in asked}
+    assert b"\r\nX-Canary: palisade-audit-canary\r\n" in sent[b"TRACE"]
+    assert sent[b"POST"].split(b"\r\n")[1:4] == [b"Host: a.test", b"User-Agent: palisade-audit", b"Connection: close"]
+    forged = next(request for request in asked if b"X-Forwarded-For" in request)
+    assert b"Authorization: Bearer palisade-audit-canary-authorization" in forged
+    assert b"Proxy: http://palisade-audit-canary-proxy.invalid" in forged
+    assert any(len(request) > 9000 for request in asked)
+
+
+def test_an_application_is_asked_once_however_many_addresses_it_has(serve: Serve) -> None:
+    config = PLAIN.format("RequestReadTimeout header=0\nWSGIScriptAlias / /srv/wsgi.py")
+    found = probe(facts(config, serve(saying(NOT_FOUND)), "127.0.0.1", "127.0.0.2"), "full")
+    assert [row["kind"] for row in found].count("page") == 1
+    assert [row["kind"] for row in found].count("slow") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nServer:  Apache \r\nA: b:c\r\n\r\nx\r\n\r\ny", (200, "Apache", "x\r\n\r\ny", "")),
+        (b"HTTP/1.0 404\r\n\r\n", (404, "", "", "")),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", (None, None, None, "the answer is not HTTP")),
+        (b"x HTTP/1.1 200", (None, None, None, "the answer is not HTTP")),
+        (b"", (None, None, None, "closed without an answer")),
+    ],
+)
+def test_what_an_answer_says(answer: bytes, expected: tuple[Any, ...]) -> None:
+    said = parsed(answer)
+    assert (said.get("status"), said.get("server"), said.get("body"), said.get("error", "")) == expected
+    if b"A: b" in answer:
+        assert said["headers"] == {"server": "Apache", "a": "b:c"}
+
+
+def test_why_no_answer_came_is_always_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_target: Target, _seconds: float) -> Any:
+        raise TimeoutError
+
+    monkeypatch.setattr(_audit_probes, "_connected", refused)
+    assert {row["error"] for row in probe(facts(), "safe")} == {"TimeoutError"}
+
+
+def test_a_budget_is_of_requests_and_of_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    assert Budget(1, 30.0, started=80.0).left() == 10.0
+    assert Budget(1, 30.0, started=60.0).left() == 0.0
+    assert Budget(0, 30.0, started=80.0).left() == Budget(-1, 30.0, started=80.0).left() == 0.0
+
+
+def test_every_request_costs_one(serve: Serve) -> None:
+    port = serve(saying(NOT_FOUND))
+    host = facts(PLAIN.format("RequestReadTimeout header=1"), port)
+    (target,) = targets(host.listeners, host.tree)
+    budget = Budget(3, 60.0)
+    _audit_probes._ask(target, "canary", "GET", "/", budget, {})
+    _audit_probes._legacy(target, budget)
+    _audit_probes._slow(target, host.tree, budget)
+    assert budget.requests == 0
+    assert "budget" in _audit_probes._legacy(target, budget)["error"]
+    assert "budget" in _audit_probes._slow(target, host.tree, budget)["error"]
+    assert "budget" in _audit_probes._slow(target, host.tree, Budget(3, 3.5))["error"]
+
+
+def test_the_rows_of_what_is_no_request_of_curl_s(serve: Serve) -> None:
+    host = facts(PLAIN.format("RequestReadTimeout header=1"), serve(saying(b"")))
+    (target,) = targets(host.listeners, host.tree)
+    legacy = _audit_probes._legacy(target, Budget(3, 60.0))
+    where = f"127.0.0.1:{target.port}"
+    assert legacy["request"] == (
+        f"openssl s_client -tls1_1 -cipher ALL:@SECLEVEL=0 -servername a.test -connect {where}"
+    )
+    slow = _audit_probes._slow(target, host.tree, Budget(3, 60.0))
+    assert slow["request"] == f"half of a request to 127.0.0.1 port {target.port}"
+    kept = ("host", "kind", "path", "status", "server", "headers", "body", "error")
+    assert [[row[key] for key in kept] for row in (legacy, slow)] == [
+        [target.host.name, name, "/", 0, "", {}, "", ""] for name in ("legacy", "slow")
+    ]
+
+
+def test_what_came_before_the_end_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"a" * 20)
+        assert _audit_probes._received(ours, time.monotonic() + 5, 11) == b"a" * 20
+        theirs.sendall(b"b")
+        assert _audit_probes._received(ours, time.monotonic() + 0.2) == b"b"
+        with pytest.raises(OSError, match="timed out"):
+            _audit_probes._received(ours, time.monotonic() + 0.1)
+        assert _audit_probes._received(ours, time.monotonic() - 1) == b""
+        theirs.close()
+        assert _audit_probes._received(ours, time.monotonic() + 5) == b""
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (b"\x16\x03\x01\x00\x10\x02\x00\x00\x0c\x03\x01", True),
+        (b"\x16\x03\x01\x00\x10\x02\x00\x00\x0c\x03\x02", True),
+        (b"\x16\x03\x01\x00\x10\x02\x00\x00\x0c\x03\x03", False),
+        (b"\x15\x03\x01\x00\x10\x02\x00\x00\x0c\x03\x01", False),
+        (b"\x16\x03\x01\x00\x10\x01\x00\x00\x0c\x03\x01", False),
+        (b"\x16\x03\x01\x00\x10\x02\x00\x00\x0c\x03", False),
+    ],
+)
+def test_which_handshakes_are_of_an_old_version(answer: bytes, accepted: bool, serve: Serve) -> None:
+    host = facts(TLS, serve(saying(answer)))
+    (target,) = targets(host.listeners, host.tree)
+    found = _audit_probes._legacy(target, Budget(5, 60.0))
+    assert (found["accepted"], found["error"]) == ("older than TLS 1.2" if accepted else "", "")
+    assert asked == [hello("a.test")]
+
+
+def test_a_certificate_that_only_the_server_shows(tmp_path: Path) -> None:
+    pair = [str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")]
+    request = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=x", "-keyout", pair[0]]
+    subprocess.run([*request, "-out", pair[1]], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair[1], pair[0])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def once() -> None:
+            with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as one:
+                one.recv(1)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        host = facts(TLS, listener.getsockname()[1])
+        text = _audit_probes.served_certificate(host, host.tree.hosts[0])
+        thread.join(20)
+    assert text.split() == (tmp_path / "cert.pem").read_text(encoding="ascii").split()
+    # Neither where nobody listens any more, nor without TLS.
+    assert _audit_probes.served_certificate(host, host.tree.hosts[0]) == ""
+    plain = facts(PLAIN)
+    assert _audit_probes.served_certificate(plain, plain.tree.hosts[0]) == ""
 
 
 # Hostile servers

@@ -13,6 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import SEVERITIES, STATUSES, Rule, judge
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils import (
     audit_cases_access,
+    audit_cases_bounds,
     audit_cases_host,
     audit_cases_page,
     audit_cases_web,
@@ -28,7 +29,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
 RULES = {rule.id: rule for rule in _audit_rules.RULES}
 
 
-FILES = (audit_cases_page, audit_cases_host, audit_cases_access, audit_cases_web)
+FILES = (audit_cases_page, audit_cases_host, audit_cases_access, audit_cases_web, audit_cases_bounds)
 BAD = [case for file in FILES for case in file.BAD]
 UNKNOWN = [case for file in FILES for case in getattr(file, "UNKNOWN", [])]
 # The rule passes, on hosts that a careless rule would flag.
@@ -60,6 +61,11 @@ def test_passes(case: Case) -> None:
 @pytest.mark.parametrize("case", UNKNOWN, ids=lambda case: f"{case.rule}-{case.subject}")
 def test_is_unknown(case: Case) -> None:
     assert {one["status"] for one in found(case)} == {"unknown"}
+
+
+@pytest.mark.parametrize("case", audit_cases_bounds.NOT_APPLICABLE, ids=lambda case: f"{case.rule}-{case.subject}")
+def test_does_not_apply(case: Case) -> None:
+    assert [one["status"] for one in found(case)] == ["not_applicable"]
 
 
 def test_every_rule_has_a_host_where_it_fails_and_one_where_it_passes() -> None:

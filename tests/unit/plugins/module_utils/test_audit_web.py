@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _audit_web
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts, Instance
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import ciphers
@@ -20,6 +23,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_web impor
     web_facts,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import noting
 
 
 def really(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
@@ -42,6 +46,33 @@ def test_a_certificate_says_its_end_and_its_key(tmp_path: Path, kind: str, bits:
     found = certificate(made(tmp_path, 20, kind), really)
     assert (found["bits"], found["rsa"], found["error"]) == (bits, rsa, "")
     assert found["days"] in (19, 20)
+
+
+def test_the_days_that_are_left_are_whole_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = made(tmp_path, 20, "ed25519")
+    until = certificate(text, really)["until"]
+    end = ssl.cert_time_to_seconds(until)
+    for left, days in ((86400 * 15, 15), (86400 * 15 - 1, 14), (-1, -1)):
+        monkeypatch.setattr("time.time", lambda left=left: end - left)
+        found = certificate(f"a text around it {text}", really)
+        # openssl says no size of such a key: there is only one.
+        assert found == {"until": until, "days": days, "bits": 0, "rsa": False, "error": ""}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (CommandError("openssl", 1, "one\nbad\n"), "openssl does not read it: ['bad']"),
+        ("x", "openssl says no end of it"),
+    ],
+)
+def test_what_openssl_does_not_tell_is_an_error(tmp_path: Path, answer: Any, error: str) -> None:
+    def run(*_words: Any, **_fields: Any) -> str:
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    assert certificate(made(tmp_path, 20, "ed25519"), run)["error"] == error
 
 
 @pytest.mark.parametrize(
@@ -70,6 +101,30 @@ def test_only_the_names_of_switches_are_read(monkeypatch: pytest.MonkeyPatch) ->
         finally:
             process.kill()
     assert list(_switches(process.pid)) == []
+
+
+def switched(**environment: str) -> list[str]:
+    """Return the debug switches that are on in a process with this environment."""
+    names = {os.fsencode(name): value.encode("utf-8", "surrogateescape") for name, value in environment.items()}
+    with subprocess.Popen(["sleep", "60"], env={b"READY": b"1", **names}) as process:
+        try:
+            while b"READY" not in Path(f"/proc/{process.pid}/environ").read_bytes():
+                pass
+            return list(_switches(process.pid))
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("name", ["FLASK_DEBUG", "DJANGO_DEBUG", "WERKZEUG_DEBUG"])
+def test_a_debug_switch_is_on_or_off(name: str) -> None:
+    assert [value for value in ("1", "True", "yes", "2") if switched(**{name: value}) != [name]] == []
+    assert [value for value in ("", "0", "False", "no", "OFF") if switched(**{name: value})] == []
+
+
+def test_other_variables_are_no_switches() -> None:
+    assert switched(FLASK_ENV="production", DEBUG="1", ODD="\udcff") == []
+    # What is no text hides nothing.
+    assert switched(ODD="\udcff", FLASK_ENV="development") == ["FLASK_ENV"]
 
 
 def of(config: str, *listeners: tuple[str, int], active: str = "safe") -> Facts:
@@ -107,13 +162,82 @@ def test_listeners_that_a_proxy_here_hands_requests_to_are_found() -> None:
     assert not any("reached" in row for row in back.web.backends)
 
 
-def test_full_tries_the_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        back = of("", ("0.0.0.0", port), active="full")
-        add_backends([of(f"ProxyPass / http://127.0.0.1:{port}/"), back])
-    # Whatever the network of this machine is: taken or refused, or no address at all.
-    assert back.web.backends[0]["reached"] in (True, False, None)
+def test_a_proxy_names_this_host_in_many_ways() -> None:
+    lines = "ProxyPass /a http://127.0.0.9\nProxyPassMatch ^/b WSS://LOCALHOST\n"
+    lines += f"ProxyPass /c http://{socket.gethostname()}:81/\nProxyPass /d h2c://[::1]:82/\nProxyPass /e http://x:83/"
+    found = of(lines, *(("::", port) for port in (80, 443, 81, 82, 83)))
+    add_backends([found])
+    assert [row["port"] for row in found.web.backends] == [80, 443, 81, 82]
+    first = found.web.backends[0]
+    assert (first["address"], first["line"]) == ("::", "ProxyPass /a http://127.0.0.9")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port"), [("http", 80), ("h2c", 80), ("ws", 80), ("https", 443), ("h2", 443), ("wss", 443)]
+)
+def test_the_port_of_a_back_end_that_names_none(scheme: str, port: int) -> None:
+    found = of(f"BalancerMember {scheme}://localhost/x", ("::", 80), ("::", 443))
+    add_backends([found])
+    assert [row["port"] for row in found.web.backends] == [port]
+
+
+@pytest.mark.parametrize(
+    ("address", "own", "open_ones", "expected"),
+    [
+        ("0.0.0.0", ["192.0.2.1"], ["192.0.2.1"], True),
+        ("0.0.0.0", ["127.0.0.2", "192.0.2.1"], ["127.0.0.2"], False),
+        ("0.0.0.0", ["::1", "127.0.0.1"], ["::1"], None),
+        ("0.0.0.0", [], [], None),
+        ("::", ["192.0.2.1", "2001:db8::1"], ["2001:db8::1"], True),
+        ("192.0.2.9", ["192.0.2.1"], ["192.0.2.9"], True),
+        ("192.0.2.9", ["192.0.2.1"], ["192.0.2.1"], False),
+        ("127.0.0.1", ["192.0.2.1"], ["127.0.0.1"], None),
+    ],
+)
+def test_full_tries_the_own_address(
+    address: str, own: list[str], open_ones: list[str], expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(target: tuple[str, int], _seconds: float) -> socket.socket:
+        if target[0] not in open_ones or target[1] != 8000:
+            raise ConnectionRefusedError
+        return socket.socket()
+
+    monkeypatch.setattr(_audit_web, "_own_addresses", lambda: iter(own))
+    monkeypatch.setattr(socket, "create_connection", connect)
+    back = of("ProxyPass / http://192.0.2.9:8000/\nProxyPass / http://localhost:8000/", (address, 8000), active="full")
+    add_backends([back])
+    assert back.web.backends[0]["reached"] is expected
+
+
+def test_the_own_addresses_are_this_host_s() -> None:
+    for address in _audit_web._own_addresses():
+        with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET):
+            pass
+
+
+def test_nothing_is_asked_unless_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(_audit_web, "probe", noting(asked, []))
+    monkeypatch.setattr(_audit_web, "served_certificate", noting(asked, ""))
+    config = "<VirtualHost *:443>\nServerName a.test\nSSLEngine on\n</VirtualHost>\n<VirtualHost *:80>\n</VirtualHost>"
+    for active in ("none", "safe"):
+        found = web_facts(of(config), really, active)
+        assert found.active == active
+        assert list(found.certificates) == ["a.test *:443"]
+    assert [getattr(one, "name", one) for one in asked] == ["a.test *:443", "safe"]
+    stopped = of("")
+    stopped.instance.pid = None
+    web_facts(stopped, really, "full")
+    assert [getattr(one, "name", one) for one in asked] == ["a.test *:443", "safe"]
+
+
+@pytest.mark.parametrize("name", [".git/HEAD", ".svn/entries", ".hg/requires", ".env"])
+def test_what_should_not_lie_in_a_served_directory(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).symlink_to("nowhere")
+    host = of("")
+    host.paths = {str(tmp_path): {"exists": True}}
+    assert web_facts(host, really, "none").hidden == {str(tmp_path): [name]}
 
 
 def test_files_of_version_control_in_served_directories_are_found(tmp_path: Path) -> None:

@@ -83,6 +83,74 @@ wsgi_apps:
     )
 
 
+FIELDS: dict[str, Any] = {
+    "mount": "/x",
+    "requirements": "r.txt",
+    "processes": 2,
+    "threads": 5,
+    "daemon_process": {"umask": "0077", "lang": "C.UTF-8"},
+    "account": "shop-web",
+    "group": "shop-web",
+    "supplementary_groups": ["video"],
+    "writable": ["db"],
+    "data_from": {"db": "/srv/db"},
+    "static": {"/x/static": "static"},
+    "tls": {"certificate": "/etc/c.pem", "key": "/etc/k.pem"},
+    "trusted_proxies": ["10.0.0.1"],
+    "trusted_proxy_headers": ["X-Forwarded-For"],
+    "limits": {"request_body": 5},
+    "handles_authorization": True,
+    "error_override": True,
+}
+
+
+def test_every_field_that_a_host_can_tell_is_in_the_file_in_its_order() -> None:
+    text = adopted("www", [row(fields=FIELDS)], [])
+    (app,) = yaml.safe_load(text)["wsgi_apps"]
+    assert list(app) == ["name", "application", "server_names", "source", *FIELDS]
+    assert {key: app[key] for key in FIELDS} == FIELDS
+    assert list(app["daemon_process"]) == ["umask", "lang"]
+
+
+def test_what_there_is_not_makes_no_line() -> None:
+    assert (
+        adopted("www", [row()], [])
+        == """\
+---
+# What www serves, for the role wsgi_apps. TO DO marks what has to be filled in.
+wsgi_apps:
+
+  # /a, declared at /b:1
+  - name: shop
+    application: shop:app
+    server_names: [shop.test]
+    # TO DO: the code, as a directory here, an archive or a repository; on the host it is /c
+    source: {path: apps/shop}
+"""
+    )
+    assert adopted("www", [], ["pool x", "pool y"]).splitlines()[2:] == [
+        "# What no app below says, and a person has to look at:",
+        "# - pool x",
+        "# - pool y",
+        "wsgi_apps: []",
+    ]
+
+
+def test_long_texts_are_wrapped_behind_their_marks() -> None:
+    lines = adopted("www", [], ["word " * 40, "a-" * 70]).splitlines()
+    wrapped = [line for line in lines if "word" in line]
+    assert [line[:8] for line in wrapped] == ["# - word", "#   word"]
+    assert all(len(line) <= 114 for line in wrapped)
+    # Nothing is cut at a hyphen, as the name of a file may have one.
+    assert sum("a-a" in line for line in lines) == 2
+
+
+def test_what_is_installed_and_where_data_lie_is_told_without_a_field_too() -> None:
+    text = adopted("www", [row(data=["/srv/db, named in settings.py"], requirements=["flask==3"])], [])
+    assert "    #   flask==3\n" in text
+    assert "    # - /srv/db, named in settings.py\n" in text
+
+
 @pytest.mark.parametrize(
     ("variable", "path"),
     [

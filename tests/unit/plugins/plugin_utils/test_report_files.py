@@ -105,3 +105,15 @@ def test_the_state_of_a_smaller_run_leaves_nothing_of_the_one_before(tmp_path: P
         write(example(), paths(str(tmp_path), name))
         write_overview(example(), str(tmp_path), name, "later", [])
     assert set(json.loads((tmp_path / ".overview.json").read_text())) == {"a", "b"}
+
+
+def test_a_state_that_is_no_text_is_one_of_no_host(tmp_path: Path) -> None:
+    (tmp_path / ".overview.json").write_bytes(b'{"www": "\xff"}')
+    write_overview(example(), str(tmp_path), "www", "run", [])
+    assert list(json.loads((tmp_path / ".overview.json").read_text())) == ["www"]
+
+
+def test_a_report_of_an_earlier_run_stays_as_long_as_its_page(tmp_path: Path) -> None:
+    _add((str(tmp_path), "www1"))
+    write_overview(example(), str(tmp_path), "www2", "later", ["gone"])
+    assert set(json.loads((tmp_path / ".overview.json").read_text())) == {"www1", "www2", "gone"}
