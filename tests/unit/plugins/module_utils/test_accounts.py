@@ -365,9 +365,7 @@ class Proc:
         (-1, None, False),
     ],
 )
-def test_whose_a_process_is(
-    owner: int, status: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whose_a_process_is(owner: int, status: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     proc = Proc(owner, status)
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", lambda path: ["self", "7"])
@@ -377,9 +375,7 @@ def test_whose_a_process_is(
     assert found is expected
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("a", "!*"), ("b", "$y$hash"), ("ab", "!"), ("c", ""), ("absent", "!")]
-)
+@pytest.mark.parametrize(("name", "expected"), [("a", "!*"), ("b", "$y$hash"), ("ab", "!"), ("c", ""), ("absent", "!")])
 def test_the_field_of_a_password(name: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shadow = "a:!*:1:0:99999:7:::\nb:$y$hash:1::::::\nc::1::::::\nab\udcff:x:1\n"
     with monkeypatch.context() as patch:

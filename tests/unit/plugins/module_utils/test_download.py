@@ -140,7 +140,7 @@ def test_an_error_says_what_it_can(address: str, said: str, told: str, web: Web)
 def test_redirects_end_in_time(web: Web) -> None:
     """Five are followed, and a sixth is not."""
     places = [ADDRESS, *(f"https://example.org/{number}" for number in range(1, 7))]
-    web.answers |= dict(zip(places, [*places[1:6], CONTENT]))
+    web.answers |= dict(zip(places, [*places[1:6], CONTENT], strict=False))
     assert get() == CONTENT
     web.answers[places[5]] = places[6]
     assert refused() == "more than 5 redirects"

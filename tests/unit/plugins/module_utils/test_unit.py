@@ -234,7 +234,8 @@ def ways() -> Iterator[Path]:
 def test_only_what_is_in_the_way_is_covered(
     kind: str, inside: str, covered: list[str], systemd: Systemd, ways: Path
 ) -> None:
-    run_in_unit(dataclasses.replace(UNIT, **{kind: {f"{ways}/{inside}": "/srv/place"}}), ["true"], systemd)
+    fields: dict[str, Any] = {kind: {f"{ways}/{inside}": "/srv/place"}}
+    run_in_unit(dataclasses.replace(UNIT, **fields), ["true"], systemd)
     settings = [setting.partition("=") for setting in systemd.settings]
     assert [value for name, _equals, value in settings if name == "TemporaryFileSystem"] == [
         f"{ways}/{path}" for path in covered
