@@ -807,3 +807,18 @@ Alias /code {shop}
     told = [remark.partition(" (")[0] for remark in row["remarks"]]
     assert f"Alias /code {shop}" in told
     assert any(words.startswith("AliasMatch ^/three") for words in told)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_variables_of_an_app_of_ours(listed: bool, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names alone, from the file that the roles wrote; one that is somebody's link is not read."""
+    place = shop / "environment"
+    place.write_text('{"KEY": "hunter2", "OTHER": "x"}')
+    theirs = "/var/lib/books/environment"
+    real_open, isfile = open, os.path.isfile
+    monkeypatch.setattr(os.path, "isfile", lambda path: path == theirs or isfile(path))
+    monkeypatch.setattr(os.path, "islink", lambda path: path == theirs and not listed)
+    monkeypatch.setattr("builtins.open", lambda path, *a, **k: real_open(place if path == theirs else path, *a, **k))
+    row = one(pooled(shop, "user=books group=books"))
+    assert row["environment"] == (["KEY", "OTHER"] if listed else [])
+    assert "hunter2" not in str(row)
