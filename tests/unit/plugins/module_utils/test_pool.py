@@ -393,3 +393,34 @@ def test_the_newest_change(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     link = (tmp_path / "link").lstat().st_ctime
     assert newest_change(["/etc", str(tmp_path / "link")]) == link
+
+
+class Endless(_pool._Pool):
+    """A pool whose processes are stale however often they are replaced, as after a clock that was turned."""
+
+    def __init__(self, processes: int) -> None:
+        self.name, self.options, self.release, self.since = "public", {"processes": str(processes)}, "", None
+        self.seconds, self.ended = 60.0, 0
+        self.processes = [{"pid": number, "started": 1.0, "cwd": "/srv"} for number in range(processes)]
+        self.first = set(range(processes))
+
+    def live(self) -> Any:
+        return self.processes
+
+    def _await_ready(self, marked: bool) -> Any:
+        return self.processes
+
+    def _end(self, pid: int) -> bool:
+        self.ended += 1
+        return True
+
+
+@pytest.mark.parametrize("processes", [1, 3, 5])
+def test_a_roll_ends_whatever_the_clock_says(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pool, "marks", lambda pid: set())
+    pool = Endless(processes)
+    told = "^pool public: however often its processes are replaced, they work in /srv, expected processes that started"
+    with pytest.raises(PalisadeError, match=told):
+        pool.roll()
+    # Each twice, and some more: a reload on the way brings new ones too.
+    assert pool.ended == 2 * processes + 2
