@@ -34,7 +34,6 @@ Row = Mapping[str, Any]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_BLOCK = 1 << 20
 _DEPTH = 100
 # What SQLite keeps beside a database. The last one is shared memory, which it makes anew.
 _BESIDE = ("-wal", "-journal", "-shm")
@@ -346,7 +345,7 @@ class _Mirror:
         )
         try:
             with open(descriptor, "wb", buffering=0) as writer:
-                shutil.copyfileobj(reader, writer, _BLOCK)
+                shutil.copyfileobj(reader, writer)
                 after = os.fstat(reader.fileno())
                 os.fchown(descriptor, *self.identity)
                 os.fchmod(descriptor, 0o640)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 from typing import IO, Any
 from urllib.error import HTTPError
@@ -15,7 +16,6 @@ from urllib.parse import urljoin
 from ansible.module_utils.urls import open_url
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
-_BLOCK = 1 << 16
 _REDIRECTS = 5
 # Without an answer, and altogether.
 _SILENCE = 30
@@ -30,7 +30,7 @@ def download(address: str, shown: str, checksum: str, file: IO[bytes], subject: 
     try:
         answer = _open(address, place)
         while True:
-            block = answer.read(_BLOCK)
+            block = answer.read(io.DEFAULT_BUFFER_SIZE)
             if not block:
                 break
             total += len(block)

@@ -6,6 +6,7 @@ import grp
 import io
 import os
 import pwd
+import stat
 import subprocess
 import time
 import types
@@ -382,3 +383,13 @@ def test_the_field_of_a_password(name: str, expected: str, monkeypatch: pytest.M
         patch.setattr("builtins.open", lambda path, **how: io.StringIO(shadow))
         found = _accounts._password_field(name)
     assert found == expected
+
+
+def test_a_directory_that_is_made_is_for_root_to_write(database: Database) -> None:
+    """Whatever the umask of the connection is."""
+    old = os.umask(0)
+    try:
+        ensure_accounts([ROW], database.run, check=False)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(database.sysusers.stat().st_mode) == 0o755

@@ -495,8 +495,8 @@ def test_a_file_that_grows_while_it_is_read(host: Host, monkeypatch: pytest.Monk
     """It is brought again by the next pass, whatever its time says."""
     copy = shutil.copyfileobj
 
-    def grown(reader: Any, writer: Any, size: int) -> None:
-        copy(reader, writer, size)
+    def grown(reader: Any, writer: Any) -> None:
+        copy(reader, writer)
         host.write("db/rows", "12", OLD)
 
     host.row["copies"][0] = {**host.row["copies"][0], "source": str(host.old / "db/rows"), "directory": False}
@@ -522,3 +522,20 @@ def test_sources_that_only_begin_alike(host: Host) -> None:
     with (host.old / "db-old").open("r+"):
         (told,) = writers(host.row)
     assert told.endswith(f"writes to {host.old}/db-old")
+
+
+def test_what_is_no_file_is_not_even_opened(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a device can do something."""
+    os.mkfifo(host.old / "db/pipe")
+    (host.old / "db/link").symlink_to("rows")
+    opened: list[Any] = []
+    real = os.open
+
+    def noted(path: Any, *more: Any, **named: Any) -> int:
+        opened.append(path)
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(os, "open", noted)
+    copy_data(host.row, closed=False)
+    assert "rows" in opened
+    assert not {"pipe", "link"} & set(opened)

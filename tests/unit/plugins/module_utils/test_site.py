@@ -423,3 +423,14 @@ def test_an_apache_that_ends(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     assert apache.looks == 2
     with pytest.raises(PalisadeError, match="did not replace its daemons"):
         apache.wait(server, restart=True)
+
+
+def test_a_directory_that_is_made_is_for_root_to_write(server: Server) -> None:
+    """Whatever the umask of the connection is."""
+    old = os.umask(0)
+    try:
+        server.apply(ConfigurationFile(path=f"{server.root}/new/below/a.conf", content="# good\n"))
+    finally:
+        os.umask(old)
+    modes = [stat.S_IMODE((server.root / name).stat().st_mode) for name in ("new/below", "new/below/a.conf")]
+    assert modes == [0o755, 0o644]
