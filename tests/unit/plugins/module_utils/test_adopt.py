@@ -822,3 +822,10 @@ def test_variables_of_an_app_of_ours(listed: bool, shop: Path, monkeypatch: pyte
     row = one(pooled(shop, "user=books group=books"))
     assert row["environment"] == (["KEY", "OTHER"] if listed else [])
     assert "hunter2" not in str(row)
+
+
+def test_tools_of_every_environment_are_no_requirements(shop: Path) -> None:
+    packages = shop / "venv/lib/python3.13/site-packages"
+    for name in ("pip", "setuptools", "wheel", "pkg_resources", "pkg-resources", "Setuptools", "pipx"):
+        (packages / f"{name}-1.0.dist-info").mkdir(parents=True)
+    assert one(pooled(shop, f"python-home={shop}/venv"))["requirements"] == ["pipx==1.0"]

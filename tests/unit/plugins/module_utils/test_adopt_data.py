@@ -425,3 +425,50 @@ def test_places_outside_that_can_be_data(path: str, taken: bool, site: Site) -> 
     site.served = {path: "/x"}
     found = _adopt_data._Found(str(site.code), site.account, site.served, "")
     assert list(found._outside()) == ([path] if taken else [])
+
+
+CALLED = "data database databases db files instance media sessions storage upload uploads userfiles var"
+CACHES = "CACHE cache caches temp tmp webassets-cache"
+
+
+def test_every_name_of_data_and_of_caches(site: Site) -> None:
+    for name in (*CALLED.split(), *CACHES.split()):
+        site.write(f"in/{name}/file")
+    data = site.find()
+    assert data.writable == sorted(f"in/{name}" for name in (*CALLED.split(), *CACHES.split()))
+    assert sorted(data.sources.values()) == [f"{site.code}/in/{name}" for name in CALLED.split()]
+
+
+@pytest.mark.parametrize(
+    "setting", ["STATIC_ROOT", "STATICFILES_DIRS", "STATIC_FOLDER", "DIRS", "LOCALE_PATHS", "FIXTURE_DIRS"]
+)
+def test_every_setting_of_what_is_no_data(setting: str, site: Site) -> None:
+    """Though it is called so, and Apache's account may write it."""
+    site.write("shop/settings.py", f"{setting} = [BASE / 'files']\n")
+    site.write("files/a")
+    assert site.find().writable == []
+
+
+@pytest.mark.parametrize("end", [".sqlite3", ".sqlite", ".db"])
+def test_an_empty_database_by_its_name(end: str, site: Site) -> None:
+    site.write(f"new{end}")
+    for beside in ("-wal", "-journal", "-shm"):
+        site.database(f"new{end}{beside}")
+    assert site.sources(site.find()) == {f"db/new{end}": f"new{end}"}
+
+
+@pytest.mark.parametrize("name", ["__pycache__", "node_modules", "site-packages", ".hidden"])
+def test_what_is_not_looked_into(name: str, site: Site) -> None:
+    site.write(f"{name}/uploads/a")
+    assert site.find().writable == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bin", "boot", "dev", "etc", "lib", "libx32", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var/log",
+     "var/run", "var/tmp", "var/cache"],
+)  # fmt: skip
+def test_directories_of_the_system_are_no_data(name: str, site: Site) -> None:
+    site.served = {f"/{name}/shop": "/x", "/srv/shop-media": "/y"}
+    found = _adopt_data._Found(str(site.code), site.account, site.served, "")
+    assert list(found._outside()) == ["/srv/shop-media"]

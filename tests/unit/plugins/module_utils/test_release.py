@@ -54,7 +54,7 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".new", "a/b", "a\n", "-a", "a b"])
 def test_names_that_are_paths_or_worse(name: str) -> None:
-    with pytest.raises(PalisadeError, match="^app shop: release: expected a name, got"):
+    with pytest.raises(PalisadeError, match=r"^app shop: release: expected a name, got"):
         check_names([{"app": "blog", "release": "x"}, {"app": "shop", "release": name}])
 
 
