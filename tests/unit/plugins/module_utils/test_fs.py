@@ -835,3 +835,12 @@ def test_a_link_with_the_name_of_what_is_left_goes_itself(target: str, data: Pat
     planted.symlink_to(target)
     ensure_file(str(data / "secret"), "new", Attributes(ME, MY_GROUP, 0o600), secret=True, check=False)
     assert not planted.is_symlink()
+
+
+@pytest.mark.parametrize("target", ["/missing", "current", "/etc"])
+def test_a_link_to_nowhere_is_removed_too(target: str, data: Path) -> None:
+    (data / "current").symlink_to(target)
+    planned = remove(str(data / "current"), check=True)
+    assert planned
+    assert remove(str(data / "current"), check=False) == planned
+    assert os.listdir(data) == []
