@@ -14,13 +14,14 @@ from urllib.error import HTTPError
 from urllib.parse import urljoin
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import LIMITS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
 _REDIRECTS = 5
 # Without an answer, and altogether.
 _SILENCE = 30
 _SECONDS = 600
-SIZE = 1 << 30
+SIZE = LIMITS.size
 
 
 def download(address: str, shown: str, checksum: str, file: IO[bytes], subject: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from email.message import Message
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -155,3 +156,13 @@ def test_a_location_without_a_redirect(status: int, web: Web) -> None:
     web.answers[ADDRESS] = HTTPError(ADDRESS, status, "No", headers, io.BytesIO())
     assert refused() == f"HTTP Error {status}: No"
     assert web.asked == [ADDRESS]
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(600.0, True), (600.1, False)])
+def test_how_long_it_may_take(seconds: float, taken: bool, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, *[seconds] * 100])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    if taken:
+        assert get() == CONTENT
+    else:
+        assert refused() == "not there after 600 seconds"
