@@ -377,10 +377,11 @@ def test_whose_a_process_is(owner: int, status: str | None, expected: bool, monk
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a", "!*"), ("b", "$y$hash"), ("ab", "!"), ("c", ""), ("absent", "!")])
-def test_the_field_of_a_password(name: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shadow = "a:!*:1:0:99999:7:::\nb:$y$hash:1::::::\nc::1::::::\nab\udcff:x:1\n"
+def test_the_field_of_a_password(name: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = open
+    (tmp_path / "shadow").write_bytes(b"\xff:x:1\na:!*:1:0:99999:7:::\nb:$y$hash:1::::::\nc::1::::::\nabc:x:1\n")
     with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", lambda path, **how: io.StringIO(shadow))
+        patch.setattr("builtins.open", lambda path, **how: real(tmp_path / os.path.basename(path), **how))
         found = _accounts._password_field(name)
     assert found == expected
 

@@ -21,7 +21,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import entry_file
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import TLS_DIRECTORY
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import PROXY_HEADERS, TLS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import NASTY
@@ -829,3 +829,21 @@ def test_tools_of_every_environment_are_no_requirements(shop: Path) -> None:
     for name in ("pip", "setuptools", "wheel", "pkg_resources", "pkg-resources", "Setuptools", "pipx"):
         (packages / f"{name}-1.0.dist-info").mkdir(parents=True)
     assert one(pooled(shop, f"python-home={shop}/venv"))["requirements"] == ["pipx==1.0"]
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded", "Proxy", *PROXY_HEADERS])
+def test_headers_that_the_roles_take_off(header: str, shop: Path) -> None:
+    assert one(pooled(shop, lines=f"RequestHeader unset {header}"))["remarks"] == []
+    (told,) = one(pooled(shop, lines=f"RequestHeader set {header} x"))["remarks"]
+    assert told.startswith(f"RequestHeader set {header}")
+
+
+def test_where_no_code_is_known_nothing_of_the_play_s_own_directory_counts(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop)
+    for name in ("pyvenv.cfg", "requirements.txt"):
+        (shop / name).touch()
+    row = one(site("WSGIScriptAlias / missing.wsgi"))
+    assert (row["code"], "requirements" in row["fields"]) == ("", False)
+    assert not [remark for remark in row["remarks"] if "virtual environment" in remark]

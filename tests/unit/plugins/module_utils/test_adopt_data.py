@@ -472,3 +472,14 @@ def test_directories_of_the_system_are_no_data(name: str, site: Site) -> None:
     site.served = {f"/{name}/shop": "/x", "/srv/shop-media": "/y"}
     found = _adopt_data._Found(str(site.code), site.account, site.served, "")
     assert list(found._outside()) == ["/srv/shop-media"]
+
+
+@pytest.mark.parametrize("name", ["shop", "shop/inner", ".", ".."])
+def test_a_path_of_the_code_is_not_data_because_it_is_named(name: str, site: Site) -> None:
+    """A base directory is named in most settings."""
+    site.write("shop/inner/mod.py")
+    site.write("shop/settings.py", f"BASE = '{(site.code / name).resolve()}'\n")
+    found = _adopt_data._Found(str(site.code), site.account, {}, "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_adopt_data, "_SYSTEM", re.compile("/etc"))
+        assert list(found._outside()) == []

@@ -426,10 +426,13 @@ def test_what_is_changed_under_our_hands(
         elif becomes == "file":
             place.write_text("x")
 
+    copy_data(host.row, closed=False)
     Race(name, change, monkeypatch)
     done = copy_data(host.row, closed=False)
     assert done.left_out == ([str(place)] if told else [])
     assert "hunter2" not in host.files().values()
+    # What was copied before is no longer there either.
+    assert ("db/rows" in host.files()) == (name != "rows")
 
 
 @needs_root

@@ -748,3 +748,10 @@ def test_advice_is_given_where_there_is_a_sandbox(host: Host) -> None:
         host.ensure("absent")
     assert "relax" not in str(caught.value)
     assert host.server.exists()
+
+
+def test_a_drop_in_with_any_bytes_is_replaced(host: Host) -> None:
+    host.directory.mkdir()
+    host.server.write_bytes(b"\xff\n")
+    host.ensure()
+    assert host.server.read_text() == drop_in(host.layout, Settings())
