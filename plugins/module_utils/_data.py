@@ -324,7 +324,7 @@ class _Mirror:
         except OSError as error:
             self._gone_or_link(error, shown)
             return False
-        with open(descriptor, "rb", buffering=0) as reader:
+        with open(descriptor, "rb") as reader:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and found.st_uid != self.owner):
                 self.done.left_out.append(shown)

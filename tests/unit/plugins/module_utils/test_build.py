@@ -356,3 +356,14 @@ def test_which_file_system_is_full(free: int, inodes: int, expected: str, monkey
 def test_the_mount_of_a_path(tmp_path: Path) -> None:
     assert _build._mount("/proc/self/status") == "/proc"
     assert os.path.ismount(_build._mount(str(tmp_path / "not/there")))
+
+
+def test_packages_are_looked_at_as_the_app_that_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(_build, "run_with_secrets", lambda *arguments: asked.append(arguments))
+    row = {"app": "shop", "account": "shop-app", "group": "shop-app", "writable": ["/data"]}
+    pip = Pip("/usr/bin/python3")
+    monkeypatch.setattr(pip, "check", lambda venv, run: ["check", venv])
+    _build._check_packages(row, "/r/1", pip, run)
+    unit = _unit.Unit("palisade-check-shop", "shop-app", "shop-app", directory="/r/1/code", seconds=120)
+    assert asked == [(unit, "/usr/bin/python3", ["check", "/r/1/venv"], {}, run)]

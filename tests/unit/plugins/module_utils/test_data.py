@@ -542,3 +542,18 @@ def test_what_is_no_file_is_not_even_opened(host: Host, monkeypatch: pytest.Monk
     copy_data(host.row, closed=False)
     assert "rows" in opened
     assert not {"pipe", "link"} & set(opened)
+
+
+@pytest.mark.parametrize(("depth", "taken"), [(2, True), (1, False)])
+def test_as_many_directories_in_each_other_as_may_be(
+    depth: int, taken: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.old / "db/inner/inner").mkdir()
+    host.write("db/inner/inner/deep", "x")
+    monkeypatch.setattr(_data, "_DEPTH", depth)
+    if taken:
+        copy_data(host.row, closed=False)
+        assert host.files()["db/inner/inner/deep"] == "x"
+    else:
+        with pytest.raises(PalisadeError, match="expected at most 1 directories in each other"):
+            copy_data(host.row, closed=False)

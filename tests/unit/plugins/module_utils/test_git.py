@@ -349,3 +349,22 @@ def test_commits_of_another_length(theirs: Theirs, units: Any, monkeypatch: pyte
         pytest.raises(PalisadeError, match=f"expected a repository with commits of 40 digits, got '{'a' * 64}'"),
     ):
         repository.commit(run)
+
+
+def test_nobody_else_looks_into_the_directory_of_all(
+    theirs: Theirs, units: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even between its making and the change of its mode."""
+    seen: list[int] = []
+    monkeypatch.setattr(
+        _git, "ensure_directory", lambda path, *_more, **_named: seen.append(os.stat(path).st_mode & 0o7777)
+    )
+    old = os.umask(0)
+    try:
+        with opened("shop", source(theirs.place), "games", run) as repository:
+            assert {os.stat(f"{repository.work}/{name}").st_mode & 0o7777 for name in (".gitconfig", "attributes")} == {
+                0o644
+            }
+    finally:
+        os.umask(old)
+    assert seen == [0o700]

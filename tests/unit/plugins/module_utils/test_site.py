@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import os
+import pwd
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -434,3 +437,13 @@ def test_a_directory_that_is_made_is_for_root_to_write(server: Server) -> None:
         os.umask(old)
     modes = [stat.S_IMODE((server.root / name).stat().st_mode) for name in ("new/below", "new/below/a.conf")]
     assert modes == [0o755, 0o644]
+
+
+@pytest.mark.parametrize(("names", "incomplete"), [(["a", "b"], False), (["a"], True), (["a", "b", "c"], False)])
+def test_accounts_that_are_all_there(
+    names: list[str], incomplete: bool, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pwd, "getpwall", lambda: [SimpleNamespace(pw_name=name) for name in names])
+    monkeypatch.setattr(grp, "getgrall", list)
+    file = server.site("public", "    WSGIDaemonProcess public user=a group=b\n")
+    assert _site._incomplete(server.layout, [file], server.run) is incomplete
