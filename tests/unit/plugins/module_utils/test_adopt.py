@@ -847,3 +847,12 @@ def test_where_no_code_is_known_nothing_of_the_play_s_own_directory_counts(
     row = one(site("WSGIScriptAlias / missing.wsgi"))
     assert (row["code"], "requirements" in row["fields"]) == ("", False)
     assert not [remark for remark in row["remarks"] if "virtual environment" in remark]
+
+
+def test_an_app_without_any_name(shop: Path) -> None:
+    """It is called as the directory of its script."""
+    (shop / "Book-store").mkdir()
+    (shop / "shop.wsgi").rename(shop / "Book-store/shop.wsgi")
+    lines = f"WSGIScriptAlias / {shop}/Book-store/shop.wsgi"
+    row = one(f"<VirtualHost *:80>\n{lines}\n</VirtualHost>\n")
+    assert row["fields"]["name"] == "book-store"

@@ -483,3 +483,14 @@ def test_a_path_of_the_code_is_not_data_because_it_is_named(name: str, site: Sit
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_adopt_data, "_SYSTEM", re.compile("/etc"))
         assert list(found._outside()) == []
+
+
+def test_a_database_in_data_elsewhere_comes_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_adopt_data, "_SYSTEM", re.compile("/etc"))
+    place = site.database("../store/base.sqlite3").resolve()
+    for path in (place, place.parent):
+        os.chown(path, WWW, WWW)
+    site.write("shop/settings.py", f"DATA = '{place.parent}'\nNAME = '{place}'\n")
+    data = site.find()
+    assert data.sources == {"store": str(place.parent)}
+    assert data.variables == {"DATABASE_PATH": f"{HOME}/data/store/base.sqlite3"}

@@ -246,3 +246,45 @@ def test_what_apache_is_asked_for_its_configuration(layout: ApacheLayout, tmp_pa
     assert read_configuration(layout, run).error == "Apache's check failed"
     stub(layout, "echo Apache")
     assert version(layout, run) == ""
+
+
+def test_every_place_of_a_distribution() -> None:
+    places = DEBIAN.as_dict()
+    assert places == {
+        "family": "Debian",
+        "binary": "/usr/sbin/apache2",
+        "control": "/usr/sbin/apache2ctl",
+        "unit": "apache2",
+        "user": "www-data",
+        "root": "/etc/apache2",
+        "main_file": "/etc/apache2/apache2.conf",
+        "envvars": "/etc/apache2/envvars",
+        "modules": "/usr/lib/apache2/modules",
+        "log_directory": "/var/log/apache2",
+        "runtime_directory": "/var/run/apache2",
+        "module_files": "/etc/apache2/mods-available",
+        "module_links": "/etc/apache2/mods-enabled",
+        "server_files": "/etc/apache2/conf-available",
+        "server_links": "/etc/apache2/conf-enabled",
+        "site_files": "/etc/apache2/sites-available",
+        "site_links": "/etc/apache2/sites-enabled",
+    }
+    assert REDHAT.as_dict() == {
+        "family": "RedHat",
+        "binary": "/usr/sbin/httpd",
+        "control": "/usr/sbin/apachectl",
+        "unit": "httpd",
+        "user": "apache",
+        "root": "/etc/httpd",
+        "main_file": "/etc/httpd/conf/httpd.conf",
+        "envvars": "",
+        "modules": "/usr/lib64/httpd/modules",
+        "log_directory": "/var/log/httpd",
+        "runtime_directory": "/run/httpd",
+        "module_files": "/etc/httpd/conf.modules.d",
+        "module_links": "",
+        "server_files": "/etc/httpd/conf.d",
+        "server_links": "",
+        "site_files": "/etc/httpd/conf.d",
+        "site_links": "",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -482,3 +483,40 @@ def test_options_as_apache_reads_them(text: Any, expected: int) -> None:
         "eviction-timeout": 0,
     }
     assert pool.option("shutdown-timeout") == 5
+
+
+class Stubborn(Endless):
+    """A pool whose processes do not end."""
+
+    _end = _pool._Pool._end
+
+
+@pytest.mark.parametrize(
+    ("answers", "waits", "told"),
+    [
+        (False, [25000, 5000], [signal.SIGUSR1, signal.SIGKILL]),
+        (True, [25000], [signal.SIGUSR1]),
+    ],
+)
+def test_how_long_an_end_is_waited_for(
+    answers: bool, waits: list[int], told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answers requests is not killed, however long it takes."""
+    waited: list[float] = []
+    sent: list[int] = []
+
+    class Poll:
+        def register(self, *_what: Any) -> None:
+            pass
+
+        def poll(self, milliseconds: float) -> list[Any]:
+            waited.append(milliseconds)
+            return []
+
+    monkeypatch.setattr(select, "poll", Poll)
+    monkeypatch.setattr(os, "pidfd_open", lambda pid: os.open("/dev/null", os.O_RDONLY))
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda _descriptor, number: sent.append(number))
+    monkeypatch.setattr(_pool, "thread_count", lambda pid: 99 if answers else 1)
+    with pytest.raises(PalisadeError, match=r"process 0 did not end within 25 s of SIGUSR1 \(eviction-timeout=0, "):
+        Stubborn(1)._end(0)
+    assert (waited, sent) == (waits, told)

@@ -294,6 +294,7 @@ def test_what_is_fetched_by_the_host(kind: str, target: Host, how: Fetching, web
     }
     if kind == "package":
         assert os.listdir(place / "code") == []
+        assert stat.S_IMODE((place / "code").stat().st_mode) == 0o700
         assert os.listdir(place / "wheels") == ["demo-1-py3-none-any.whl"]
     else:
         assert sorted(os.listdir(place / "code")) == ["requirements.txt", "shop.py"]
@@ -459,6 +460,12 @@ def test_check_mode_fetches_nothing(
     monkeypatch.setattr(_source, "deploy_account_is_there", lambda _name: True)
     ready = fetch([row], dry)
     assert (ready.missing, ready.rows[0]["release"]) == (["shop"], "")
+    looked = ASKED[kind][0][:1] if kind in ("branch", "commit") else []
+    assert web.asked == looked
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "which", lambda _program: None)
+        assert fetch([row], dry) == bare
+    assert web.asked == looked
     assert not [words for words in web.asked if not words.startswith("look")]
     assert snapshot(target.root) == before
     (found,) = fetch([row], how).rows

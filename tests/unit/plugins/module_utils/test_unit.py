@@ -286,7 +286,10 @@ def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatc
     assert asked[-4:] == ["sh", "/", "true", "$$A"]
 
 
-@pytest.mark.parametrize(("capabilities", "expected"), [("000001ffffffffff", True), ("00000000a80425fb", False)])
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [("000001ffffffffff", True), ("0000000000200000", True), ("00000000a80425fb", False), ("000001ffffdfffff", False)],
+)
 def test_who_may_filter_system_calls(
     capabilities: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
