@@ -856,3 +856,8 @@ def test_an_app_without_any_name(shop: Path) -> None:
     lines = f"WSGIScriptAlias / {shop}/Book-store/shop.wsgi"
     row = one(f"<VirtualHost *:80>\n{lines}\n</VirtualHost>\n")
     assert row["fields"]["name"] == "book-store"
+
+
+@pytest.mark.parametrize("line", ["Require all granted", "Require all denied", "CGIPassAuth Off"])
+def test_lines_that_the_roles_write_as_well(line: str, shop: Path) -> None:
+    assert one(pooled(shop, lines=f"<Location /x>\n{line}\n</Location>"))["remarks"] == []

@@ -406,6 +406,7 @@ LONG_HOST = ".".join(["a" * 63] * 3 + ["a" * 61])
         {"before_switch": ["python -m shop 'a b'", ["python", "-c", "x = 1"]]},
         {"replaces": ["shop.conf", "_000-a.b.conf"]},
         {"environment": {"A": ""}},
+        {"environment": {"A": "\ud7ff\ue000"}},
     ],
 )
 def test_values_that_are_just_taken(fields: dict[str, Any]) -> None:

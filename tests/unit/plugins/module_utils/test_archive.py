@@ -414,3 +414,15 @@ def test_as_many_members_as_may_be(pack: Callable[..., bytes], members: int, tak
         with pytest.raises(PalisadeError, match="expected at most 10 members"):
             extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)
         assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(("size", "taken"), [(20_000, True), (20_001, False)])
+@pytest.mark.parametrize("pack", [a_tar, a_zip])
+def test_as_many_bytes_as_may_be(pack: Callable[..., bytes], size: int, taken: bool, place: Path) -> None:
+    content = pack(("one", b"x" * 10_000), ("two", b"y" * (size - 10_000)))
+    if taken:
+        extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)
+        assert (place / "new/two").stat().st_size == 10_000
+    else:
+        with pytest.raises(PalisadeError, match="more than 20000 bytes come out of it"):
+            extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)

@@ -447,3 +447,8 @@ def test_accounts_that_are_all_there(
     monkeypatch.setattr(grp, "getgrall", list)
     file = server.site("public", "    WSGIDaemonProcess public user=a group=b\n")
     assert _site._incomplete(server.layout, [file], server.run) is incomplete
+
+
+def test_a_pool_that_loads_nothing_yet_is_not_stale(server: Server) -> None:
+    pool = {"name": "public", "loads": [f"{server.root}/not-there"]}
+    assert _site.stale_pools(server.layout, [pool], server.run) == []

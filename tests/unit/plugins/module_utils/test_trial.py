@@ -325,3 +325,15 @@ def test_what_a_hook_printed_is_cut_at_its_begin(release: Release) -> None:
     lines = _trial._OUTPUT_LINES
     (told,) = release.hooks(["sh", "-c", f"seq {lines + 5}"])
     assert told["output"].splitlines() == [str(number) for number in range(6, lines + 6)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise PermissionError(1, 'Operation not permitted')\n",
+        "raise ValueError('listen')\n",
+        "raise PermissionError(13, 'Permission denied: listen')\n",
+    ],
+)
+def test_other_errors_are_not_taken_for_the_network(text: str, release: Release) -> None:
+    assert release.complaint(text).startswith("importing shop.wsgi failed:\n")

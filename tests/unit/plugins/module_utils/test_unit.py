@@ -322,3 +322,18 @@ def test_a_sandbox_that_cannot_be_tried(systemd: Systemd) -> None:
 
     with pytest.raises(PalisadeError, match="in a sandbox: systemd-run failed with 1: Failed to connect to bus"):
         run_in_unit(dataclasses.replace(UNIT, strict=True), ["true"], failing)
+
+
+def test_a_umask_unless_somebody_gives_another(systemd: Systemd) -> None:
+    assert run_with_secrets(UNIT, "/usr/bin/python3", ["sh", "-c", "umask"], {}, systemd) == "0027\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("palisade-try-a.b_c", "palisade-try-a.b_c"), ("a/ü", "a\\x2f\\xc3\\xbc"), ("a@b:c", "a\\x40b\\x3ac")],
+)
+def test_names_of_units(name: str, unit: str, systemd: Systemd) -> None:
+    """Whatever is in them, it is one unit's name and no path."""
+    run_in_unit(dataclasses.replace(UNIT, name=name), ["true"], systemd)
+    assert systemd.asked[0] == ["systemctl", "stop", f"{unit}.service"]
+    assert f"--unit={unit}.service" in systemd.asked[1]
