@@ -68,7 +68,7 @@ def write_acl_of(path: Path, acl: Acl) -> None:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two apps whose code only their groups read, with entry files that everybody reads."""
     for above in [tmp_path, *tmp_path.parents][:-1]:
-        if above.stat().st_uid == 0 and above != Path("/tmp"):
+        if above.stat().st_uid == 0 and above not in (Path("/"), Path("/tmp")):
             above.chmod(0o755)
     for name, gid in (("shop", SHOP), ("blog", BLOG)):
         home = tmp_path / "lib" / name
@@ -864,7 +864,7 @@ def test_what_a_mask_leaves_of_an_acl(tmp_path: Path) -> None:
 @needs_root
 def test_what_everybody_may_read_in_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for above in [tmp_path, *tmp_path.parents]:
-        if above.stat().st_uid == 0 and above != Path("/tmp"):
+        if above.stat().st_uid == 0 and above not in (Path("/"), Path("/tmp")):
             above.chmod(0o755)
     closed, public, plain = (tmp_path / name for name in ("closed", "public", "plain"))
     put(closed / "code/a.py", mode=0o644)
