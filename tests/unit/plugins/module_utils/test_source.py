@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -580,3 +581,17 @@ def test_where_an_origin_counts(target: Host, how: Fetching, web: Web) -> None:
     place.rename(place.with_name("copied"))
     assert fetch([rows[0]], how).missing == ["shop"]
     assert len(web.asked) == 4
+
+
+def test_a_download_waits_in_the_cache(target: Host, how: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's /tmp may be memory, and small."""
+    places: list[str] = []
+    real = tempfile.TemporaryFile
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        places.append(str(named.get("dir")))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", noted)
+    fetch([remote(target, REMOTE["archive"])], how)
+    assert places == [f"{target.cache}/.new-shop"]
