@@ -307,11 +307,13 @@ def _is_database(path: str) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             return False
-        return file.read(len(_SQLITE)) == _SQLITE if found.st_size else path.endswith(_DATABASES)
+        return os.read(descriptor, len(_SQLITE)) == _SQLITE if found.st_size else path.endswith(_DATABASES)
+    finally:
+        os.close(descriptor)
 
 
 def _means(mention: Mention, path: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -25,7 +26,6 @@ from typing import IO, Any
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import is_left_out, target_outside
 
-_BLOCK = 1 << 16
 _TAR_BLOCK = 512
 # More than any path, and than any list of attributes that means well.
 _HEADERS = 1 << 20
@@ -154,7 +154,7 @@ class _Extraction:
         mode = 0o755 if member.executable else 0o644
         with open(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode) if full else os.devnull, "wb") as file:
             while member.content:
-                block = member.content.read(_BLOCK)
+                block = member.content.read(io.DEFAULT_BUFFER_SIZE)
                 if not block:
                     break
                 self._count(len(block))
@@ -198,7 +198,7 @@ def _tar_members(tar: tarfile.TarFile, stream: _Counted) -> Iterator[_Member]:
     # tarfile takes a broken or missing header for the end of the archive.
     if stream.last != bytes(_TAR_BLOCK):
         raise PalisadeError("it is cut off or broken")
-    while stream.read(_BLOCK):
+    while stream.read(io.DEFAULT_BUFFER_SIZE):
         stream.at_headers()
 
 

@@ -202,7 +202,7 @@ def _check_sites_of_others(app: App, host: Facts) -> None:
 def _shared_name(app: App, site: Facts) -> str:
     """Return a name of the app that a virtual host of one of its ports answers already; empty where there is none."""
     ports = "80|443" if app.tls else "80"
-    if not any(re.search(rf":({ports}|\*)$|^[^:]*$|\]$", address) for address in site["addresses"]):
-        return ""
+    shares = any(re.search(rf":({ports}|\*)$|^[^:]*$|\]$", address) for address in site["addresses"])
+    names = app.server_names if shares else ()
     patterns = [name.rpartition("//")[2].partition(":")[0].lower() for name in site["server_names"]]
-    return next((name for name in app.server_names for pattern in patterns if fnmatch.fnmatchcase(name, pattern)), "")
+    return next((name for name in names for pattern in patterns if fnmatch.fnmatchcase(name, pattern)), "")

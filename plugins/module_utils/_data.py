@@ -34,7 +34,6 @@ Row = Mapping[str, Any]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_BLOCK = 1 << 20
 _DEPTH = 100
 # What SQLite keeps beside a database. The last one is shared memory, which it makes anew.
 _BESIDE = ("-wal", "-journal", "-shm")
@@ -325,7 +324,7 @@ class _Mirror:
         except OSError as error:
             self._gone_or_link(error, shown)
             return False
-        with open(descriptor, "rb", buffering=0) as reader:
+        with open(descriptor, "rb") as reader:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and found.st_uid != self.owner):
                 self.done.left_out.append(shown)
@@ -346,7 +345,7 @@ class _Mirror:
         )
         try:
             with open(descriptor, "wb", buffering=0) as writer:
-                shutil.copyfileobj(reader, writer, _BLOCK)
+                shutil.copyfileobj(reader, writer)
                 after = os.fstat(reader.fileno())
                 os.fchown(descriptor, *self.identity)
                 os.fchmod(descriptor, 0o640)

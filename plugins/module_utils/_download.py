@@ -7,20 +7,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urljoin
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import LIMITS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 
-_BLOCK = 1 << 16
 _REDIRECTS = 5
 # Without an answer, and altogether.
 _SILENCE = 30
 _SECONDS = 600
-SIZE = 1 << 30
+SIZE = LIMITS.size
 
 
 def download(address: str, shown: str, checksum: str, file: IO[bytes], subject: str) -> None:
@@ -30,7 +31,7 @@ def download(address: str, shown: str, checksum: str, file: IO[bytes], subject: 
     try:
         answer = _open(address, place)
         while True:
-            block = answer.read(_BLOCK)
+            block = answer.read(io.DEFAULT_BUFFER_SIZE)
             if not block:
                 break
             total += len(block)

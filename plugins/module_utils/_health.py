@@ -102,7 +102,7 @@ def _answer(pool: Mapping[str, Any], offsets: dict[str, int], run: Run) -> int:
         try:
             status, certificate = _request(pool, max(1.0, pool["timeout"] - elapsed))
         except (OSError, http.client.HTTPException) as error:
-            problem, passing = f"failed: {error or type(error).__name__}", True
+            problem, passing = f"failed: {str(error) or type(error).__name__}", True
         else:
             problem, passing = _foreign(pool, certificate, run), False
             if status in pool["status"] and not problem:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional
 
@@ -33,12 +34,9 @@ FILE: dict[str, Any] = {**OWNED, "content": {"type": "str"}}
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
     mode = str(row["mode"])
-    try:
-        number = int(mode, 8)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 0o7777:
+    if not re.fullmatch("[0-7]{1,4}", mode):
         raise PalisadeError(f"{row['path']}: mode: expected an octal mode such as 0750, got {mode!r}")
+    number = int(mode, 8)
     if number & 0o002:
         raise PalisadeError(f"{row['path']}: mode: {mode} would let every account of the host write")
     return Attributes(str(row["owner"]), str(row["group"]), number)

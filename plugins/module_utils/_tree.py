@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -75,7 +76,7 @@ def file_digest(path: str) -> str:
     """Return the SHA-256 of a file's content."""
     content = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
+        for block in iter(lambda: file.read(io.DEFAULT_BUFFER_SIZE), b""):
             content.update(block)
     return content.hexdigest()
 

@@ -25,7 +25,12 @@ def run(directory: Path, answer: Any = None, host: str = "www", check_mode: bool
     )
     connection: Any = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     action: Any = ActionModule(task, connection, SimpleNamespace(), None, None, None)
-    action._execute_module = lambda **_arguments: dict(answer or ANSWER)
+
+    def execute(module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        assert (module_args, task_vars) == ({"directory": str(directory)}, {"inventory_hostname": host})
+        return dict(answer or ANSWER)
+
+    action._execute_module = execute
     found: dict[str, Any] = action.run(task_vars={"inventory_hostname": host})
     return found
 
@@ -33,10 +38,13 @@ def run(directory: Path, answer: Any = None, host: str = "www", check_mode: bool
 def test_the_list_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "www.yml"
     found = run(path.parent)
-    assert (found["changed"], found["file"], found["diff"]["before"]) == (True, str(path), "")
+    assert (found["changed"], found["file"], found["apps"]) == (True, str(path), ANSWER["apps"])
+    assert found["diff"] == {"before": "", "after": path.read_text(), "after_header": str(path)}
     assert path.stat().st_mode & 0o777 == 0o600
     assert yaml.safe_load(path.read_text())["wsgi_apps"][0]["name"] == "shop"
-    assert run(path.parent)["changed"] is False
+    again = run(path.parent)
+    assert again["changed"] is False
+    assert again["diff"]["before"] == again["diff"]["after"] == path.read_text()
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:

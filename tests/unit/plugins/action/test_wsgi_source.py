@@ -8,12 +8,17 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import Sources
+from ansible.errors import AnsibleActionFail
+from ansible_collections.palisade.mod_wsgi.plugins.action import wsgi_source
+from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import ActionModule, Sources
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import extract
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import file_digest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import release_name
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import file_digest, tree_digest
 
 PYTHON = "3.13"
 
@@ -195,3 +200,147 @@ def test_what_is_served_is_in_the_source(directory: str, words: str, source: Pat
 @pytest.mark.parametrize("served", ["static", ["static"], {"directories": "static"}, {}, {"account": "www-data"}])
 def test_other_shapes_of_served_are_the_modules(served: Any, source: Path) -> None:
     assert named(path(source, served=served))["served"] == served
+
+
+@pytest.mark.parametrize("requirements", [None, ""])
+def test_a_row_without_requirements_names_the_same_release(requirements: Any, source: Path) -> None:
+    """Not every row has the field, and the host's half fills it with nothing."""
+    assert named(path(source, requirements=requirements))["release"] == named(path(source))["release"]
+    assert named(path(source))["release"] == release_name(tree_digest(str(source), ""), "", PYTHON)
+
+
+class Host:
+    """The far side of a task: what the module was called with, and what came over."""
+
+    def __init__(self, *answers: dict[str, Any], tmpdir: str | None = "/remote/tmp") -> None:
+        self.answers = list(answers)
+        self.tmpdir = tmpdir
+        self.called: list[dict[str, Any]] = []
+        self.told: list[tuple[Any, ...]] = []
+        self.sent: list[list[str]] = []
+        self.local = ""
+
+    def run(self, **arguments: Any) -> dict[str, Any]:
+        task: Any = SimpleNamespace(args=arguments, action="wsgi_source", async_val=0, check_mode=False)
+        shell = SimpleNamespace(tmpdir=self.tmpdir, join_path=lambda *parts: "/".join(parts))
+        action: Any = ActionModule(task, SimpleNamespace(_shell=shell), SimpleNamespace(), None, None, None)
+
+        def execute(module_args: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+            assert task_vars == {"a": 1}
+            self.called.append(module_args)
+            return self.answers.pop(0)
+
+        def transfer(local: str, remote: str) -> None:
+            self.local = local
+            with tarfile.open(local) as tar:
+                self.sent.append(sorted({name.partition("/")[0] for name in tar.getnames()}))
+            self.told.append(("transfer", remote))
+
+        def make() -> None:
+            shell.tmpdir = "/made/tmp"
+
+        action._execute_module = execute
+        action._transfer_file = transfer
+        action._make_tmp_path = make
+        action._fixup_perms2 = lambda paths: self.told.append(("readable", *paths))
+        action._remove_tmp_path = lambda place: self.told.append(("removed", place))
+        found: dict[str, Any] = action.run(task_vars={"a": 1})
+        return found
+
+
+MISSING = {"changed": False, "unsent": ["a"], "failures": {}}
+DONE = {"changed": True, "missing": ["a"], "failures": {}}
+
+
+def test_what_the_host_has_is_not_sent(source: Path) -> None:
+    host = Host(DONE)
+    assert host.run(releases=[path(source)], python_version=3.13) == DONE
+    assert [call["releases"] for call in host.called] == [[named(path(source))]]
+    assert (host.sent, host.told) == ([], [("removed", "/remote/tmp")])
+
+
+@pytest.mark.parametrize(("tmpdir", "place"), [("/remote/tmp", "/remote/tmp"), (None, "/made/tmp")])
+def test_what_the_host_lacks_is_sent_once(tmpdir: str | None, place: str, source: Path, tmp_path: Path) -> None:
+    """And nothing else; with pipelining there is no directory for it yet. Nothing stays on the controller."""
+    (tmp_path / "other").mkdir()
+    host = Host(MISSING, DONE, tmpdir=tmpdir)
+    rows = [path(source, app="a"), path(tmp_path / "other", app="b")]
+    assert host.run(releases=rows, python_version=PYTHON, parallel=2)["changed"] is True
+    first, second = host.called
+    assert second == {**first, "archive": f"{place}/sources.tar.gz"}
+    assert (first["parallel"], "archive" in first) == (2, False)
+    assert host.sent == [[named(rows[0])["digest"]]]
+    remote = f"{place}/sources.tar.gz"
+    assert host.told == [("transfer", remote), ("readable", place, remote), ("removed", place)]
+    assert not Path(host.local).parent.exists()
+
+
+def test_a_host_that_fails_gets_nothing(source: Path) -> None:
+    host = Host({**MISSING, "failed": True, "msg": "no"})
+    assert host.run(releases=[path(source, app="a")], python_version=PYTHON)["msg"] == "no"
+    assert host.sent == []
+
+
+@pytest.mark.parametrize("keep_going", [None, False, "no"])
+def test_a_bad_source_here_stops_before_the_host_is_asked(keep_going: Any, source: Path) -> None:
+    """And every one is told."""
+    host = Host()
+    rows = [path("/missing", app="z"), path(source), path("/missing", app="a")]
+    given = {} if keep_going is None else {"keep_going": keep_going}
+    with pytest.raises(AnsibleActionFail) as caught:
+        host.run(releases=rows, python_version=PYTHON, **given)
+    told = [line.partition(":")[0] for line in str(caught.value).splitlines()]
+    assert told == ["app a", "app z"]
+    assert (host.called, host.told) == ([], [("removed", "/remote/tmp")])
+
+
+def test_the_others_go_on_if_they_may(source: Path) -> None:
+    host = Host({**DONE, "failures": {"c": "app c: no"}})
+    found = host.run(
+        releases=[path("/missing", app="b"), path(source, app="a")], python_version=PYTHON, keep_going=True
+    )
+    assert [row["app"] for row in host.called[0]["releases"]] == ["a"]
+    assert {app: text.partition(":")[0] for app, text in found["failures"].items()} == {"b": "app b", "c": "app c"}
+
+
+@pytest.mark.parametrize("rows", [None, []])
+def test_no_list_is_the_modules_to_refuse(rows: Any) -> None:
+    host = Host({"failed": True, "msg": "missing required arguments: releases"})
+    assert host.run(releases=rows) == {"failed": True, "msg": "missing required arguments: releases"}
+    assert host.called == [{"releases": []}]
+
+
+def test_a_source_that_cannot_be_read_names_its_app(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wsgi_source, "tree_digest", full)
+    here = sources()
+    assert here.named([path(source)]) == []
+    assert here.failures == {"public": "app public: source: [Errno 28] No space left on device"}
+
+
+def test_an_archive_is_extracted_once(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where two apps lie in it; and two archives do not mix."""
+    count: list[str] = []
+
+    def noted(file: Any, root: str, subject: str) -> None:
+        count.append(subject)
+        extract(file, root, subject)
+
+    monkeypatch.setattr(wsgi_source, "extract", noted)
+    for name in ("one", "two"):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as tar:
+            tar.add(source, f"{name}/shop")
+            tar.add(source / "app.py", f"{name}/blog/app.py")
+    here = sources()
+    rows = [
+        {"app": f"{name}-{inner}", "source": {"archive": f"{tmp_path}/{name}.tar", "directory": f"{name}/{inner}"}}
+        for name in ("one", "two")
+        for inner in ("shop", "blog")
+    ]
+    found = here.named(rows)
+    assert here.failures == {}
+    assert count == [f"app {name}-shop: source: archive: {tmp_path}/{name}.tar" for name in ("one", "two")]
+    assert [row["digest"] for row in found[:2]] == [row["digest"] for row in found[2:]]
+    assert found[0]["digest"] != found[1]["digest"]

@@ -92,8 +92,12 @@ def test_hosts_that_are_not_there(
         ("localhost", None),
     ],
 )
-def test_hosts_that_are_there(pattern: Any, limit: str | None) -> None:
+def test_hosts_that_are_there(pattern: Any, limit: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Display, "warning", lambda _self, text, **_more: told.append(text))
     found = wsgi_hosts.wsgi_hosts(pattern, GROUPS, limit)
+    # None is read a second time.
+    assert not [text for text in told if "inventory" in text]
     assert found == ([pattern] if isinstance(pattern, str) else pattern)
 
 

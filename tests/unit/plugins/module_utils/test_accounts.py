@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import grp
+import io
 import os
 import pwd
+import stat
 import subprocess
+import time
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -303,3 +307,90 @@ def test_processes_of_an_account() -> None:
         assert _accounts._has_processes(uid)
         process.communicate()
     assert not _accounts._has_processes(uid)
+
+
+@pytest.mark.parametrize("lost", ["accounts", "groups"])
+def test_half_of_an_account_is_made_again(lost: str, database: Database) -> None:
+    """As after a userdel or a groupdel by hand."""
+    database.healthy()
+    getattr(database, lost).clear()
+    changes = ensure_accounts([ROW], database.run, check=False)
+    assert changes == [{"path": "account public-app", "before": {"state": "absent"}, "after": {"state": "present"}}]
+    assert database.told == [["systemd-sysusers", f"{database.sysusers}/palisade-public-app.conf"]]
+
+
+def test_only_what_is_missing_is_made(database: Database) -> None:
+    database.healthy()
+    other = {**ROW, "app": "admin", "name": "admin-app", "group": "admin-app", "home": "/var/lib/admin-app"}
+    ensure_accounts([ROW, other], database.run, check=False)
+    assert database.told == [["systemd-sysusers", f"{database.sysusers}/palisade-admin-app.conf"]]
+
+
+def test_processes_are_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end with their pool, and that takes a moment."""
+    database.healthy()
+    left = [True, True, False]
+    monkeypatch.setattr(_accounts, "_has_processes", lambda uid: left.pop(0))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    remove_accounts([ROW], database.run, check=False)
+    assert (left, database.told) == ([], [["userdel", "public-app"]])
+
+
+class Proc:
+    """A /proc with one process of these owners."""
+
+    def __init__(self, owner: int, status: str | None) -> None:
+        self.owner, self.status = owner, status
+
+    def stat(self, path: str) -> Any:
+        if self.owner < 0:
+            raise FileNotFoundError(path)
+        return types.SimpleNamespace(st_uid=self.owner)
+
+    def open(self, path: str, **how: Any) -> Any:
+        if self.status is None:
+            raise ProcessLookupError(path)
+        return io.StringIO(self.status)
+
+
+@pytest.mark.parametrize(
+    ("owner", "status", "expected"),
+    [
+        (61234, "Uid:\t0\t0\t0\t0\n", True),
+        # A daemon that changed its account cannot be dumped, so its directory is root's.
+        (0, "Name:\tapache2\nUid:\t61234\t0\t0\t0\nGid:\t7\n", True),
+        (0, "Name:\tapache2\nUid:\t0\t61234\t61234\t61234\nGid:\t61234\n", False),
+        (0, "", False),
+        # It ended meanwhile.
+        (0, None, False),
+        (-1, None, False),
+    ],
+)
+def test_whose_a_process_is(owner: int, status: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    proc = Proc(owner, status)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", lambda path: ["self", "7"])
+        patch.setattr(os, "stat", proc.stat)
+        patch.setattr("builtins.open", proc.open)
+        found = _accounts._has_processes(61234)
+    assert found is expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a", "!*"), ("b", "$y$hash"), ("ab", "!"), ("c", ""), ("absent", "!")])
+def test_the_field_of_a_password(name: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = open
+    (tmp_path / "shadow").write_bytes(b"\xff:x:1\na:!*:1:0:99999:7:::\nb:$y$hash:1::::::\nc::1::::::\nabc:x:1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda path, **how: real(tmp_path / os.path.basename(path), **how))
+        found = _accounts._password_field(name)
+    assert found == expected
+
+
+def test_a_directory_that_is_made_is_for_root_to_write(database: Database) -> None:
+    """Whatever the umask of the connection is."""
+    old = os.umask(0)
+    try:
+        ensure_accounts([ROW], database.run, check=False)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(database.sysusers.stat().st_mode) == 0o755

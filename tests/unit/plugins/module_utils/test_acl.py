@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import (
     Acl,
     NoAclsError,
@@ -293,3 +297,28 @@ def test_descriptions() -> None:
     assert Acl(7, 5, 0).describe({}) == "none"
     assert Acl(7, 5, 0, {0: 1, 4000000: 0}, {0: 5}, 5).describe({}) == "4000000:-, root:x, group root:rx"
     assert Acl(7, 5, 0, {0: 1}, {}, 4).describe({0: "toor"}) == "toor:x, mask:r"
+
+
+def test_errors_of_an_acl_name_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path) as descriptor:
+        other = _acl._refusal(descriptor, "/x", PermissionError(errno.EPERM, "Operation not permitted"))
+        assert (type(other), str(other)) == (PalisadeError, "/x: its ACL: Operation not permitted")
+        told = _acl._refusal(descriptor, "/x", OSError(errno.ENOTSUP, "Not supported"))
+        assert isinstance(told, NoAclsError)
+        kind = _acl._file_system(descriptor)
+        assert re.fullmatch("[a-z0-9.]+", kind)
+        assert (
+            str(told) == f"/x: its file system ({kind}) has no POSIX ACLs; mount it with the option acl, if it has one"
+        )
+
+
+@pytest.mark.parametrize(("mount", "kind"), [("7", "ext4"), ("77", "tmpfs"), ("8", "of an unknown type")])
+def test_the_file_system_of_what_is_opened(mount: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "/proc/self/fdinfo/5": f"pos:\t0\nflags:\t0\nmnt_id:\t{mount}\nino:\t1\n",
+        "/proc/self/mountinfo": "77 1 0:1 / /a rw shared:1 - tmpfs none rw\n7 1 0:2 / /b rw - ext4 /dev/x rw\n",
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda path, **how: io.StringIO(texts[path]))
+        found = _acl._file_system(5)
+    assert found == kind

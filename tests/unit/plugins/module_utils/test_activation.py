@@ -413,3 +413,132 @@ def test_hooks_wait_for_data_that_is_on_its_way(host: Host) -> None:
         host.activation("shop").begin([waiting], Built(failures={"shop": "app shop: no wheel"}))
     marker.unlink()
     assert host.activation("shop").begin([waiting], Built()).failures == {}
+
+
+def test_a_first_switch_that_stops_halfway_leaves_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = host.app("shop", NEW)
+
+    def full(path: str, target: str, check: bool) -> Any:
+        if not check:
+            os.symlink(target, path)
+            raise OSError(28, "No space left on device")
+        return switch_link(path, target, check)
+
+    monkeypatch.setattr(_activation, "switch_link", full)
+    with pytest.raises(PalisadeError, match=r"^app shop: \[Errno 28\] No space left on device$"):
+        host.activation("shop").begin([row], Built())
+    assert host.state("shop") == ["", None, None]
+    assert "activated" not in description(f"{row['directory']}/{NEW}")
+
+
+@pytest.mark.parametrize("part", ["health", "roll"])
+def test_where_nothing_was_switched_nothing_is_taken_back(part: str, host: Host) -> None:
+    """As where a process was too old; the error is told as it is."""
+    row = host.app("shop", NEW, current=NEW)
+    host.activation("shop").activate([row], 4)
+    host.told.clear()
+    host.processes["shop"][0]["started"] = 1.0
+    if part == "health":
+        host.ill["shop"] = "GET / answered 500"
+        expected = "app shop: GET / answered 500"
+    else:
+        host.stuck["shop"] = NEW
+        expected = "app shop: pool shop: no process came"
+    outcome = host.activation("shop").activate([row], 4)
+    assert outcome.failures == {"shop": expected}
+    assert [words for words in host.told if words.startswith("roll")] == [f"roll shop {NEW} old"]
+    assert not description(f"{row['directory']}/{NEW}")["failed"]
+
+
+@pytest.mark.parametrize("lost", ["environment", "wsgi.py"])
+def test_files_that_were_not_there_are_gone_again(lost: str, host: Host) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    (host.root / "shop" / lost).unlink()
+    host.ill["shop"] = "GET / answered 500"
+    host.colour = lambda app: "any"  # type: ignore[method-assign]
+    assert host.activation("shop").activate([row], 4).failures
+    assert host.state("shop")[0] == f"releases/{OLD}"
+    assert not (host.root / "shop" / lost).exists()
+
+
+def test_files_that_went_are_there_again(host: Host) -> None:
+    """With what was in them, their owner and their mode."""
+    row = host.app("shop", OLD, NEW, current=OLD)
+    before, path = host.state("shop"), str(host.root / "shop" / "environment")
+    host.ill["shop"] = "GET / answered 500"
+    host.colour = lambda app: "any"  # type: ignore[method-assign]
+    given = host.files("shop")
+    files = Files([file for file in given.present if file["path"] != path], [{"app": "shop", "path": path}], {})
+    made = Activation(DEBIAN, files, [{"app": "shop", "name": "shop"}], run, False)
+    outcome = made.activate([{**row, "hooks": []}], 4)
+    assert [change["path"].rpartition("/")[2] for change in outcome.differences] == ["environment", "current"]
+    assert host.state("shop") == before
+
+
+def test_a_way_back_says_what_stands_in_it(host: Host) -> None:
+    row = host.app("shop", OLD, NEW, current=NEW)
+    for wanted in ("x", f"{OLD}x"):
+        with pytest.raises(PalisadeError) as caught:
+            host.activation("shop").roll_back([row], wanted, 4)
+        hint = f", did you mean '{OLD}'?" if wanted != "x" else ""
+        start = f"app shop: expected release {wanted!r}{hint}, found "
+        assert str(caught.value).startswith(start)
+        assert set(str(caught.value).removeprefix(start).split(", ")) == {f"{NEW} (current)", OLD}
+    bare = host.app("blog")
+    with pytest.raises(PalisadeError, match=r"expected an earlier release that has served, found no release$"):
+        host.activation("blog").roll_back([bare], "", 4)
+
+
+def test_a_way_back_runs_no_hooks_and_says_what_is_served(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = host.app("shop", OLD, NEW, current=NEW)
+    monkeypatch.setattr(_activation, "serve", lambda back, check: {"path": back["release"], "check": check})
+    outcome = host.activation("shop").roll_back([row], OLD, 4)
+    assert outcome.differences[0] == {"path": OLD, "check": False}
+    assert outcome.hooks == []
+    assert not [words for words in host.told if words.startswith("migrate")]
+
+
+def test_a_stopped_apache_has_no_pool_to_wait_for(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    monkeypatch.setattr(_activation, "apache_parent", lambda _binary: None)
+    host.activation("shop").activate([row], 4)
+    assert host.told == [f"migrate {NEW} old"]
+
+
+def test_an_app_without_a_pool_is_switched(host: Host) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD)
+    Activation(DEBIAN, host.files("shop"), [], run, False).activate([row], 4)
+    assert host.told == [f"migrate {NEW} old"]
+    assert host.state("shop")[0] == f"releases/{NEW}"
+
+
+def test_a_process_whose_directory_is_hidden_is_judged_by_its_time(host: Host) -> None:
+    row = host.app("shop", NEW, current=NEW)
+    host.activation("shop").activate([row], 4)
+    host.told.clear()
+    for process in host.processes["shop"]:
+        process["cwd"] = None
+    host.activation("shop").activate([row], 4)
+    assert host.told == []
+    # Of a release whose name begins alike.
+    host.processes["shop"][0]["cwd"] = f"{row['directory']}/{NEW}x/code"
+    host.activation("shop").activate([row], 4)
+    assert host.told == [f"roll shop {NEW} old", "ask shop"]
+    assert host.activation("shop")._is_stale(row, []) is False
+
+
+@pytest.mark.parametrize(("current", "begun"), [("releases/" + NEW, True), ("other/" + NEW, False), (None, False)])
+def test_whether_an_app_has_begun(current: str | None, begun: bool, host: Host) -> None:
+    row = host.app("shop", NEW, current=NEW)
+    os.unlink(row["current"])
+    if current:
+        os.symlink(current, row["current"])
+    assert host.activation("shop")._has_begun(row) is begun
+
+
+def test_what_serves_counts_among_those_that_are_kept(host: Host) -> None:
+    names = [str(number) * 16 for number in range(1, 6)]
+    row = host.app("shop", *names, current=names[0])
+    prune([row], 0, DEBIAN, check=False)
+    assert os.listdir(row["directory"]) == [names[0]]
+    assert prune([{**row, "directory": f"{row['directory']}/none"}], 3, DEBIAN, check=False) == []

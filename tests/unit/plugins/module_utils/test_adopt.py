@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ import pytest
 import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt import adopt, adopt_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_DAEMON_OPTIONS, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import entry_file
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import PROXY_HEADERS, TLS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import SERVER, facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import NASTY
@@ -482,3 +485,379 @@ Alias /blogs {shop}/shop/media"""
         "shop": {"/static": "shop/static", "/blogs": "shop/media"},
         "blog": {"/blog/static": "blog/static"},
     }
+
+
+def pooled(shop: Path, options: str = "", lines: str = "", script: str = "shop.wsgi") -> str:
+    return site(f"WSGIDaemonProcess shop {options}\nWSGIProcessGroup shop\nWSGIScriptAlias / {shop}/{script}\n{lines}")
+
+
+def test_everything_that_changes_is_told(shop: Path) -> None:
+    """And in an order in which one can follow it."""
+    row = one(
+        pooled(shop, "umask=0022 request-timeout=0 graceful-timeout=15 stack-size=4096", "WSGIPassAuthorization On")
+    )
+    assert row["fields"]["daemon_process"] == {"stack-size": 4096}
+    assert row["changes"] == [
+        "it runs as shop-app, not as www-data",
+        "waiting ends: startup-timeout=15, connect-timeout=15, queue-timeout=45, socket-timeout=60, request-timeout=60 "
+        "(now 0), deadlock-timeout=60, eviction-timeout=1, shutdown-timeout=15; daemon_process sets others",
+        "umask becomes 0027, from 0022",
+        "home= is set: the working directory is the release's",
+        "python-home= is set: the virtual environment is the release's",
+        "it runs in the main interpreter of its processes, WSGIApplicationGroup %{GLOBAL}",
+        "the entry file is root's, alone in its directory, and imports the application",
+        f"code is root's, and moves from {shop} to /var/lib/shop-app/current/code",
+        "headers of proxies, such as X-Forwarded-For, reach it from trusted_proxies only; name them",
+    ]
+    assert (row["script"], row["declared"], row["remarks"]) == (f"{shop}/shop.wsgi", f"{SITE}:7", [])
+
+
+def test_what_is_as_hardening_wants_it_is_no_change(shop: Path) -> None:
+    waits = " ".join(f"{key}={value}" for key, value in DEFAULT_DAEMON_OPTIONS.items())
+    options = f"user=shop-app group=shop-app home=/srv python-home=/srv/venv {waits}"
+    lines = "WSGIApplicationGroup %{GLOBAL}\nWSGITrustedProxies 10.0.0.1\nWSGITrustedProxyHeaders X-Forwarded-For"
+    row = one(pooled(shop, options, lines))
+    assert row["changes"] == [
+        "the entry file is root's, alone in its directory, and imports the application",
+        f"code is root's, and moves from {shop} to /var/lib/shop-app/current/code",
+    ]
+    assert "daemon_process" not in row["fields"]
+
+
+@pytest.mark.parametrize(
+    ("option", "kept", "told"),
+    [
+        ("request-timeout=90", {"request-timeout": 90}, ""),
+        ("umask=0077", {"umask": "0077"}, ""),
+        ("umask=0002", None, "umask becomes 0027, from 0002"),
+        ("umask=9999", None, "umask becomes 0027, from 9999"),
+        ("lang=C.UTF-8", None, ""),
+        ("lang=de_DE.UTF-8", {"lang": "de_DE.UTF-8"}, ""),
+        ("maximum-requests=0", {"maximum-requests": 0}, ""),
+        ("listen-backlog=5000000000", None, "left out: app shop: daemon_process: listen-backlog: "),
+        ("socket-user=other", None, "socket-user=other is not set here"),
+        ("chroot=/srv", None, "chroot=/srv is not set here"),
+        ("script-group=other", None, "script-group=other goes: it denies requests by mistake"),
+        ("unknown=5", None, "unknown= of WSGIDaemonProcess is not known here"),
+        ("lang={{x}}", None, "daemon_process: {'lang': '{{x}}'} is left out: Ansible would take it for a template"),
+        ("lang={%x%}", None, "is left out: Ansible would take it for a template"),
+        ("lang={#x#}", None, "is left out: Ansible would take it for a template"),
+    ],
+)
+def test_options_of_a_pool(option: str, kept: dict[str, Any] | None, told: str, shop: Path) -> None:
+    row = one(pooled(shop, option))
+    assert row["fields"].get("daemon_process") == kept
+    said = [*row["remarks"], *(change for change in row["changes"] if option.partition("=")[0] in change)]
+    if told:
+        assert any(told in text for text in said)
+    else:
+        assert row["remarks"] == []
+
+
+def test_the_processes_of_a_pool_that_says_none(shop: Path) -> None:
+    """As mod_wsgi takes them; and a value that is no number is not kept."""
+    assert {key: one(pooled(shop))["fields"][key] for key in ("processes", "threads")} == {
+        "processes": 1,
+        "threads": 15,
+    }
+    assert "threads" not in one(pooled(shop, "threads=many"))["fields"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "told"),
+    [
+        ("user=books group=books", {"account": "books"}, []),
+        ("user=books", {"account": "books"}, []),
+        ("user=books group=readers", {"account": "books", "group": "readers"}, []),
+        ("user=shop-app group=www-data", {}, ["its group is shop-app, not www-data"]),
+        ("user=www-data", {}, ["it runs as shop-app, not as www-data"]),
+        ("group=readers", {"group": "readers"}, ["it runs as shop-app, not as www-data"]),
+        ("user=#1001", {}, ["it runs as shop-app, not as #1001"]),
+        ("user=books supplementary-groups=a,b", {"account": "books", "supplementary_groups": ["a", "b"]}, []),
+        (
+            "user=books supplementary-groups=books,www-data,a",
+            {"account": "books", "supplementary_groups": ["a"]},
+            ["it leaves Apache's group www-data"],
+        ),
+    ],
+)
+def test_accounts_and_groups(options: str, fields: dict[str, Any], told: list[str], shop: Path) -> None:
+    row = one(pooled(shop, options))
+    names = ("account", "group", "supplementary_groups")
+    assert {key: value for key, value in row["fields"].items() if key in names} == fields
+    said = [change for change in row["changes"] if re.match("it runs as|its group|it leaves", change)]
+    assert said == told
+    assert row["remarks"] == []
+
+
+def test_groups_that_its_processes_have(shop: Path) -> None:
+    """Where the configuration names none; of a number without a name nothing can be said."""
+    groups = [grp.getgrnam(name).gr_gid for name in ("games", "man")]
+    live = {"shop": [{**process("shop", 990), "gid": 990, "groups": [990, *groups, 2**31 - 9]}]}
+    row = one(pooled(shop, "user=books group=books"), live=live)
+    assert row["fields"]["supplementary_groups"] == ["games", "man"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "tls", "told"),
+    [
+        ("", None, []),
+        ("SSLEngine Off", None, []),
+        ("SSLCertificateFile /c", {"certificate": "/c", "key": "/c"}, ["answers have Strict-Transport-Security"]),
+        (
+            "SSLCertificateFile /c\nSSLCertificateKeyFile /k\nHeader set Strict-Transport-Security max-age=60",
+            {"certificate": "/c", "key": "/k", "hsts": 60},
+            [],
+        ),
+        (
+            "SSLCertificateFile /c\nHeader always set strict-transport-security max-age=63072000",
+            {"certificate": "/c", "key": "/c"},
+            [],
+        ),
+        (
+            "SSLCertificateFile /c\nHeader set X-Cache max-age=60",
+            {"certificate": "/c", "key": "/c"},
+            ["answers have Strict-Transport-Security"],
+        ),
+        ("MDomain shop.test", {"acme": True}, ["answers have Strict-Transport-Security"]),
+        (
+            "SSLCertificateFile /c\nMDomain other.test",
+            {"certificate": "/c", "key": "/c"},
+            ["answers have Strict-Transport-Security"],
+        ),
+        (
+            f"SSLCertificateFile {TLS_DIRECTORY}/shop.test.crt",
+            {"self_signed": True},
+            ["answers have Strict-Transport-Security"],
+        ),
+    ],
+)
+def test_tls(lines: str, tls: dict[str, Any] | None, told: list[str], shop: Path) -> None:
+    engine = "SSLEngine on\n" if lines and "Off" not in lines else ""
+    row = one(pooled(shop, lines=engine + lines))
+    assert row["fields"].get("tls") == tls
+    said = [
+        change.partition(";")[0] for change in row["changes"] if "Strict-Transport" in change or "port 80" in change
+    ]
+    assert said == told
+    copied = [remark for remark in row["remarks"] if remark.startswith("certificate and key are not copied")]
+    assert len(copied) == (1 if tls and "certificate" in tls else 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fields", "told"),
+    [
+        ("LimitRequestBody 0", {}, []),
+        ("LimitRequestBody many", {}, []),
+        ("LimitRequestBody 5\nLimitRequestFields 50", {"limits": {"request_body": 5, "request_fields": 50}}, []),
+        ("LimitRequestBody 5\nLimitRequestBody 6", {"limits": {"request_body": 6}}, []),
+        ("WSGIPassAuthorization Off", {}, []),
+        ("CGIPassAuth On", {}, ["the Authorization header is no longer passed, unless handles_authorization is true"]),
+        ("CGIPassAuth On\nWSGIPassAuthorization On", {"handles_authorization": True}, []),
+        ("WSGIErrorOverride Off", {}, []),
+        ("AllowOverride None", {}, []),
+        ("RequestHeader unset X-Forwarded-For", {}, []),
+    ],
+)
+def test_lines_that_become_fields(lines: str, fields: dict[str, Any], told: list[str], shop: Path) -> None:
+    if "AllowOverride" in lines or "CGIPassAuth" in lines:
+        lines = f"<Directory {shop}>\n{lines}\n</Directory>"
+    row = one(pooled(shop, lines=lines))
+    names = ("limits", "handles_authorization", "error_override")
+    assert {key: value for key, value in row["fields"].items() if key in names} == fields
+    assert [change for change in row["changes"] if "Authorization" in change or "htaccess" in change] == told
+    proxies = [change for change in row["changes"] if change.startswith("headers of proxies")]
+    assert len(proxies) == (0 if "RequestHeader" in lines else 1)
+
+
+def test_headers_of_proxies_without_a_proxy(shop: Path) -> None:
+    row = one(pooled(shop, lines="RequestHeader unset X-A\nWSGITrustedProxyHeaders X-Forwarded-For"))
+    assert "trusted_proxy_headers" not in row["fields"]
+    assert any(change.startswith("headers of proxies") for change in row["changes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "application", "told"),
+    [
+        ("from shop.web import app as application", "shop.wsgi", "shop.web:app", ""),
+        ("def application(e, s): pass", "app.py", "app:application", ""),
+        ("def application(e, s): pass", "deep/er/app.py", "app:application", ""),
+        (
+            "def application(e, s): pass",
+            "my-app.py",
+            "my_app:application",
+            "makes the application itself: rename it to",
+        ),
+        ("def application(e, s): pass", "app.wsgi", "app:application", "rename it to app.py in the source"),
+        ("import os\nos.chdir('/')\nfrom shop.web import app as application", "shop.wsgi", "shop.web:app", ""),
+        ("this is (no Python", "shop.wsgi", "to_do:application", "is no Python of this host's version: find the app"),
+    ],
+)
+def test_scripts(text: str, name: str, application: str, told: str, shop: Path) -> None:
+    (shop / name).parent.mkdir(parents=True, exist_ok=True)
+    (shop / name).write_text(text)
+    row = one(pooled(shop, script=name))
+    assert row["fields"]["application"] == application
+    assert row["code"] == str((shop / name).parent)
+    assert any(told in remark for remark in row["remarks"]) if told else row["remarks"] == []
+    beside = f"; what {shop / name} does beside that is not carried over"
+    assert (beside in row["changes"][-3]) == ("chdir" in text)
+
+
+def test_code_is_found_where_the_script_looks(shop: Path, tmp_path: Path) -> None:
+    """In the directories that it adds, that the pool has, or beside it, the first that has the package."""
+    lib = tmp_path / "lib"
+    (lib / "store").mkdir(parents=True)
+    (lib / "single.py").write_text("app = None")
+    (shop / "a.wsgi").write_text(f"import sys\nsys.path.insert(0, '{lib}')\nfrom store import app as application")
+    (shop / "b.wsgi").write_text("from single import app as application")
+    assert one(pooled(shop, script="a.wsgi"))["code"] == str(lib)
+    assert one(pooled(shop, f"home={lib}", script="b.wsgi"))["code"] == str(lib)
+    assert one(pooled(shop, f"python-path=/none:{lib}", script="b.wsgi"))["code"] == str(lib)
+    row = one(pooled(shop, "home=/none", script="b.wsgi"))
+    assert row["code"] == "/none"
+    assert f"package single lies in none of /none, {shop}: name where the code comes from" in row["remarks"]
+
+
+@pytest.mark.parametrize(
+    ("files", "field", "listed"),
+    [
+        ([], None, []),
+        (["requirements.txt"], "requirements.txt", []),
+        (["venv/lib/python3.13/site-packages/b-1.0.dist-info/x"], "requirements.txt", ["b==1.0"]),
+        (
+            [f"venv/lib/python3.13/site-packages/{name}.dist-info/x" for name in ("B-1", "a-2", "setuptools-70", "x")],
+            "requirements.txt",
+            ["a==2", "B==1"],
+        ),
+        (["venv/lib/other/site-packages/b-1.0.dist-info/x"], None, []),
+        (["requirements.txt", "venv/lib/python3.13/site-packages/b-1.0.dist-info/x"], "requirements.txt", []),
+    ],
+)
+@pytest.mark.parametrize("embedded", [True, False])
+def test_requirements(embedded: bool, files: list[str], field: str | None, listed: list[str], shop: Path) -> None:
+    for name in files:
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).touch()
+    if embedded:
+        row = one(f"WSGIPythonHome {shop}/venv\n" + site(f"WSGIScriptAlias / {shop}/shop.wsgi"))
+    else:
+        row = one(pooled(shop, f"python-home={shop}/venv"))
+    assert (row["fields"].get("requirements"), row["requirements"]) == (field, listed)
+
+
+def test_code_in_a_virtual_environment(shop: Path) -> None:
+    (shop / "pyvenv.cfg").touch()
+    assert one(pooled(shop))["remarks"] == ["the code lies in a virtual environment: leave that out of the source"]
+
+
+def test_variables_are_named_and_not_told(shop: Path) -> None:
+    (shop / "env.wsgi").write_text(
+        "import os\nos.environ['OF_SCRIPT'] = 'hunter2'\nfrom shop.web import app as application"
+    )
+    (shop / "own.wsgi").write_text("import os\nos.environ['OF_SCRIPT'] = 'hunter2'\ndef application(): pass")
+    lines = "SetEnv B hunter2\nSetEnv A-B hunter2\nPassEnv C\nSetEnv\nSetEnv B again"
+    assert one(pooled(shop, lines=lines, script="env.wsgi"))["environment"] == ["B", "C", "OF_SCRIPT"]
+    # That script stays, and sets its own.
+    assert one(pooled(shop, lines=lines, script="own.wsgi"))["environment"] == ["B", "C"]
+
+
+def test_names_of_a_virtual_host(shop: Path) -> None:
+    """Patterns come last, since the first name is that of files; without scheme, port and capital letters."""
+    lines = f"ServerAlias *.Shop.test www.shop.test:8443\nWSGIScriptAlias / {shop}/shop.wsgi"
+    row = one(site(lines, "https://Shop.TEST:443"))
+    assert row["fields"]["server_names"] == ["shop.test", "www.shop.test", "*.shop.test"]
+    row = one(site(f"WSGIScriptAlias / {shop}/shop.wsgi", "no_name"))
+    assert row["fields"]["server_names"] == ["to-do.invalid"]
+    assert "the virtual host has no name that can be kept: give server_names" in row["remarks"]
+
+
+def test_an_app_of_the_main_server(shop: Path) -> None:
+    """Its lines are those beside the alias, in whichever file that is."""
+    row = one(f"ServerName main.test\nAlias /static {shop}/shop/static\nWSGIScriptAlias / {shop}/shop.wsgi\n")
+    assert row["fields"]["server_names"][0] == "main.test"
+    assert row["fields"]["static"] == {"/static": "shop/static"}
+
+
+def test_a_host_that_shows_no_configuration(shop: Path) -> None:
+    host = known(site(f"WSGIScriptAlias / {shop}/shop.wsgi\nWSGIScriptAlias /nothing"))
+    host.instance.error = "AH00526: Syntax error"
+    rows, remarks = adopt(host, [])
+    assert [row["fields"]["name"] for row in rows] == ["shop"]
+    assert "Apache shows no configuration: AH00526: Syntax error" in remarks
+
+
+def test_more_than_anybody_reads_is_counted(shop: Path) -> None:
+    lines = "".join(f"RewriteRule ^/{number} /x\n" for number in range(43))
+    remarks = one(pooled(shop, lines=lines))["remarks"]
+    assert (len(remarks), remarks[-1]) == (41, "and 3 more")
+    assert len(one(pooled(shop, lines="".join(lines.splitlines(keepends=True)[:40])))["remarks"]) == 40
+
+
+def test_aliases_that_are_no_static_files_of_the_source(shop: Path) -> None:
+    (shop / "shop/media").mkdir()
+    lines = f"""Alias /one {shop}/shop/static
+Alias /one {shop}/shop/media
+Alias /two
+AliasMatch ^/three {shop}/shop/static
+Alias /code {shop}
+"""
+    row = one(pooled(shop, lines=lines))
+    assert row["fields"]["static"] == {"/one": "shop/static"}
+    told = [remark.partition(" (")[0] for remark in row["remarks"]]
+    assert f"Alias /code {shop}" in told
+    assert any(words.startswith("AliasMatch ^/three") for words in told)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_variables_of_an_app_of_ours(listed: bool, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names alone, from the file that the roles wrote; one that is somebody's link is not read."""
+    place = shop / "environment"
+    place.write_text('{"KEY": "hunter2", "OTHER": "x"}')
+    theirs = "/var/lib/books/environment"
+    real_open, isfile = open, os.path.isfile
+    monkeypatch.setattr(os.path, "isfile", lambda path: path == theirs or isfile(path))
+    monkeypatch.setattr(os.path, "islink", lambda path: path == theirs and not listed)
+    monkeypatch.setattr("builtins.open", lambda path, *a, **k: real_open(place if path == theirs else path, *a, **k))
+    row = one(pooled(shop, "user=books group=books"))
+    assert row["environment"] == (["KEY", "OTHER"] if listed else [])
+    assert "hunter2" not in str(row)
+
+
+def test_tools_of_every_environment_are_no_requirements(shop: Path) -> None:
+    packages = shop / "venv/lib/python3.13/site-packages"
+    for name in ("pip", "setuptools", "wheel", "pkg_resources", "pkg-resources", "Setuptools", "pipx"):
+        (packages / f"{name}-1.0.dist-info").mkdir(parents=True)
+    assert one(pooled(shop, f"python-home={shop}/venv"))["requirements"] == ["pipx==1.0"]
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded", "Proxy", *PROXY_HEADERS])
+def test_headers_that_the_roles_take_off(header: str, shop: Path) -> None:
+    assert one(pooled(shop, lines=f"RequestHeader unset {header}"))["remarks"] == []
+    (told,) = one(pooled(shop, lines=f"RequestHeader set {header} x"))["remarks"]
+    assert told.startswith(f"RequestHeader set {header}")
+
+
+def test_where_no_code_is_known_nothing_of_the_play_s_own_directory_counts(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop)
+    for name in ("pyvenv.cfg", "requirements.txt"):
+        (shop / name).touch()
+    row = one(site("WSGIScriptAlias / missing.wsgi"))
+    assert (row["code"], "requirements" in row["fields"]) == ("", False)
+    assert not [remark for remark in row["remarks"] if "virtual environment" in remark]
+
+
+def test_an_app_without_any_name(shop: Path) -> None:
+    """It is called as the directory of its script."""
+    (shop / "Book-store").mkdir()
+    (shop / "shop.wsgi").rename(shop / "Book-store/shop.wsgi")
+    lines = f"WSGIScriptAlias / {shop}/Book-store/shop.wsgi"
+    row = one(f"<VirtualHost *:80>\n{lines}\n</VirtualHost>\n")
+    assert row["fields"]["name"] == "book-store"
+
+
+@pytest.mark.parametrize("line", ["Require all granted", "Require all denied", "CGIPassAuth Off"])
+def test_lines_that_the_roles_write_as_well(line: str, shop: Path) -> None:
+    assert one(pooled(shop, lines=f"<Location /x>\n{line}\n</Location>"))["remarks"] == []

@@ -243,3 +243,254 @@ def test_who_writes(tmp_path: Path) -> None:
 def test_owner_group_and_others(mode: int, uid: int, gid: int, may: bool) -> None:
     found = os.stat_result((stat.S_IFDIR | mode, 0, 0, 1, uid, gid, 0, 0, 0, 0))
     assert Account({WWW}, {WWW}).may_write(found) is may
+
+
+@pytest.mark.parametrize(
+    ("text", "mentions"),
+    [
+        ("A = 'media'", [("media", "A")]),
+        ("A = '/srv/media/'", [("/srv/media", "A")]),
+        ("A = 'var/media/'", [("media", "A")]),
+        ("A: str = 'media'", [("media", "A")]),
+        ("A: str", []),
+        ("A = B = 'media'", [("media", "B")]),
+        ("config['UPLOAD_FOLDER'] = 'up'", [("up", "UPLOAD_FOLDER")]),
+        ("config['no name'] = 'up'", [("up", "")]),
+        ("config[5] = 'up'", [("up", "")]),
+        ("a.b = 'up'", [("up", "")]),
+        ("A = {'NAME': 'x', 'lower': 'y', 5: 'z', **more}", [("x", "NAME"), ("y", "A"), ("z", "A")]),
+        ("A = os.path.join(B, 'c')", [("c", "A")]),
+        ("f('x')", [("x", "")]),
+        ("A = '/'", []),
+        ("A = ''", []),
+        ("A = 5", []),
+        ("A = b'x'", []),
+        ("A = 'a\\nb'", []),
+        (f"A = '{'x' * 255}'", [("x" * 255, "A")]),
+        (f"A = '{'x' * 256}'", []),
+    ],
+)
+def test_what_settings_name(text: str, mentions: list[tuple[str, str]], site: Site) -> None:
+    path = site.write("shop/settings.py", f"\n{text}\n")
+    found = list(_adopt_data._mentions(str(site.code), str(site.code / "venv")))
+    assert [(one.path, one.setting) for one in found] == mentions
+    assert {(one.file, one.line) for one in found} <= {(str(path), 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("config.py", True),
+        ("shop/settings/production.py", True),
+        ("shop/settings_local.py", True),
+        ("shop/local_settings.py", True),
+        ("shop/conf.py", True),
+        ("shop/views.py", False),
+        ("shop/settings.txt", False),
+        ("shop/my_settings.py", False),
+        ("shop/settings/notes.txt", False),
+        (".hidden/settings.py", False),
+        ("node_modules/settings.py", False),
+        ("venv/settings.py", False),
+        ("other/settings.py", True),
+        ("virtual/lib/settings.py", False),
+    ],
+)
+def test_which_files_are_settings(name: str, read: bool, site: Site) -> None:
+    site.write("shop/settings.py")
+    site.write("virtual/pyvenv.cfg")
+    site.write(name, "A = 'here'\n")
+    found = list(_adopt_data._mentions(str(site.code), str(site.code / "venv")))
+    assert [one.file for one in found] == ([str(site.code / name)] if read else [])
+
+
+def test_settings_of_just_the_size_that_is_read(site: Site) -> None:
+    text = "A = 'here'\n"
+    for size, read in ((1 << 20, True), ((1 << 20) + 1, False)):
+        site.write("shop/settings.py", text + "#" * (size - len(text)))
+        assert bool(list(_adopt_data._mentions(str(site.code), ""))) is read
+
+
+@pytest.mark.parametrize(
+    ("lines", "called", "found"),
+    [
+        # As Django's own names say; and what is collected for Apache is no data.
+        ("MEDIA_ROOT = BASE / 'place'", "place", True),
+        ("UPLOAD_FOLDER = BASE / 'place'", "place", True),
+        ("STATIC_ROOT = BASE / 'place'", "place", False),
+        ("STATIC_ROOT = BASE / 'files'", "files", False),
+        ("X = BASE / 'place'", "place", False),
+        ("", "Uploads", True),
+        ("", "storage", True),
+        ("", "place", False),
+    ],
+)
+def test_which_directories_are_data(lines: str, called: str, found: bool, site: Site) -> None:
+    site.write("shop/settings.py", f"{lines}\n")
+    site.write(f"{called}/file")
+    assert site.find().writable == ([called] if found else [])
+
+
+def test_a_database_makes_data_of_any_directory(site: Site) -> None:
+    site.write("shop/settings.py", "STATIC_ROOT = 'place'\n")
+    site.database("place/rows")
+    data = site.find()
+    assert site.sources(data) == {"place": "place"}
+    assert data.variables == {"DATABASE_PATH": f"{HOME}/data/place/rows"}
+
+
+def test_one_open_file_makes_data_of_its_directory(site: Site) -> None:
+    site.write("place/inner/file")
+    site.write("place-2/file")
+    site.account = Account({WWW}, {WWW}, {str(site.code / "place/inner/file")})
+    assert site.find().writable == ["place"]
+
+
+def test_two_databases_are_named_by_their_directory(site: Site) -> None:
+    site.write("shop/settings.py", "A = 'one.db'\n\nB = 'one.db'\nC = 'data'\nD = 'two.db'\n")
+    site.database("data/one.db")
+    site.database("data/two.db")
+    data = site.find()
+    assert data.variables == {"DATA_DIR": f"{HOME}/data/data"}
+    (hint,) = data.hints
+    # Three places are enough.
+    assert hint.startswith(
+        f"{site.code}/data, named in shop/settings.py line 1 (A), in shop/settings.py line 3 (B), in shop/settings.py "
+        'line 4 (C): write os.environ.get("DATA_DIR", OLD) there'
+    )
+
+
+def test_directories_with_code_are_looked_through(site: Site) -> None:
+    """As deep as code goes, and data in it is found; a package's own directory is none."""
+    deep = "/".join("abcdef")
+    for name in (deep, f"{deep}/g"):
+        site.write(f"{name}/mod.py")
+        site.write(f"{name}/uploads/file")
+    site.write("uploads/inner/mod.py")
+    site.write("media/__pycache__/mod.py")
+    data = site.find()
+    assert sorted(site.sources(data).values()) == [f"{deep}/uploads", "media"]
+
+
+def test_the_same_name_twice(site: Site) -> None:
+    """Neither place is in the other, and each has its own variable."""
+    site.write("data/media/mod.py")
+    site.write("data/media/uploads/file")
+    site.database("data.db")
+    site.database("x/data.db")
+    data = site.find()
+    places = sorted(data.sources)
+    assert len(places) == len(set(data.variables)) == 3
+    assert not any(one != other and other.startswith(f"{one}/") for one in data.writable for other in data.writable)
+
+
+def test_who_writes_without_a_pool() -> None:
+    """Apache's account by its own processes, since when the first of them runs."""
+    found = account_of([], 33, 34, [os.getpid(), 2**22 + 1])
+    assert (found.uids, found.gids) == ({33}, {34})
+    assert found.since > 0
+    several = [{"uid": 5, "gid": 6, "groups": [], "pid": 2**22 + 1}, {"uid": 7, "gid": 8, "groups": [9], "pid": 1}]
+    both = account_of(several, 33, 33, [])
+    assert (both.uids, both.gids) == ({5, 7}, {6, 8, 9})
+    assert 0 < both.since <= found.since
+
+
+def test_files_that_are_only_read_are_no_data(tmp_path: Path) -> None:
+    (tmp_path / "read").touch()
+    with (tmp_path / "read").open(), (tmp_path / "both").open("w+"), (tmp_path / "added").open("a"):
+        found = {path for path in open_for_writing([os.getpid()]) if path.startswith(str(tmp_path))}
+    assert found == {str(tmp_path / "both"), str(tmp_path / "added")}
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/srv/media", True),
+        ("/home/shop/data", True),
+        ("/data", False),
+        ("/etc/shop", False),
+        ("/usr/share/shop", False),
+        ("/lib64/shop", False),
+        ("/var/log/shop", False),
+        ("/var/lib/shop", True),
+        ("/var/cache/shop", False),
+        ("/tmp/shop", False),
+        ("/tmpfs/shop", True),
+        ("/memfd:x (deleted)", False),
+        ("/srv/a b", False),
+    ],
+)
+def test_places_outside_that_can_be_data(path: str, taken: bool, site: Site) -> None:
+    """What is the system's is not, and what a unit of systemd could not name."""
+    site.served = {path: "/x"}
+    found = _adopt_data._Found(str(site.code), site.account, site.served, "")
+    assert list(found._outside()) == ([path] if taken else [])
+
+
+CALLED = "data database databases db files instance media sessions storage upload uploads userfiles var"
+CACHES = "CACHE cache caches temp tmp webassets-cache"
+
+
+def test_every_name_of_data_and_of_caches(site: Site) -> None:
+    for name in (*CALLED.split(), *CACHES.split()):
+        site.write(f"in/{name}/file")
+    data = site.find()
+    assert data.writable == sorted(f"in/{name}" for name in (*CALLED.split(), *CACHES.split()))
+    assert sorted(data.sources.values()) == [f"{site.code}/in/{name}" for name in CALLED.split()]
+
+
+@pytest.mark.parametrize(
+    "setting", ["STATIC_ROOT", "STATICFILES_DIRS", "STATIC_FOLDER", "DIRS", "LOCALE_PATHS", "FIXTURE_DIRS"]
+)
+def test_every_setting_of_what_is_no_data(setting: str, site: Site) -> None:
+    """Though it is called so, and Apache's account may write it."""
+    site.write("shop/settings.py", f"{setting} = [BASE / 'files']\n")
+    site.write("files/a")
+    assert site.find().writable == []
+
+
+@pytest.mark.parametrize("end", [".sqlite3", ".sqlite", ".db"])
+def test_an_empty_database_by_its_name(end: str, site: Site) -> None:
+    site.write(f"new{end}")
+    for beside in ("-wal", "-journal", "-shm"):
+        site.database(f"new{end}{beside}")
+    assert site.sources(site.find()) == {f"db/new{end}": f"new{end}"}
+
+
+@pytest.mark.parametrize("name", ["__pycache__", "node_modules", "site-packages", ".hidden"])
+def test_what_is_not_looked_into(name: str, site: Site) -> None:
+    site.write(f"{name}/uploads/a")
+    assert site.find().writable == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bin", "boot", "dev", "etc", "lib", "libx32", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var/log",
+     "var/run", "var/tmp", "var/cache"],
+)  # fmt: skip
+def test_directories_of_the_system_are_no_data(name: str, site: Site) -> None:
+    site.served = {f"/{name}/shop": "/x", "/srv/shop-media": "/y"}
+    found = _adopt_data._Found(str(site.code), site.account, site.served, "")
+    assert list(found._outside()) == ["/srv/shop-media"]
+
+
+@pytest.mark.parametrize("name", ["shop", "shop/inner", ".", ".."])
+def test_a_path_of_the_code_is_not_data_because_it_is_named(name: str, site: Site) -> None:
+    """A base directory is named in most settings."""
+    site.write("shop/inner/mod.py")
+    site.write("shop/settings.py", f"BASE = '{(site.code / name).resolve()}'\n")
+    found = _adopt_data._Found(str(site.code), site.account, {}, "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_adopt_data, "_SYSTEM", re.compile("/etc"))
+        assert list(found._outside()) == []
+
+
+def test_a_database_in_data_elsewhere_comes_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_adopt_data, "_SYSTEM", re.compile("/etc"))
+    place = site.database("../store/base.sqlite3").resolve()
+    for path in (place, place.parent):
+        os.chown(path, WWW, WWW)
+    site.write("shop/settings.py", f"DATA = '{place.parent}'\nNAME = '{place}'\n")
+    data = site.find()
+    assert data.sources == {"store": str(place.parent)}
+    assert data.variables == {"DATABASE_PATH": f"{HOME}/data/store/base.sqlite3"}

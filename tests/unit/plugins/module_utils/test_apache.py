@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache import (
+    Configuration,
     check,
     enabled_mod_wsgi,
     environment_of,
@@ -212,3 +213,78 @@ def test_an_unknown_distribution(tmp_path: Path) -> None:
         host_layout(str(tmp_path / "os-release"))
     with pytest.raises(PalisadeError, match="got unknown"):
         host_layout(str(tmp_path / "missing"))
+
+
+def test_where_each_thing_stands(layout: ApacheLayout, tmp_path: Path) -> None:
+    """Also what stands in no file."""
+    places = ["<VirtualHost *:81>", "</VirtualHost>", "# In file: /x", "#  12:", "<VirtualHost *:80 [::]:80>"]
+    text = "\n".join([*places, "#   13:", "ServerAlias 'b.org' \"c.org\"", "ServerName a.org", "</VirtualHost>", ""])
+    (tmp_path / "dump").write_text(f"WSGIDaemonProcess early\n{text}ServerName main.org\nWSGIDaemonProcess late\n")
+    stub(layout, f'cat "{tmp_path}/dump"')
+    configuration = read_configuration(layout, run)
+    assert configuration.virtual_hosts == [
+        {"addresses": ["*:81"], "server_names": [], "file": "", "line": 0},
+        {
+            "addresses": ["*:80", "[::]:80"],
+            "server_names": ["a.org", "b.org", "c.org"],
+            "file": "/x",
+            "line": 12,
+        },
+    ]
+    assert configuration.pools == [
+        {"name": "early", "options": {}, "file": "", "line": 0, "server_name": ""},
+        {"name": "late", "options": {}, "file": "/x", "line": 13, "server_name": ""},
+    ]
+
+
+def test_what_apache_is_asked_for_its_configuration(layout: ApacheLayout, tmp_path: Path) -> None:
+    stub(layout, 'echo "$@" >&2; exit 1')
+    info = f"LoadModule info_module {layout.modules}/mod_info.so"
+    expected = f"-d {tmp_path} -f {tmp_path}/apache2.conf -C {info} -t -D DUMP_CONFIG -D DUMP_MODULES"
+    assert read_configuration(layout, run) == Configuration(error=expected)
+    stub(layout, "exit 1")
+    assert read_configuration(layout, run).error == "Apache's check failed"
+    stub(layout, "echo Apache")
+    assert version(layout, run) == ""
+
+
+def test_every_place_of_a_distribution() -> None:
+    places = DEBIAN.as_dict()
+    assert places == {
+        "family": "Debian",
+        "binary": "/usr/sbin/apache2",
+        "control": "/usr/sbin/apache2ctl",
+        "unit": "apache2",
+        "user": "www-data",
+        "root": "/etc/apache2",
+        "main_file": "/etc/apache2/apache2.conf",
+        "envvars": "/etc/apache2/envvars",
+        "modules": "/usr/lib/apache2/modules",
+        "log_directory": "/var/log/apache2",
+        "runtime_directory": "/var/run/apache2",
+        "module_files": "/etc/apache2/mods-available",
+        "module_links": "/etc/apache2/mods-enabled",
+        "server_files": "/etc/apache2/conf-available",
+        "server_links": "/etc/apache2/conf-enabled",
+        "site_files": "/etc/apache2/sites-available",
+        "site_links": "/etc/apache2/sites-enabled",
+    }
+    assert REDHAT.as_dict() == {
+        "family": "RedHat",
+        "binary": "/usr/sbin/httpd",
+        "control": "/usr/sbin/apachectl",
+        "unit": "httpd",
+        "user": "apache",
+        "root": "/etc/httpd",
+        "main_file": "/etc/httpd/conf/httpd.conf",
+        "envvars": "",
+        "modules": "/usr/lib64/httpd/modules",
+        "log_directory": "/var/log/httpd",
+        "runtime_directory": "/run/httpd",
+        "module_files": "/etc/httpd/conf.modules.d",
+        "module_links": "",
+        "server_files": "/etc/httpd/conf.d",
+        "server_links": "",
+        "site_files": "/etc/httpd/conf.d",
+        "site_links": "",
+    }

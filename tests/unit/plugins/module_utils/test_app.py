@@ -377,3 +377,105 @@ def test_where_data_comes_from() -> None:
     result = checked(writable=["db", "media", "more"], data_from=given)
     assert dict(result.data_from) == given
     assert result.data_marker == "/var/lib/public-app/data-on-its-way"
+
+
+SHARED = """
+root nobody nogroup www-data apache http httpd daemon bin sys sync games man lp mail news uucp proxy backup list irc adm
+tty disk shadow sudo wheel staff users utmp systemd-network systemd-journal messagebus sshd
+"""
+
+
+@pytest.mark.parametrize("name", SHARED.split())
+def test_accounts_and_groups_that_others_share(name: str) -> None:
+    for field in ("account", "group"):
+        assert f"{field}: expected an account of this app's own" in refusal(app(**{field: name}))
+
+
+LONG_HOST = ".".join(["a" * 63] * 3 + ["a" * 61])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "a" * 27},
+        {"account": "a" * 31},
+        {"server_names": ["a" * 63, LONG_HOST]},
+        {"health_check": {"path": "/~!", "status": [100, 599], "timeout": 1}},
+        {"health_check": {"timeout": 600}},
+        {"application": "a:b"},
+        {"before_switch": ["python -m shop 'a b'", ["python", "-c", "x = 1"]]},
+        {"replaces": ["shop.conf", "_000-a.b.conf"]},
+        {"environment": {"A": ""}},
+        {"environment": {"A": "\ud7ff\ue000"}},
+    ],
+)
+def test_values_that_are_just_taken(fields: dict[str, Any]) -> None:
+    name = fields.pop("name", "public")
+    assert check_app(app(name, **fields), 0, VERSION).name == name
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("server_names", [f"{LONG_HOST}a"], "lower-case host names"),
+        ("server_names", ["a-.org"], "lower-case host names"),
+        ("server_names", [".org"], "lower-case host names"),
+        ("server_names", ["a.org", "*a.org"], "lower-case host names"),
+        ("health_check", {"status": [600]}, "a list of HTTP statuses"),
+        ("health_check", {"status": [200, "x"]}, "a list of HTTP statuses"),
+        ("health_check", {"timeout": 601}, "1 to 600 seconds"),
+        ("health_check", {"path": "/\x7f"}, "a URL path such as /health"),
+        ("health_check", {"path": 5}, "a URL path such as /health"),
+        ("before_switch", [[]], "commands such as"),
+        ("before_switch", [5], "commands such as"),
+        ("before_switch", [["a", 5]], "commands such as"),
+        ("before_switch", ["a 'b\nc'"], "commands such as"),
+        ("replaces", ["zz-palisade-a.conf"], "names of live site files of others such as shop.conf"),
+        ("replaces", [".conf"], "names of live site files"),
+        ("replaces", ["-a.conf"], "names of live site files"),
+        ("replaces", ["../a.conf"], "names of live site files"),
+        ("replaces", ["a.conf.bak"], "names of live site files"),
+        ("replaces", "a.conf", "a list of texts"),
+        ("environment", {5: "x"}, "names such as SECRET_KEY, got 5"),
+        ("application", "shop.wsgi:app:x", "package.module:callable"),
+        ("application", "class.wsgi:app", "package.module:callable"),
+    ],
+)
+def test_values_that_are_just_refused(field: str, value: Any, words: str) -> None:
+    message = refusal(app(**{field: value}))
+    assert message.startswith("app public: ")
+    assert words in message
+
+
+@pytest.mark.parametrize("field", ["requirements", "static"])
+def test_a_package_brings_its_own(field: str) -> None:
+    value: Any = "requirements.txt" if field == "requirements" else {"/static": "static"}
+    message = refusal(app(source={"package": ["demo==1"]}, **{field: value}))
+    assert message.startswith(f"app public: {field}: expected none beside a package, which brings its own, got ")
+
+
+def test_every_field_arrives() -> None:
+    """What is false, empty or absent by default, here with a value of its own."""
+    fields: dict[str, Any] = {
+        "allow_source_builds": True,
+        "before_switch": ["python -m shop 'a b'", ["true"]],
+        "static": {"/static": "files"},
+        "tls": {"self_signed": True},
+        "trusted_proxies": ["192.0.2.0/24"],
+        "trusted_proxy_headers": ["X-Forwarded-For"],
+        "limits": {"request_body": 5000},
+        "acls": [{"path": "/srv/certs/a.pem", "permissions": "r"}],
+        "handles_authorization": True,
+        "error_override": True,
+        "adopt": True,
+        "replaces": ["shop.conf"],
+    }
+    result = checked(**fields)
+    default = checked()
+    for name in fields:
+        assert getattr(result, name) != getattr(default, name), name
+    assert result.before_switch == (("python", "-m", "shop", "a b"), ("true",))
+    assert (result.acls, result.replaces) == ((("/srv/certs/a.pem", "r"),), ("shop.conf",))
+    assert [getattr(default, name) for name in ("adopt", "error_override", "allow_source_builds")] == [False] * 3
+    assert (default.tls, default.before_switch, default.acls, default.replaces) == (None, (), (), ())
+    assert check_app({"name": "public", "state": "absent"}, 0, VERSION).purge is False

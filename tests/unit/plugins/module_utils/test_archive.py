@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import Limits, extract
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import LIMITS, Limits, _check_total, extract
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import snapshot
 from hypothesis import given
@@ -376,3 +376,53 @@ def test_any_change_of_an_archive_is_bounded(
         out(bytes(whole), place)
     except PalisadeError:
         assert os.listdir(place) == ["outside"]
+
+
+@pytest.mark.parametrize(
+    ("total", "packed", "words"),
+    [
+        (1000, 1000, ""),
+        (1001, 1000, "more than 1000 bytes come out of it"),
+        (500, 50, ""),
+        (501, 50, "more than 10 times its own size comes out of it"),
+        # Of little the ratio says nothing.
+        (100, 1, ""),
+        (101, 1, "more than 10 times its own size"),
+    ],
+)
+def test_bounds_hold_to_the_byte(total: int, packed: int, words: str) -> None:
+    limits = Limits(size=1000, ratio=10, ratio_counts_from=100)
+    if words:
+        with pytest.raises(PalisadeError, match=words):
+            _check_total(total, limits.size, packed, limits)
+    else:
+        _check_total(total, limits.size, packed, limits)
+
+
+def test_bounds_unless_somebody_gives_others() -> None:
+    assert Limits(size=1 << 30, members=100_000, ratio=100, ratio_counts_from=16 << 20) == LIMITS
+
+
+@pytest.mark.parametrize(("members", "taken"), [(10, True), (11, False)])
+@pytest.mark.parametrize("pack", [a_tar, a_zip])
+def test_as_many_members_as_may_be(pack: Callable[..., bytes], members: int, taken: bool, place: Path) -> None:
+    content = pack(*((f"file{number}", b"x") for number in range(members)))
+    if taken:
+        extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)
+        assert len(os.listdir(place / "new")) == members
+    else:
+        with pytest.raises(PalisadeError, match="expected at most 10 members"):
+            extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)
+        assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(("size", "taken"), [(20_000, True), (20_001, False)])
+@pytest.mark.parametrize("pack", [a_tar, a_zip])
+def test_as_many_bytes_as_may_be(pack: Callable[..., bytes], size: int, taken: bool, place: Path) -> None:
+    content = pack(("one", b"x" * 10_000), ("two", b"y" * (size - 10_000)))
+    if taken:
+        extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)
+        assert (place / "new/two").stat().st_size == 10_000
+    else:
+        with pytest.raises(PalisadeError, match="more than 20000 bytes come out of it"):
+            extract(io.BytesIO(content), str(place / "new"), "shop", SMALL)

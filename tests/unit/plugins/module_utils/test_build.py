@@ -335,3 +335,35 @@ def test_a_release_without_a_place_names_the_app(target: Host) -> None:
     (target.root / "public" / "releases").rmdir()
     with pytest.raises(PalisadeError, match="app public: release 0123456789abcdef could not be built: "):
         build(row, PIP, run)
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "expected"), [(1 << 20, 5, "/b"), ((1 << 20) - 1, 5, "/a and /b"), (1 << 30, 0, "/a and /b")]
+)
+def test_which_file_system_is_full(free: int, inodes: int, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the releases, that of the temporary directory, or both; a program says neither."""
+    monkeypatch.setattr(_build, "_mount", lambda path: "/a" if path == "/place" else "/b")
+    found = {
+        "/a": os.statvfs_result((1, 1, 9, 9, free, 9, 9, inodes, 0, 255)),
+        "/b": os.statvfs_result((1, 1, 9, 9, 0, 9, 9, 9, 0, 255)),
+    }
+    monkeypatch.setattr(os, "statvfs", lambda path: found[path])
+    told = _build._explained(PalisadeError("pip: Disk quota exceeded"), "/place")
+    assert told == f"no space left on the file system at {expected}, for /place"
+    assert _build._explained(PalisadeError("pip: no"), "/place") == "pip: no"
+
+
+def test_the_mount_of_a_path(tmp_path: Path) -> None:
+    assert _build._mount("/proc/self/status") == "/proc"
+    assert os.path.ismount(_build._mount(str(tmp_path / "not/there")))
+
+
+def test_packages_are_looked_at_as_the_app_that_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(_build, "run_with_secrets", lambda *arguments: asked.append(arguments))
+    row = {"app": "shop", "account": "shop-app", "group": "shop-app", "writable": ["/data"]}
+    pip = Pip("/usr/bin/python3")
+    monkeypatch.setattr(pip, "check", lambda venv, run: ["check", venv])
+    _build._check_packages(row, "/r/1", pip, run)
+    unit = _unit.Unit("palisade-check-shop", "shop-app", "shop-app", directory="/r/1/code", seconds=120)
+    assert asked == [(unit, "/usr/bin/python3", ["check", "/r/1/venv"], {}, run)]

@@ -53,3 +53,31 @@ def test_nearest(word: str, expected: str) -> None:
 
 def test_input_arrives_as_it_is() -> None:
     assert run(["cat"], data="a secret\n\nwithout a last line end") == "a secret\n\nwithout a last line end"
+
+
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(CommandError) as caught:
+        run(["/missing/program", "x"])
+    assert caught.value.status == 127
+    assert str(caught.value).startswith("program failed with 127:\n")
+    assert "No such file or directory" in caught.value.complaint
+
+
+def test_every_option_of_a_run() -> None:
+    """Words as they are, and an error as an error: exit_json in a thread would end that one only."""
+    seen: dict[str, Any] = {}
+
+    def run_command(arguments: list[str], **options: Any) -> tuple[int, str, str]:
+        seen.update(options, arguments=arguments)
+        return 0, "out", "err"
+
+    assert runner(run_command)(("a", "$HOME"), {"LC_ALL": "C"}, "data") == "out"
+    assert seen == {
+        "arguments": ["a", "$HOME"],
+        "environ_update": {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        "cwd": "/",
+        "data": "data",
+        "binary_data": True,
+        "expand_user_and_vars": False,
+        "handle_exceptions": False,
+    }

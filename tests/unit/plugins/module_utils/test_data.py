@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _data
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data import (
+    Copied,
     begin,
     check_sources,
     copy_data,
@@ -294,3 +297,263 @@ def test_what_was_interrupted_is_gone_on_with(host: Host) -> None:
     host.site.write_text("closed")
     finish(host.row)
     assert noted(host.row) == {}
+
+
+def test_what_is_left_out_is_told_so_that_it_can_be_read() -> None:
+    """A name can hold what moves a terminal's cursor, and there can be thousands."""
+    assert Copied().warnings("shop") == []
+    start = "app shop: data_from: not copied, since it is a link or no file: "
+    assert Copied(left_out=["/a", "/b\x1b[2J"]).warnings("shop") == [f"{start}/a, '/b\\x1b[2J'"]
+    names = [f"/{number}" for number in range(23)]
+    assert Copied(left_out=names).warnings("shop") == [f"{start}{', '.join(names[:20])}, and 3 more"]
+    assert Copied(left_out=names[:20]).warnings("shop") == [f"{start}{', '.join(names[:20])}"]
+
+
+@pytest.mark.parametrize(
+    ("site", "link", "text", "pending"),
+    [
+        (False, "", "", True),
+        (True, "", "WSGIDaemonProcess shop", False),
+        (True, "", "closed", True),
+        (True, "link", "WSGIDaemonProcess shop", False),
+        # A site whose link is gone serves nothing.
+        (True, "missing", "WSGIDaemonProcess shop", True),
+        # The link is there, and leads nowhere.
+        (False, "link", "", True),
+    ],
+)
+def test_whether_an_app_is_served(site: bool, link: str, text: str, pending: bool, host: Host) -> None:
+    if site:
+        host.site.write_text(text)
+    if link:
+        place = host.site.with_name(link)
+        host.row["site"]["link"] = str(place)
+        if link == "link":
+            place.symlink_to(host.site)
+    assert is_pending(host.row) is pending
+
+
+def test_a_file_of_our_own_is_data_too(host: Host) -> None:
+    source, place = host.old / "db/rows", host.ours / "rows"
+    host.row["copies"] = [{"path": str(place), "source": str(source), "directory": False}]
+    assert is_pending(host.row)
+    place.write_text("ours")
+    with pytest.raises(PalisadeError, match=f"{place} holds data already.* move that away to copy {source} again"):
+        is_pending(host.row)
+
+
+def test_what_cannot_be_copied_for_want_of_a_home(host: Host) -> None:
+    host.ours.rmdir()
+    with pytest.raises(PalisadeError, match=rf"^app shop: data_from: .*/srv/db: {host.ours} does not exist$"):
+        copy_data(host.row, closed=False)
+    # Nothing is there yet, so there is room as far up as there is a directory.
+    check_sources(host.row)
+    assert not is_pending({**host.row, "copies": []})
+    assert is_pending(host.row)
+
+
+def test_room_is_needed_for_what_is_not_there_yet(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = sum(path.lstat().st_size for path in (host.old / "db").rglob("*") if path.is_file())
+    for free, fits in ((needed, True), (needed - 1, False)):
+        monkeypatch.setattr(
+            os, "statvfs", lambda _path, free=free: os.statvfs_result((9, 1, 9, free, free, 1, 1, 1, 1, 1))
+        )
+        if fits:
+            check_sources(host.row)
+        else:
+            with pytest.raises(PalisadeError, match="needs 0 MiB in"):
+                check_sources(host.row)
+    # A second pass writes over what the first one brought.
+    copy_data(host.row, closed=False)
+    check_sources(host.row)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_source_of_another_kind(kind: str, host: Host) -> None:
+    place = host.old / kind
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("db")
+    host.row["copies"][0]["source"] = str(place)
+    for refuse in (check_sources, lambda row: copy_data(row, closed=False)):
+        with pytest.raises(
+            PalisadeError, match=rf"^app shop: data_from: {place}: expected a directory or a file, found"
+        ):
+            refuse(host.row)
+
+
+class Race:
+    """Does something between the look at a name and its opening."""
+
+    def __init__(self, name: str, change: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        opened = os.open
+
+        def slow(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            if path == name and not flags & os.O_WRONLY:
+                monkeypatch.setattr(os, "open", opened)
+                change()
+            return opened(path, flags, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "open", slow)
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes", "told"),
+    [
+        ("rows", "", False),
+        ("rows", "link", True),
+        ("rows", "pipe", True),
+        ("inner", "", False),
+        ("inner", "link", True),
+        ("inner", "file", True),
+    ],
+)
+def test_what_is_changed_under_our_hands(
+    name: str, becomes: str, told: bool, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the account whose data it is, which would have root read another file for it."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("hunter2")
+    place = host.old / "db" / name
+
+    def change() -> None:
+        place.rename(tmp_path / "away")
+        if becomes == "link":
+            place.symlink_to(tmp_path / "secret" if name == "inner" else tmp_path / "secret/key")
+        elif becomes == "pipe":
+            os.mkfifo(place)
+        elif becomes == "file":
+            place.write_text("x")
+
+    copy_data(host.row, closed=False)
+    Race(name, change, monkeypatch)
+    done = copy_data(host.row, closed=False)
+    assert done.left_out == ([str(place)] if told else [])
+    assert "hunter2" not in host.files().values()
+    # What was copied before is no longer there either.
+    assert ("db/rows" in host.files()) == (name != "rows")
+
+
+@needs_root
+def test_a_hard_link_that_is_planted_under_our_hands(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (host.old / "db", host.old / "db/rows"):
+        os.chown(path, 33, 33)
+    (tmp_path / "secret").write_text("hunter2")
+
+    def change() -> None:
+        (host.old / "db/rows").unlink()
+        os.link(tmp_path / "secret", host.old / "db/rows")
+
+    Race("rows", change, monkeypatch)
+    assert copy_data(host.row, closed=False).left_out == [str(host.old / "db/rows")]
+    assert "hunter2" not in host.files().values()
+
+
+@pytest.mark.parametrize("name", ["rows", "inner"])
+def test_what_cannot_be_read_ends_the_copy(name: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no copy where something is missing."""
+
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Race(name, refuse, monkeypatch)
+    with pytest.raises(PermissionError):
+        copy_data(host.row, closed=False)
+
+
+def test_a_copy_that_is_interrupted_leaves_no_half_of_a_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_data(host.row, closed=False)
+    assert host.files() == {}
+
+
+def test_what_is_on_the_disk_when_the_site_opens(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sync is enough while the old site is up; then it is each file, and only what was copied."""
+    synced: list[str] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+
+    def noted_sync(descriptor: int) -> None:
+        synced.append("file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    assert copy_data(host.row, closed=False).bytes == 2
+    assert synced == ["all"]
+    copy_data(host.row, closed=False)
+    assert synced == ["all"]
+    host.write("db/rows", "3", OLD + 1)
+    assert copy_data(host.row, closed=True).bytes == 1
+    assert synced == ["all", "file"]
+
+
+def test_a_file_that_grows_while_it_is_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is brought again by the next pass, whatever its time says."""
+    copy = shutil.copyfileobj
+
+    def grown(reader: Any, writer: Any) -> None:
+        copy(reader, writer)
+        host.write("db/rows", "12", OLD)
+
+    host.row["copies"][0] = {**host.row["copies"][0], "source": str(host.old / "db/rows"), "directory": False}
+    monkeypatch.setattr(shutil, "copyfileobj", grown)
+    copy_data(host.row, closed=False)
+    monkeypatch.undo()
+    assert copy_data(host.row, closed=False).files == 1
+    assert host.files() == {"db": "12"}
+
+
+def test_a_file_of_some_age_is_copied_once(host: Host) -> None:
+    host.write("db/rows", "a", time.time() - 3)
+    assert copy_data(host.row, closed=False).files == 2
+    assert copy_data(host.row, closed=False).files == 0
+
+
+def test_sources_that_only_begin_alike(host: Host) -> None:
+    """A process that writes to db-old has nothing to do with db."""
+    (host.old / "db-old").write_text("")
+    with (host.old / "db-old").open("a"):
+        assert writers(host.row) == []
+    host.row["copies"][0]["source"] = str(host.old / "db-old")
+    with (host.old / "db-old").open("r+"):
+        (told,) = writers(host.row)
+    assert told.endswith(f"writes to {host.old}/db-old")
+
+
+def test_what_is_no_file_is_not_even_opened(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a device can do something."""
+    os.mkfifo(host.old / "db/pipe")
+    (host.old / "db/link").symlink_to("rows")
+    opened: list[Any] = []
+    real = os.open
+
+    def noted(path: Any, *more: Any, **named: Any) -> int:
+        opened.append(path)
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(os, "open", noted)
+    copy_data(host.row, closed=False)
+    assert "rows" in opened
+    assert not {"pipe", "link"} & set(opened)
+
+
+@pytest.mark.parametrize(("depth", "taken"), [(2, True), (1, False)])
+def test_as_many_directories_in_each_other_as_may_be(
+    depth: int, taken: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.old / "db/inner/inner").mkdir()
+    host.write("db/inner/inner/deep", "x")
+    monkeypatch.setattr(_data, "_DEPTH", depth)
+    if taken:
+        copy_data(host.row, closed=False)
+        assert host.files()["db/inner/inner/deep"] == "x"
+    else:
+        with pytest.raises(PalisadeError, match="expected at most 1 directories in each other"):
+            copy_data(host.row, closed=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from email.message import Message
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -30,6 +31,7 @@ class Web:
         assert options["follow_redirects"] == "none"
         assert not options["decompress"]
         assert options.get("validate_certs", True)
+        assert options["timeout"] == 30
         self.asked.append(address)
         answer = self.answers[address]
         if isinstance(answer, str):
@@ -117,3 +119,50 @@ def test_redirects_without_an_end(web: Web) -> None:
 def test_its_ways_to_fail(error: Exception, web: Web) -> None:
     web.answers[ADDRESS] = error
     assert refused()
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "told"),
+    [
+        (ADDRESS, f"no route to {ADDRESS}", f"no route to {SHOWN}?..."),
+        (ADDRESS, "no\n  route", "no route"),
+        (ADDRESS, "", "OSError"),
+        (SHOWN, f"no route to {SHOWN}", f"no route to {SHOWN}"),
+        (f"{SHOWN}?", "no route", "no route"),
+    ],
+)
+def test_an_error_says_what_it_can(address: str, said: str, told: str, web: Web) -> None:
+    web.answers[address] = OSError(said)
+    with pytest.raises(PalisadeError) as caught:
+        download(address, SHOWN, SUM, io.BytesIO(), "app shop")
+    assert str(caught.value) == f"app shop: {SHOWN}: {told}"
+
+
+def test_redirects_end_in_time(web: Web) -> None:
+    """Five are followed, and a sixth is not."""
+    places = [ADDRESS, *(f"https://example.org/{number}" for number in range(1, 7))]
+    web.answers |= dict(zip(places, [*places[1:6], CONTENT], strict=False))
+    assert get() == CONTENT
+    web.answers[places[5]] = places[6]
+    assert refused() == "more than 5 redirects"
+
+
+@pytest.mark.parametrize("status", [304, 400, 404])
+def test_a_location_without_a_redirect(status: int, web: Web) -> None:
+    """Only an answer of 300 to 399 sends elsewhere."""
+    headers = Message()
+    if status != 304:
+        headers["Location"] = "https://example.org/elsewhere"
+    web.answers[ADDRESS] = HTTPError(ADDRESS, status, "No", headers, io.BytesIO())
+    assert refused() == f"HTTP Error {status}: No"
+    assert web.asked == [ADDRESS]
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(600.0, True), (600.1, False)])
+def test_how_long_it_may_take(seconds: float, taken: bool, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, *[seconds] * 100])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    if taken:
+        assert get() == CONTENT
+    else:
+        assert refused() == "not there after 600 seconds"

@@ -827,3 +827,20 @@ def test_an_entry_file_drifts_and_is_put_right(drift: str, data: Path) -> None:
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, 0, mode)
     assert allowed("daemon", data, os.W_OK) == set()
     assert (entry / "wsgi.py").read_text() == "import shop\n"
+
+
+@pytest.mark.parametrize("target", ["/missing", "/etc", "/etc/passwd"])
+def test_a_link_with_the_name_of_what_is_left_goes_itself(target: str, data: Path) -> None:
+    planted = data / ".secret.0123456789abcdef"
+    planted.symlink_to(target)
+    ensure_file(str(data / "secret"), "new", Attributes(ME, MY_GROUP, 0o600), secret=True, check=False)
+    assert not planted.is_symlink()
+
+
+@pytest.mark.parametrize("target", ["/missing", "current", "/etc"])
+def test_a_link_to_nowhere_is_removed_too(target: str, data: Path) -> None:
+    (data / "current").symlink_to(target)
+    planned = remove(str(data / "current"), check=True)
+    assert planned
+    assert remove(str(data / "current"), check=False) == planned
+    assert os.listdir(data) == []

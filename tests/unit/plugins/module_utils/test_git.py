@@ -273,3 +273,98 @@ def test_every_account_may_pass_to_its_own_directory(
         (tmp_path / "work").chmod(mode)
     with opened("shop", source(theirs.place), "games", run):
         assert (tmp_path / "work").stat().st_mode & 0o7777 == 0o711
+
+
+def test_every_variable_of_git(units: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is unknown, a key that is not the app's, or a question to a person: none of it."""
+    for name in ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "GIT_SSL_CAINFO"):
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example.org")
+    with opened("shop", source("git@example.org:shop", known_hosts="x"), "games", run) as repository:
+        work = repository.work
+        assert dict(repository._environment()) == {
+            "https_proxy": "https_proxy",
+            "no_proxy": "no_proxy",
+            "GIT_SSL_CAINFO": "git_ssl_cainfo",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": work,
+            "XDG_CONFIG_HOME": work,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "https:ssh:file",
+            "GIT_SSH_COMMAND": (
+                "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o IdentityFile=none "
+                "-o ForwardAgent=no -o PasswordAuthentication=no -o PermitLocalCommand=no -o ConnectTimeout=30 "
+                f"-o UserKnownHostsFile={work}/known_hosts -o GlobalKnownHostsFile=/dev/null"
+            ),
+        }
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="ssh is not installed")
+def test_ssh_knows_every_option(units: Any) -> None:
+    with opened("shop", source("git@example.org:shop", known_hosts="x"), "games", run) as repository:
+        words = repository._environment()["GIT_SSH_COMMAND"].split()
+        subprocess.run([*words, "-G", "example.org"], check=True, capture_output=True)
+
+
+def test_how_long_git_may_take(theirs: Theirs, units: Any, tmp_path: Path) -> None:
+    taken(tmp_path, source(theirs.place))
+    assert [(unit.seconds, unit.directory, unit.strict) for unit, _command, _data in units] == [
+        (120, f"{tmp_path}/work/shop", False),
+        (900, f"{tmp_path}/work/shop", False),
+    ]
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_server_that_is_not_known(verified: bool, units: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Permission denied" if verified else "Host key verification failed."
+
+    def fails(*_arguments: Any) -> str:
+        raise PalisadeError(f"git failed with 128:\n{said}")
+
+    monkeypatch.setattr(_git, "run_in_unit", fails)
+    with (
+        opened("shop", source("git@example.org:shop"), "games", run) as repository,
+        pytest.raises(PalisadeError) as caught,
+    ):
+        repository.commit(run)
+    told = f"app shop: source: git: git@example.org:shop: git failed with 128:\n{said}"
+    hint = "known_hosts is to have the server's line, as ssh-keyscan prints it and its owner confirms it"
+    assert str(caught.value) == (told if verified else f"{told}\n{hint}")
+
+
+@pytest.mark.parametrize("app", ["", "../x", "a/b", "A", "1a", "a\n"])
+def test_an_app_s_name_is_no_path(app: str, theirs: Theirs, units: Any, tmp_path: Path) -> None:
+    with pytest.raises(PalisadeError, match="expected an app's name"), opened(app, source(theirs.place), "root", run):
+        raise AssertionError
+    assert not (tmp_path / "work").exists()
+
+
+def test_commits_of_another_length(theirs: Theirs, units: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_git, "run_in_unit", lambda *_: f"{'a' * 64}\trefs/heads/main\n")
+    with (
+        opened("shop", source(theirs.place), "root", run) as repository,
+        pytest.raises(PalisadeError, match=f"expected a repository with commits of 40 digits, got '{'a' * 64}'"),
+    ):
+        repository.commit(run)
+
+
+def test_nobody_else_looks_into_the_directory_of_all(
+    theirs: Theirs, units: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even between its making and the change of its mode."""
+    seen: list[int] = []
+    monkeypatch.setattr(
+        _git, "ensure_directory", lambda path, *_more, **_named: seen.append(os.stat(path).st_mode & 0o7777)
+    )
+    old = os.umask(0)
+    try:
+        with opened("shop", source(theirs.place), "games", run) as repository:
+            assert {os.stat(f"{repository.work}/{name}").st_mode & 0o7777 for name in (".gitconfig", "attributes")} == {
+                0o644
+            }
+    finally:
+        os.umask(old)
+    assert seen == [0o700]

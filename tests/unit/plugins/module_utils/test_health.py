@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _certificate, _health
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, _certificate, _health
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_HEALTH_STATUS, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, app, run
@@ -62,6 +63,7 @@ class Server:
 
     def __init__(self, certificate: str = "") -> None:
         self.status = 200
+        self.log: Path | None = None
         self.asked: list[str] = []
         self.names: list[str | None] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -79,6 +81,8 @@ class Server:
                     if self.context:
                         client = self.context.wrap_socket(client, server_side=True)
                     self.asked.append(client.recv(4096).decode(errors="replace"))
+                    if self.log:
+                        self.log.write_text("old\n[now] [wsgi:error] [pid 5] KeyError\n")
                     client.sendall(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n\r\n".encode())
                     client.close()
 
@@ -199,3 +203,137 @@ def test_a_final_answer_is_not_waited_for(status: int, server: Server, monkeypat
     monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
     with pytest.raises(PalisadeError, match=f"answered {status}"):
         _health._answer(pool(timeout=30), {}, run)
+
+
+class Clock:
+    """Time that passes while somebody sleeps, and a second with each look where that is wanted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tick: float = 0.0) -> None:
+        self.now, self.tick, self.slept = 0.0, tick, 0
+        monkeypatch.setattr(time, "monotonic", self.look)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def look(self) -> float:
+        self.now += self.tick
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += 1
+        self.now += seconds
+
+
+Live = list[dict[str, Any]]
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Live:
+    """The pools that run, in the order in which they are looked at; the last look counts for ever."""
+    looks: Live = []
+    configuration = _apache.Configuration(pools=[{"name": "declared"}])
+    monkeypatch.setattr(_apache, "read_configuration", lambda layout, run: configuration)
+
+    def look(binary: str, declared: Any) -> Any:
+        assert (binary, declared) == (DEBIAN.binary, configuration.pools)
+        found = looks.pop(0) if len(looks) > 1 else looks[0]
+        return [{"name": name, "processes": processes} for name, processes in found.items()]
+
+    monkeypatch.setattr(_health, "live_pools", look)
+    return looks
+
+
+PROCESS = {"pid": 5, "uid": os.getuid(), "gid": os.getgid(), "user": ME, "group": MY_GROUP}
+WHOLE: dict[str, Any] = {"name": "shop", "account": ME, "group": MY_GROUP, "processes": 1}
+
+
+def test_pools_that_are_as_declared_are_not_waited_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.append({"shop": [PROCESS]})
+    clock = Clock(monkeypatch)
+    assert _health._check_processes(DEBIAN, [pool(**WHOLE, timeout=30)], run) == {}
+    assert clock.slept == 0
+
+
+def test_a_pool_that_starts_has_its_timeout(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live += [{}, {"shop": []}, {"shop": [PROCESS]}]
+    clock = Clock(monkeypatch)
+    assert _health._check_processes(DEBIAN, [pool(**WHOLE, timeout=30)], run) == {}
+    assert clock.slept == 2
+
+
+def test_a_pool_that_never_comes(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no other pool has to wait for its timeout."""
+    live.append({"blog": [PROCESS]})
+    clock = Clock(monkeypatch)
+    pools = [pool(**WHOLE, timeout=2), pool(**{**WHOLE, "app": "blog", "name": "blog"}, timeout=60)]
+    told = {"shop": "pool shop has 0 processes, expected 1"}
+    assert _health._check_processes(DEBIAN, pools, run) == told
+    assert 2 <= clock.now < 3
+
+
+def test_an_answer_is_waited_for_as_long_as_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second at least, since an answer takes its time."""
+    waits: list[float] = []
+    Clock(monkeypatch, tick=4.0)
+
+    def silent(_pool: Any, timeout: float) -> Any:
+        waits.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(_health, "_request", silent)
+    with pytest.raises(PalisadeError, match=r"^GET http://shop\.test/up on this host failed: TimeoutError$"):
+        _health._answer(pool(timeout=10), {}, run)
+    assert [round(wait) for wait in waits] == [6, 2, 1]
+
+
+@pytest.mark.parametrize(("seconds", "final"), [(2.0, False), (4.0, True)])
+def test_an_error_of_the_application_may_pass(
+    seconds: float, final: bool, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment only: a broken application answers 500 for ever."""
+    server.status = 500
+    clock = Clock(monkeypatch, tick=seconds)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: setattr(server, "status", 200))
+    if final:
+        with pytest.raises(PalisadeError, match="answered 500, expected 200"):
+            _health._answer(pool(timeout=30), {}, run)
+    else:
+        assert _health._answer(pool(timeout=30), {}, run) == 200
+    assert clock.now > 0
+
+
+def test_own_headers_and_who_asks(server: Server) -> None:
+    _health._answer(pool(headers={"X-Token": "5", "Host": "other.test"}), {}, run)
+    lines = server.asked[0].splitlines()
+    assert {"Host: other.test", "User-Agent: palisade", "X-Token: 5"} <= set(lines)
+    assert "Host: shop.test" not in lines
+
+
+def test_what_is_told_of_pools(server: Server, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that failed, each with what its own log says since it was asked."""
+    Clock(monkeypatch)
+    live.append({"shop": [PROCESS], "blog": []})
+    pools = [pool(**WHOLE)]
+    assert _health.check_pools(DEBIAN, pools, run) == [{"app": "shop", "status": 200}]
+    logs = [tmp_path / "shop.log", tmp_path / "blog.log"]
+    for log in logs:
+        log.write_text("old\n")
+    server.status = 404
+    server.log = logs[0]
+    pools = [
+        pool(**WHOLE, error_log=str(logs[0])),
+        pool(**{**WHOLE, "app": "blog", "name": "blog"}, error_log=str(logs[1])),
+    ]
+    with pytest.raises(PalisadeError) as caught:
+        _health.check_pools(DEBIAN, pools, run)
+    first, quoted, *rest = str(caught.value).splitlines()
+    assert first.startswith("app shop: GET http://shop.test/up on this host answered 404, expected 200; ")
+    assert first.endswith("; its error log says:")
+    assert quoted == "    KeyError"
+    assert rest == [f"app blog: pool blog has 0 processes, expected 1; see {logs[1]}"]
+
+
+def test_a_log_that_began_anew(tmp_path: Path) -> None:
+    """As after a rotation; and of a long one the end is enough."""
+    log = tmp_path / "error.log"
+    log.write_text("".join(f"[time] [wsgi:error] [pid 5] line {number}\n" for number in range(30)))
+    told = _health._tail(str(log), 10**6).splitlines()
+    assert told == ["; its error log says:", *(f"    line {number}" for number in range(10, 30))]

@@ -63,6 +63,10 @@ def test_a_link_at_the_end_leaves_the_beginning(tmp_path: Path) -> None:
         ("0850", "an octal mode"),
         ("-1", "an octal mode"),
         ("10000", "an octal mode"),
+        ("0o750", "an octal mode"),
+        (" 750", "an octal mode"),
+        ("7_5_0", "an octal mode"),
+        ("00750", "an octal mode"),
         ("", "an octal mode"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -393,3 +394,129 @@ def test_the_newest_change(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     link = (tmp_path / "link").lstat().st_ctime
     assert newest_change(["/etc", str(tmp_path / "link")]) == link
+
+
+class Endless(_pool._Pool):
+    """A pool whose processes are stale however often they are replaced, as after a clock that was turned."""
+
+    def __init__(self, processes: int) -> None:
+        self.name, self.options, self.release, self.since = "public", {"processes": str(processes)}, "", None
+        self.seconds, self.ended = 60.0, 0
+        self.marked: set[bool] = set()
+        self.processes = [{"pid": number, "started": 1.0, "cwd": "/srv"} for number in range(processes)]
+        self.first = set(range(processes))
+
+    def live(self) -> Any:
+        return self.processes
+
+    def _await_ready(self, marked: bool) -> Any:
+        self.marked.add(marked)
+        return self.processes
+
+    def _end(self, pid: int) -> bool:
+        self.ended += 1
+        return True
+
+
+@pytest.mark.parametrize("processes", [1, 3, 5])
+def test_a_roll_ends_whatever_the_clock_says(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pool, "marks", lambda pid: set())
+    pool = Endless(processes)
+    told = "^pool public: however often its processes are replaced, they work in /srv, expected processes that started"
+    with pytest.raises(PalisadeError, match=told):
+        pool.roll()
+    # Each twice, and some more: a reload on the way brings new ones too.
+    assert pool.ended == 2 * processes + 2
+
+
+@pytest.mark.parametrize(
+    ("release", "held", "marked"),
+    [("", None, False), ("", set(), False), ("", {IMPORTED}, True), ("/srv", set(), True), ("/srv", None, True)],
+)
+def test_whether_an_import_leaves_a_mark(
+    release: str, held: set[str] | None, marked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our entry files leave one; of a hand-made site its processes of before tell."""
+    monkeypatch.setattr(_pool, "marks", lambda pid: held)
+    pool = Endless(1)
+    pool.release = release
+    with pytest.raises(PalisadeError, match="however often"):
+        pool.roll()
+    assert pool.marked == {marked}
+
+
+def test_what_is_stale() -> None:
+    pool = Endless(2)
+    old, new = {"pid": 1, "started": 9.0, "cwd": "/r/2/code"}, {"pid": 7, "started": 5.0, "cwd": "/r/2/code"}
+    assert [pool.is_stale(process) for process in (old, new)] == [True, False]
+    pool.since = 5.0
+    assert [pool.is_stale(process) for process in (old, new, {**new, "started": 4.9})] == [False, False, True]
+    pool.release = "/r/2"
+    others = ["/r/2", "/r/2/code", "/r/22/code", "/r/1/code", None]
+    assert [pool.is_stale({**new, "cwd": where}) for where in others] == [False, False, True, True, False]
+
+
+def test_what_is_told_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 10.0)
+    pool = Endless(1)
+    pool.processes = [
+        {"pid": 0, "started": 7.499, "cwd": "/x/releases/r1/code"},
+        {"pid": 5, "started": 11.0, "cwd": None},
+    ]
+    assert pool.described({5: 0}) == {
+        "name": "public",
+        "processes": [
+            {"pid": 0, "age": 2.5, "started": 7.5, "release": "r1", "stale": True, "replaced": None},
+            {"pid": 5, "age": 0.0, "started": 11.0, "release": "", "stale": False, "replaced": 0},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("text", "expected"), [("7", 7), (" 7x", 7), ("x", 0), ("", 0), (None, 15), (7, 7)])
+def test_options_as_apache_reads_them(text: Any, expected: int) -> None:
+    pool = Endless(1)
+    pool.options = {} if text is None else {"threads": text}
+    assert pool.option("threads") == expected
+    assert {name: pool.option(name) for name in ("processes", "graceful-timeout", "eviction-timeout")} == {
+        "processes": 1,
+        "graceful-timeout": 15,
+        "eviction-timeout": 0,
+    }
+    assert pool.option("shutdown-timeout") == 5
+
+
+class Stubborn(Endless):
+    """A pool whose processes do not end."""
+
+    _end = _pool._Pool._end
+
+
+@pytest.mark.parametrize(
+    ("answers", "waits", "told"),
+    [
+        (False, [25000, 5000], [signal.SIGUSR1, signal.SIGKILL]),
+        (True, [25000], [signal.SIGUSR1]),
+    ],
+)
+def test_how_long_an_end_is_waited_for(
+    answers: bool, waits: list[int], told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answers requests is not killed, however long it takes."""
+    waited: list[float] = []
+    sent: list[int] = []
+
+    class Poll:
+        def register(self, *_what: Any) -> None:
+            pass
+
+        def poll(self, milliseconds: float) -> list[Any]:
+            waited.append(milliseconds)
+            return []
+
+    monkeypatch.setattr(select, "poll", Poll)
+    monkeypatch.setattr(os, "pidfd_open", lambda pid: os.open("/dev/null", os.O_RDONLY))
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda _descriptor, number: sent.append(number))
+    monkeypatch.setattr(_pool, "thread_count", lambda pid: 99 if answers else 1)
+    with pytest.raises(PalisadeError, match=r"process 0 did not end within 25 s of SIGUSR1 \(eviction-timeout=0, "):
+        Stubborn(1)._end(0)
+    assert (waited, sent) == (waits, told)

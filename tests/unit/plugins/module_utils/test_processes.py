@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _processes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import (
     _pool_name,
     apache_children,
@@ -191,3 +192,36 @@ def test_names_of_pools(number: int, shown: str, user: str, expected: str) -> No
 def test_a_pool_that_shows_another_name_as_mod_wsgi_express_does(shown: str) -> None:
     pools = [{"name": "127.0.0.1:8000", "options": {"display-name": "(wsgi:127.0.0.1:8000:995)"}}]
     assert _pool_name(1, shown, "a", pools) == "127.0.0.1:8000"
+
+
+def test_sockets_that_a_container_hides(binary: str, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ps shows is left; a worker of Apache is none."""
+    start("(wsgi:public) PARENT.0.1", "worker PARENT.0.2")
+    readlink = os.readlink
+
+    def hide(path: str) -> str:
+        if "/fd/" in path or path.endswith("/cwd"):
+            raise PermissionError(13, "Permission denied", path)
+        return readlink(path)
+
+    monkeypatch.setattr(os, "readlink", hide)
+    (pool,) = live_pools(binary, declared("public", "admin"))
+    assert (pool["name"], [process["cwd"] for process in pool["processes"]]) == ("public", [None])
+
+
+def test_accounts_without_a_name() -> None:
+    assert (_processes._name_of_uid(2**31 - 9), _processes._name_of_gid(2**31 - 9)) == ("2147483639", "2147483639")
+    assert (_processes._name_of_uid(0), _processes._name_of_gid(0)) == ("root", "root")
+
+
+def test_a_process_that_ends_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    readlink = os.readlink
+
+    def closed(path: str) -> str:
+        if "/fd/" in path:
+            raise FileNotFoundError(path)
+        return readlink(path)
+
+    monkeypatch.setattr(os, "readlink", closed)
+    assert marks(os.getpid()) == set()
+    assert _processes._pool_socket(os.getpid(), 1, {}, "(wsgi:a)") is None

@@ -15,6 +15,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _apache, 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import NOTICE
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import (
     Outcome,
     Settings,
@@ -570,3 +571,187 @@ def test_the_nearest_mount_counts(path: str, expected: bool) -> None:
 def test_privileges_of_processes() -> None:
     assert _sandbox._no_new_privileges(os.getpid()) == ("NoNewPrivs:\t1" in Path("/proc/self/status").read_text())
     assert not _sandbox._no_new_privileges(2**22 + 1)
+
+
+def test_every_setting_of_the_drop_in() -> None:
+    """systemd passes over a name that it does not know, so what is misspelt confines nothing."""
+    settings = [line for line in drop_in(DEBIAN, Settings()).splitlines() if not line.startswith("#")]
+    confined = [line for line in settings if not line.startswith(("ReadWritePaths=", "ExecStartPre="))]
+    assert confined == [
+        "[Service]",
+        "ProtectSystem=strict",
+        "ReadOnlyPaths=/run",
+        "PrivateTmp=yes",
+        "PrivateDevices=yes",
+        "ProtectProc=invisible",
+        "ProtectClock=yes",
+        "ProtectControlGroups=yes",
+        "ProtectHostname=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectKernelModules=yes",
+        "ProtectKernelTunables=yes",
+        "LockPersonality=yes",
+        "RestrictNamespaces=yes",
+        "RestrictRealtime=yes",
+        "RestrictSUIDSGID=yes",
+        "ProtectHome=yes",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet=CAP_DAC_OVERRIDE",
+        "MemoryDenyWriteExecute=no",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+        "SystemCallArchitectures=native",
+        "SystemCallFilter=@system-service",
+        "SystemCallErrorNumber=EPERM",
+        "UMask=0027",
+    ]
+    assert settings[1] == 'ExecStartPre=+/bin/sh -c "umask 0022 && exec /usr/sbin/apache2ctl -v >/dev/null"'
+    text = app_drop_in(["/a", "/b"])
+    assert text == f"{NOTICE}\n[Service]\nReadWritePaths=-/a\nReadWritePaths=-/b\n"
+
+
+def test_the_words_of_the_trial(host: Host) -> None:
+    obstacle(drop_in(host.layout, Settings()), host.run)
+    (trial,) = host.told
+    rest = [word for word in trial if not word.startswith("--property=")]
+    script = 'test -w "$1" || test -w /run || echo read-only'
+    common = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
+    assert rest == [*common, "/bin/sh", "-c", script, "sh", str(host.units)]
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("", ""),
+        ("stopped", "Apache does not run"),
+        ("open", "Apache runs, but not in the sandbox"),
+        ("gone", "pool admin does not come up again as admin-app"),
+        ("young", "pool public does not come up again as public-app"),
+        ("both", "pool public does not come up again as public-app, second"),
+        ("root", ""),
+    ],
+)
+def test_what_is_lame_after_a_restart(what: str, expected: str, host: Host) -> None:
+    host.ensure()
+    before = _sandbox._pools(host.layout, host.run)
+    if what == "stopped":
+        host.running = False
+    elif what == "open":
+        host.mounts = [("/", True)]
+    elif what == "gone":
+        del host.pools["admin"]
+    elif what == "young":
+        host.started = time.time() - 0.5
+    elif what == "both":
+        before["public"].add(("second", "/srv"))
+    elif what == "root":
+        # One that was in / before is well there.
+        before["public"] = {("public-app", "/")}
+    assert _sandbox._lame(host.layout, host.run, before, sandboxed=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("mounts", "privileged", "expected"),
+    [
+        ([("/", False)], True, True),
+        ([("/", True)], True, False),
+        ([("/", False)], False, False),
+    ],
+)
+def test_whether_the_server_is_in_it(
+    mounts: Mounts, privileged: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sandbox, "_mounts", lambda pid: mounts)
+    monkeypatch.setattr(_sandbox, "_no_new_privileges", lambda pid: privileged)
+    assert _sandbox._is_sandboxed(5) is expected
+
+
+def test_a_server_that_ended_is_in_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(pid: int) -> Mounts:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(_sandbox, "_mounts", gone)
+    monkeypatch.setattr(_sandbox, "_no_new_privileges", lambda pid: True)
+    assert _sandbox._is_sandboxed(5) is False
+
+
+def test_what_apache_and_its_unit_said_is_told(host: Host) -> None:
+    """The end of it, of the unit and since the start that failed."""
+    host.breaks = "start"
+    log = host.root / "log/error.log"
+    restart = host.start
+
+    def failing() -> None:
+        log.write_text("old\nnew\n")
+        restart()
+
+    host.start = failing  # type: ignore[method-assign]
+    with pytest.raises(PalisadeError) as caught:
+        host.ensure()
+    assert str(caught.value).splitlines()[-9:] == [*["first"] * 7, "Failed to start.", "new"]
+    (asked,) = [words for words in host.told if words[0] == "journalctl"]
+    assert asked[1] == "--unit=apache2"
+    assert re.fullmatch(r"--since=@[0-9]+", asked[2])
+    assert abs(int(asked[2].partition("@")[2]) - time.time()) < 60
+    assert asked[3:] == ["--output=cat", "--no-pager"]
+
+
+def test_only_drop_ins_of_ours_are_read(host: Host) -> None:
+    host.directory.mkdir()
+    for name in (
+        "palisade.conf",
+        "palisade-a.conf",
+        "palisade-.conf",
+        "palisade.conf.bak",
+        "x-palisade.conf",
+        "a.conf",
+    ):
+        (host.directory / name).write_text(name)
+    found = {os.path.basename(path): text for path, text in _sandbox._present(host.layout).items()}
+    assert found == {name: name for name in ("palisade-a.conf", "palisade.conf")}
+
+
+def test_a_path_is_opened_for_the_running_server(host: Host) -> None:
+    host.ensure()
+    host.told.clear()
+    host.let(("public", str(host.data[0])))
+    inside = ["nsenter", f"--target={host.parent}", "--mount", "mount"]
+    path = str(host.data[0])
+    assert [words for words in host.told if words[0] == "nsenter"] == [
+        [*inside, "--rbind", path, path],
+        [*inside, "--options", "remount,bind,rw", path],
+    ]
+
+
+@pytest.mark.parametrize("protect_home", ["yes", "tmpfs", "read-only", "no"])
+def test_an_app_in_a_home(protect_home: str, host: Host) -> None:
+    host.ensure(protect_home=protect_home)
+    if protect_home in ("yes", "tmpfs"):
+        with pytest.raises(PalisadeError, match=r"^app public: path: /home/x is out of Apache's sight"):
+            host.let(("public", "/home/x"))
+    else:
+        host.let(("public", "/home/x"))
+        assert host.texts()["palisade-public.conf"] == app_drop_in(["/home/x"])
+
+
+def test_advice_is_given_where_there_is_a_sandbox(host: Host) -> None:
+    """And not where its removal fails."""
+    host.ensure()
+    start = host.start
+
+    def failing() -> None:
+        start()
+        raise CommandError("systemctl", 1, "Job failed.")
+
+    host.start = failing  # type: ignore[method-assign]
+    with pytest.raises(PalisadeError, match=r"; the unit is as it was before\n") as caught:
+        host.ensure("absent")
+    assert "relax" not in str(caught.value)
+    assert host.server.exists()
+
+
+def test_a_drop_in_with_any_bytes_is_replaced(host: Host) -> None:
+    host.directory.mkdir()
+    host.server.write_bytes(b"\xff\n")
+    host.ensure()
+    assert host.server.read_text() == drop_in(host.layout, Settings())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _source
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _served, _source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._acl import Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
@@ -236,3 +236,15 @@ def test_entries_of_others_stay(target: Host, site: dict[str, Any]) -> None:
     ensure(site)
     assert allowed("daemon", target.release()) == STATIC
     assert allowed("man", target.release()) > STATIC
+
+
+def test_a_link_has_no_entry(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("file")
+    assert not _served._change(str(tmp_path / "link"), 1, 4, check=False)
+    assert acls(tmp_path) == {}
+    assert _served._change(str(tmp_path / "file"), 1, 4, check=True)
+    assert acls(tmp_path) == {}
+    assert _served._change(str(tmp_path / "file"), 1, 4, check=False)
+    assert not _served._change(str(tmp_path / "file"), 1, 4, check=False)
+    assert list(acls(tmp_path)) == ["file access"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import os
+import pwd
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -344,3 +348,107 @@ def test_a_pool_older_than_what_it_loads_is_reloaded(server: Server, monkeypatch
     )
     assert server.apply(server.site("public"), pools=[pool])["stale"] == []
     assert server.apply(server.site("public"), pools=[{**pool, "name": "admin"}], check=True)["stale"] == ["admin"]
+
+
+def test_the_end_of_the_log_is_told(server: Server) -> None:
+    """Of what came since the reload, and without what every reload says of every daemon."""
+    log = server.root.parent / "error.log"
+    log.write_text("of before\n")
+    own = _site.ServerLog(server.layout)
+    lines = [f"line {number}" for number in range(12)]
+    log.write_text("of before\n" + "".join(f"{line}\n[wsgi:info] [pid 5] bye\n" for line in lines))
+    assert own.lines() == lines[-8:]
+    log.write_text("of before\n")
+    assert own.lines() == []
+    log.unlink()
+    assert _site.ServerLog(server.layout).lines() == []
+
+
+def test_a_log_by_the_other_name(server: Server) -> None:
+    (server.root.parent / "error_log").write_text("x" * 5)
+    own = _site.ServerLog(server.layout)
+    assert (own.path, own.offset) == (f"{server.root.parent}/error_log", 5)
+
+
+class Generations:
+    """An Apache that replaces its daemons after some looks, and its workers later."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.looks = 0.0, 0
+        self.ends_at, self.daemons_at, self.workers_at = 10**6, 0, 0
+        self.pools = True
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(_site, "apache_parent", lambda binary: None if self.looks >= self.ends_at else 1)
+        monkeypatch.setattr(
+            _site, "apache_children", lambda binary: {5, *([6] if self.looks >= self.workers_at else [])}
+        )
+        monkeypatch.setattr(_site, "live_pools", self.live_pools)
+
+    def sleep(self, seconds: float) -> None:
+        self.looks += 1
+        self.now += seconds
+
+    def live_pools(self, binary: str, declared: Any) -> Any:
+        pid = 8 if self.looks >= self.daemons_at else 7
+        return [{"name": "public", "processes": [{"pid": str(pid)}] if self.pools else []}]
+
+    def wait(self, server: Server, restart: bool = False) -> None:
+        transaction = Transaction(server.layout, [server.site("public", restart=restart)])
+        _site._wait_for_processes_after(server.layout, {7}, {5}, transaction, _site.ServerLog(server.layout))
+
+
+@pytest.mark.parametrize(("daemons", "workers", "looks"), [(0, 0, 0), (3, 0, 3), (0, 4, 4)])
+def test_a_reload_is_waited_for(
+    daemons: int, workers: int, looks: int, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until no daemon of before is left, and the parent has come through."""
+    apache = Generations(monkeypatch)
+    apache.daemons_at, apache.workers_at = daemons, workers
+    apache.wait(server)
+    assert apache.looks == looks
+
+
+def test_a_reload_that_brings_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    apache = Generations(monkeypatch)
+    apache.daemons_at = 10**6
+    with pytest.raises(PalisadeError, match=r"^Apache did not replace its daemons within 15 s of the reload$"):
+        apache.wait(server)
+    assert 15 < apache.now < 16
+
+
+def test_an_apache_that_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a reload at once; at a restart it is down for a moment."""
+    apache = Generations(monkeypatch)
+    apache.ends_at, apache.daemons_at = 2, 10**6
+    with pytest.raises(PalisadeError, match=r"^Apache ended at the reload with app public: .*/public\.conf:$"):
+        apache.wait(server)
+    assert apache.looks == 2
+    with pytest.raises(PalisadeError, match="did not replace its daemons"):
+        apache.wait(server, restart=True)
+
+
+def test_a_directory_that_is_made_is_for_root_to_write(server: Server) -> None:
+    """Whatever the umask of the connection is."""
+    old = os.umask(0)
+    try:
+        server.apply(ConfigurationFile(path=f"{server.root}/new/below/a.conf", content="# good\n"))
+    finally:
+        os.umask(old)
+    modes = [stat.S_IMODE((server.root / name).stat().st_mode) for name in ("new/below", "new/below/a.conf")]
+    assert modes == [0o755, 0o644]
+
+
+@pytest.mark.parametrize(("names", "incomplete"), [(["a", "b"], False), (["a"], True), (["a", "b", "c"], False)])
+def test_accounts_that_are_all_there(
+    names: list[str], incomplete: bool, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pwd, "getpwall", lambda: [SimpleNamespace(pw_name=name) for name in names])
+    monkeypatch.setattr(grp, "getgrall", list)
+    file = server.site("public", "    WSGIDaemonProcess public user=a group=b\n")
+    assert _site._incomplete(server.layout, [file], server.run) is incomplete
+
+
+def test_a_pool_that_loads_nothing_yet_is_not_stale(server: Server) -> None:
+    pool = {"name": "public", "loads": [f"{server.root}/not-there"]}
+    assert _site.stale_pools(server.layout, [pool], server.run) == []

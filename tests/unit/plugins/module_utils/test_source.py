@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -294,6 +295,7 @@ def test_what_is_fetched_by_the_host(kind: str, target: Host, how: Fetching, web
     }
     if kind == "package":
         assert os.listdir(place / "code") == []
+        assert stat.S_IMODE((place / "code").stat().st_mode) == 0o700
         assert os.listdir(place / "wheels") == ["demo-1-py3-none-any.whl"]
     else:
         assert sorted(os.listdir(place / "code")) == ["requirements.txt", "shop.py"]
@@ -459,6 +461,12 @@ def test_check_mode_fetches_nothing(
     monkeypatch.setattr(_source, "deploy_account_is_there", lambda _name: True)
     ready = fetch([row], dry)
     assert (ready.missing, ready.rows[0]["release"]) == (["shop"], "")
+    looked = ASKED[kind][0][:1] if kind in ("branch", "commit") else []
+    assert web.asked == looked
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "which", lambda _program: None)
+        assert fetch([row], dry) == bare
+    assert web.asked == looked
     assert not [words for words in web.asked if not words.startswith("look")]
     assert snapshot(target.root) == before
     (found,) = fetch([row], how).rows
@@ -516,3 +524,74 @@ def test_one_that_may_build_has_the_account_for_itself(target: Host, how: Fetchi
     assert [row["app"] for row in found.rows] == list(names)
     assert [apps for apps in together if apps & {"a", "c"}] == [{"a"}, {"c"}]
     assert max(map(len, together)) > 1
+
+
+def test_one_content_is_one_release_whichever_way_it_came(target: Host, how: Fetching, web: Web) -> None:
+    """With its requirements, and with the Python that it is for."""
+    row = sent(target, "sent", "demo==1\n")
+    shutil.rmtree(web.tree / "apps" / "shop")
+    shutil.copytree(target.root / "sources" / "sent", web.tree / "apps" / "shop")
+    rows = [remote(target, REMOTE[kind], kind, row["requirements"]) for kind in ("archive", "branch")]
+    found = fetch([row, *rows], how).rows
+    assert {one["release"] for one in found} == {row["release"]}
+    other = fetch([{**one, "app": f"{one['app']}-2"} for one in rows], replace(how, python_version="3.14")).rows
+    assert row["release"] not in {one["release"] for one in other}
+
+
+@pytest.mark.parametrize("release", ["..", "../../x", "a/b"])
+def test_what_is_unsent_has_a_name(release: str, target: Host) -> None:
+    row = sent(target, "public")
+    with pytest.raises(PalisadeError, match="app public: release: expected a name"):
+        unsent([{**row, "release": release}])
+    # As of what the host fetches itself, which has no name yet.
+    assert unsent([{**row, "release": ""}, remote(target, REMOTE["archive"], "shop")]) == []
+
+
+def test_nobody_else_looks_into_the_cache(target: Host, how: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even between its making and the change of its mode, nor where it was open before."""
+    seen: list[int] = []
+    chmod = os.chmod
+
+    def noted(path: Any, mode: int, **more: Any) -> None:
+        if path == str(target.cache):
+            seen.append(stat.S_IMODE(os.stat(path).st_mode))
+        chmod(path, mode, **more)
+
+    monkeypatch.setattr(os, "chmod", noted)
+    fetch([sent(target, "a")], how)
+    target.cache.chmod(0o755)
+    fetch([sent(target, "b")], how)
+    assert seen == [0o700, 0o755]
+    assert {stat.S_IMODE(place.stat().st_mode) for place in (target.cache, *target.cache.iterdir())} == {0o700}
+
+
+def test_where_an_origin_counts(target: Host, how: Fetching, web: Web) -> None:
+    """Another app's release of the same origin is not this one's, nor is one whose description is damaged."""
+    rows = [remote(target, REMOTE["archive"], app) for app in ("shop", "shop-2")]
+    fetch([rows[1]], how)
+    (found,) = fetch([rows[0]], how).rows
+    assert len(web.asked) == 2
+    Path(cached_place(found), "release.json").write_text("{")
+    assert fetch([rows[0]], how) == Fetched([found], ["shop"], {})
+    assert len(web.asked) == 3
+    place = complete(found)
+    assert fetch([rows[0]], how).missing == []
+    assert len(web.asked) == 3
+    # A release that was copied under another name is not what it says.
+    place.rename(place.with_name("copied"))
+    assert fetch([rows[0]], how).missing == ["shop"]
+    assert len(web.asked) == 4
+
+
+def test_a_download_waits_in_the_cache(target: Host, how: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's /tmp may be memory, and small."""
+    places: list[str] = []
+    real = tempfile.TemporaryFile
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        places.append(str(named.get("dir")))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", noted)
+    fetch([remote(target, REMOTE["archive"])], how)
+    assert places == [f"{target.cache}/.new-shop"]

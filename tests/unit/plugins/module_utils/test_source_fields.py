@@ -271,3 +271,18 @@ def test_a_version_is_one_word_and_no_option(version: str) -> None:
     assert not found.startswith(("-", "/"))
     assert len(found.split()) == 1
     assert not set("*?[~^:\\") & set(found)
+
+
+@pytest.mark.parametrize(
+    ("character", "taken"),
+    [("\x1f", False), (" ", True), ("~", True), ("\x7f", False), ("\x9f", False), ("\xa0", True), ("\ud7ff", True),
+     ("\ud800", False), ("\ue000", True)],
+)  # fmt: skip
+def test_characters_of_a_path(character: str, taken: bool) -> None:
+    if taken:
+        assert check_source({"path": f"a{character}b"}, "app a: source").place == f"a{character}b"
+    else:
+        with pytest.raises(
+            PalisadeError, match=r"^app a: source: path: (a control character|expected text that UTF-8)"
+        ):
+            check_source({"path": f"a{character}b"}, "app a: source")

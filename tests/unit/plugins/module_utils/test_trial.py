@@ -269,3 +269,71 @@ def test_only_commands_of_the_app_may_listen(release: Release, monkeypatch: pyte
     release.imports(CALLABLE)
     release.hooks(["true"])
     assert asked == [("palisade-try-public", False), ("palisade-hook-public", True)]
+
+
+def test_where_code_of_a_release_runs(release: Release) -> None:
+    """As its app would, and it may write where the app may."""
+    row = {**release.row, "groups": ["certs"], "writable": ["/data"]}
+    assert _trial.unit_of(row, "/r/1", "try", 7, listens=True) == Unit(
+        name="palisade-try-public",
+        account=ME,
+        group=MY_GROUP,
+        groups=["certs"],
+        directory="/r/1/code",
+        writable=["/data"],
+        seconds=7,
+        listens=True,
+    )
+    bare = _trial.unit_of({"app": "a", "account": "b", "group": "c"}, "/r/1", "check", 7)
+    assert bare == Unit("palisade-check-a", "b", "c", directory="/r/1/code", seconds=7)
+    assert [_trial._umask(one) for one in ({}, {"umask": ""}, {"umask": "0077"})] == [0o027, 0o027, 0o077]
+
+
+def test_how_long_an_import_may_take(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends itself first, and says where it was."""
+    asked: list[tuple[int, dict[str, Any]]] = []
+
+    def noted(unit: Unit, command: Sequence[str], ran: Any, data: str) -> str:
+        asked.append((unit.seconds, json.loads(data)))
+        assert command[:3] == [f"{release.place}/venv/bin/python", "-B", "-c"]
+        return '{"kind": "good"}'
+
+    monkeypatch.setattr(_trial, "run_in_unit", noted)
+    try_release(release.row, str(release.place), {"A": "b"}, run)
+    ((seconds, order),) = asked
+    assert order == {
+        "environment": {"A": "b"},
+        "umask": 0o027,
+        "app": "public",
+        "module": "shop.wsgi",
+        "callable": "application",
+        "seconds": 60,
+    }
+    assert seconds == order["seconds"] + _trial._RESERVE > order["seconds"]
+
+
+@pytest.mark.parametrize(("value", "told"), [("abcdef", "***"), ("abcde", "abcde")])
+def test_short_values_are_left_since_they_are_everywhere(value: str, told: str) -> None:
+    assert _trial._masked(f"<{value}>", {"KEY": value}) == f"<{told}>"
+
+
+def test_the_longest_value_goes_first() -> None:
+    assert _trial._masked("secret-and-more", {"A": "secret", "B": "secret-and-more"}) == "***"
+
+
+def test_what_a_hook_printed_is_cut_at_its_begin(release: Release) -> None:
+    lines = _trial._OUTPUT_LINES
+    (told,) = release.hooks(["sh", "-c", f"seq {lines + 5}"])
+    assert told["output"].splitlines() == [str(number) for number in range(6, lines + 6)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise PermissionError(1, 'Operation not permitted')\n",
+        "raise ValueError('listen')\n",
+        "raise PermissionError(13, 'Permission denied: listen')\n",
+    ],
+)
+def test_other_errors_are_not_taken_for_the_network(text: str, release: Release) -> None:
+    assert release.complaint(text).startswith("importing shop.wsgi failed:\n")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _unit
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import CONFINEMENT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._unit import Unit, run_in_unit, run_with_secrets
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, needs_root, run
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, allowed, needs_root, run
 
 UNIT = Unit("palisade-git-public", ME, MY_GROUP)
 
@@ -148,6 +150,8 @@ def test_one_that_takes_too_long(systemd: Systemd, monkeypatch: pytest.MonkeyPat
         ({"writable": ["/a b"]}, "expected an absolute path"),
         ({"directory": "relative"}, "expected an absolute path"),
         ({"binds": {"/a": "/b/../c"}}, "expected an absolute path"),
+        ({"reads": {"/a b": "/b"}}, "expected an absolute path"),
+        ({"hidden": ["/a/."]}, "expected an absolute path"),
     ],
 )
 def test_bad_units(fields: dict[str, Any], message: str, systemd: Systemd) -> None:
@@ -202,3 +206,134 @@ def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.split() == ["daemon", "daemon", "man", "0027", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1"]
     with pytest.raises(PalisadeError, match="sleep was ended after 1 seconds"):
         run_in_unit(dataclasses.replace(unit, seconds=1), ["sleep", "9"], run)
+
+
+@pytest.fixture
+def ways() -> Iterator[Path]:
+    """A directory that everybody may pass, all the way from the top; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as top:
+        os.chmod(top, 0o755)
+        (Path(top) / "open/closed/below/work").mkdir(parents=True)
+        (Path(top) / "open/closed/below").chmod(0o700)
+        (Path(top) / "open/closed").chmod(0o700)
+        yield Path(top)
+
+
+@pytest.mark.parametrize(
+    ("inside", "covered"),
+    [
+        ("open/work", []),
+        ("open/closed", []),
+        ("open/closed/work", ["open/closed"]),
+        ("open/closed/below/work", ["open/closed"]),
+        # It is not on the host, so nobody has closed it.
+        ("missing/work", []),
+    ],
+)
+@pytest.mark.parametrize("kind", ["binds", "reads"])
+def test_only_what_is_in_the_way_is_covered(
+    kind: str, inside: str, covered: list[str], systemd: Systemd, ways: Path
+) -> None:
+    fields: dict[str, Any] = {kind: {f"{ways}/{inside}": "/srv/place"}}
+    run_in_unit(dataclasses.replace(UNIT, **fields), ["true"], systemd)
+    settings = [setting.partition("=") for setting in systemd.settings]
+    assert [value for name, _equals, value in settings if name == "TemporaryFileSystem"] == [
+        f"{ways}/{path}" for path in covered
+    ]
+    word = {"binds": "BindPaths", "reads": "BindReadOnlyPaths"}[kind]
+    assert [(name, value) for name, _equals, value in settings if name.startswith("Bind")] == [
+        (word, f"/srv/place:{ways}/{inside}")
+    ]
+
+
+@needs_root
+def test_an_account_is_let_through_closed_directories_only(systemd: Systemd, ways: Path) -> None:
+    """Where the host cannot bind; and through those above the place, not into it."""
+    systemd.holds = False
+    place = f"{ways}/open/closed/below/work"
+    unit = dataclasses.replace(UNIT, account="daemon", group="daemon", reads={place: place})
+    assert run_in_unit(unit, ["true"], systemd) == ""
+    assert set(acls(ways)) == {"open/closed access", "open/closed/below access"}
+    assert allowed("daemon", ways, os.X_OK) == {"open", "open/closed", "open/closed/below", "open/closed/below/work"}
+    assert "open/closed" not in allowed("daemon", ways)
+
+
+def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing that was not asked for."""
+    monkeypatch.setattr(_unit, "_may_filter", lambda: False)
+    run_in_unit(dataclasses.replace(UNIT, name="palisade trial", strict=True), ["true", "$A"], systemd)
+    probe, stop, asked = systemd.asked
+    assert [word for word in probe if word.startswith("--property=")] == [
+        f"--property={setting}" for setting in ("NoNewPrivileges=yes", "CapabilityBoundingSet=", *CONFINEMENT)
+    ]
+    common = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
+    assert probe[:6] == asked[:6] == common
+    assert stop[2] == "palisade\\x20trial.service"
+    assert asked[6:-8] == [
+        "--unit=palisade\\x20trial.service",
+        "--description=palisade.mod_wsgi: palisade trial",
+        f"--property=User={ME}",
+        f"--property=Group={MY_GROUP}",
+        "--property=SupplementaryGroups=",
+        "--property=RuntimeMaxSec=600",
+        "--property=TimeoutStopSec=5",
+        "--property=NoNewPrivileges=yes",
+        "--property=CapabilityBoundingSet=",
+        "--property=TemporaryFileSystem=/dev/shm:mode=1777",
+        "--setenv=LC_ALL=C.UTF-8",
+    ]
+    assert asked[-8:-5] == ["--", "/bin/sh", "-c"]
+    assert asked[-4:] == ["sh", "/", "true", "$$A"]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [("000001ffffffffff", True), ("0000000000200000", True), ("00000000a80425fb", False), ("000001ffffdfffff", False)],
+)
+def test_who_may_filter_system_calls(
+    capabilities: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a host, and as in a container."""
+    (tmp_path / "status").write_text(f"Name:\tinit\nCapPrm:\tffff\nCapEff:\t{capabilities}\nCapBnd:\tffff\n")
+    monkeypatch.setattr("builtins.open", lambda path, **how: (tmp_path / "status").open(**how))
+    assert _unit._may_filter() is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint", "told"),
+    [
+        (226, "", "git failed with 226:\nsystemd could not set up its sandbox"),
+        (226, "its own words", "git failed with 226:\nits own words"),
+        (1, "", "git failed with 1:"),
+    ],
+)
+def test_a_sandbox_that_systemd_could_not_set_up(status: int, complaint: str, told: str, systemd: Systemd) -> None:
+    def failing(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:
+        raise CommandError(arguments[0], status, complaint)
+
+    with pytest.raises(CommandError) as caught:
+        run_in_unit(UNIT, ["/usr/bin/git"], failing)
+    assert str(caught.value) == told
+
+
+def test_a_sandbox_that_cannot_be_tried(systemd: Systemd) -> None:
+    def failing(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:
+        raise CommandError("systemd-run", 1, "Failed to connect\nto bus")
+
+    with pytest.raises(PalisadeError, match="in a sandbox: systemd-run failed with 1: Failed to connect to bus"):
+        run_in_unit(dataclasses.replace(UNIT, strict=True), ["true"], failing)
+
+
+def test_a_umask_unless_somebody_gives_another(systemd: Systemd) -> None:
+    assert run_with_secrets(UNIT, "/usr/bin/python3", ["sh", "-c", "umask"], {}, systemd) == "0027\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("palisade-try-a.b_c", "palisade-try-a.b_c"), ("a/ü", "a\\x2f\\xc3\\xbc"), ("a@b:c", "a\\x40b\\x3ac")],
+)
+def test_names_of_units(name: str, unit: str, systemd: Systemd) -> None:
+    """Whatever is in them, it is one unit's name and no path."""
+    run_in_unit(dataclasses.replace(UNIT, name=name), ["true"], systemd)
+    assert systemd.asked[0] == ["systemctl", "stop", f"{unit}.service"]
+    assert f"--unit={unit}.service" in systemd.asked[1]

@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _virtual_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import read_records
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import error_log, main_app, virtual_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import PROXY_HEADERS, below
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES, app
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -234,3 +235,43 @@ def test_logs_name_nothing_that_carries_credentials(words: str) -> None:
     logs = [line for line in lines_of(checked()) if line.startswith(("CustomLog", "ErrorLogFormat"))]
     assert len(logs) == 2
     assert words not in "".join(logs)
+
+
+def test_every_line_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all that a site can have; the lines against crowds have tests of their own."""
+    for name in ("server_lines", "host_lines", "section_lines"):
+        monkeypatch.setattr(_virtual_host, name, lambda _what: [])
+    both: dict[str, Any] = {
+        "server_names": ["a.org", "*.a.org"],
+        "tls": {"certificate": "/etc/ssl/a.pem", "key": "/etc/ssl/a.key", "hsts": 60},
+    }
+    apps = [
+        checked(
+            "shop",
+            static={"/static": "assets"},
+            limits={"request_body": 5000, "request_fields": 50},
+            error_override=True,
+            acls=[{"path": "/srv/x", "permissions": "r"}],
+            **both,
+        ),
+        checked(
+            "blog",
+            mount="/blog",
+            limits={"request_fields": 50},
+            trusted_proxies=["192.0.2.1"],
+            trusted_proxy_headers=["X-Forwarded-For"],
+            handles_authorization=True,
+            **both,
+        ),
+    ]
+    whole = (FIXTURES / "sites/shop.conf").read_text()
+    assert virtual_host(apps, "5.0.2", LAYOUT) == whole
+    # Closed, it says that only, in the same logs; the plain port redirects as ever.
+    head, _pools, _rest = whole.partition("    LimitRequestFields 50\n")
+    closed = virtual_host(apps, "5.0.2", LAYOUT, closed=True)
+    assert closed == f"{head}    Redirect 503 /\n    Header always set Retry-After 5\n</VirtualHost>\n"
+
+
+def test_urls_below_no_mount_have_no_answer() -> None:
+    lines = lines_of(checked(mount="/a.b"), checked("other", mount="/c", server_names=["public.example.org"]))
+    assert r'RedirectMatch 404 "^(?!(?:/a\.b|/c)(?:/|$))"' in lines

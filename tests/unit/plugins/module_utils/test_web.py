@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import App, check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import LIMITS, PROXY_HEADERS, below
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
+    LIMITS,
+    PROXY_HEADERS,
+    below,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +155,74 @@ def test_below(path: str, above: str) -> None:
 
 def test_permissions_have_one_order() -> None:
     assert checked(acls=[{"path": "/srv/media", "permissions": "xr"}]).acls == (("/srv/media", "rx"),)
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high", "unit"),
+    [
+        ("request_body", 1, 2147483647, "bytes"),
+        ("request_fields", 10, 32767, "fields"),
+        ("request_field_size", 256, 65536, "bytes"),
+        ("request_line", 256, 65536, "bytes"),
+        ("uploads", 1, 65533, "requests"),
+    ],
+)
+def test_bounds_of_limits(key: str, low: int, high: int, unit: str) -> None:
+    for value in (low, high):
+        assert checked(limits={key: value}).limits == {key: value}
+    for value in (low - 1, high + 1):
+        told = refusal(limits={key: value})
+        assert told == f"app public: limits: {key}: expected {low} to {high} {unit}, got {value}"
+    first = f"app public: limits: {key}: Apache takes it from the first virtual host of the address, so "
+    expected = [] if key in ("request_body", "uploads") else [f"{first}wsgi_server_limit_{key} is what holds"]
+    assert list(checked(limits={key: low}).warnings) == expected
+
+
+TOLD = {
+    "client address": ["X-Forwarded-For", "X-Client-IP", "X-Real-IP"],
+    "scheme": [
+        "X-Forwarded-Proto",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-HTTPS",
+        "X-Forwarded-SSL",
+        "X-Scheme",
+        "X-HTTPS",
+    ],
+    "host": ["X-Forwarded-Host", "X-Host"],
+    "port": ["X-Forwarded-Port"],
+    "server": ["X-Forwarded-Server"],
+    "mount": ["X-Forwarded-Script-Name", "X-Script-Name"],
+}
+
+
+def test_headers_that_tell_the_same() -> None:
+    """A client could send the one that the proxy does not set."""
+    headers = [(what, header) for what, group in TOLD.items() for header in group]
+    assert [header for _what, header in headers] == list(PROXY_HEADERS)
+    for what, header in headers:
+        for other_what, other in headers:
+            fields = {**PROXY, "trusted_proxy_headers": [header, other]}
+            if what == other_what and header != other:
+                assert refusal(**fields).startswith(
+                    f"app public: trusted_proxy_headers: {header} and {other} both tell the {what}: name the one that"
+                )
+            else:
+                assert checked(**fields).trusted_proxy_headers == tuple(dict.fromkeys([header, other]))
+
+
+@pytest.mark.parametrize(("hsts", "taken"), [(0, True), (2**31 - 1, True), (2**31, False), ("60", False)])
+def test_hsts(hsts: Any, taken: bool) -> None:
+    for kind in ({"acme": True}, {"self_signed": True}, FILES):
+        if taken:
+            found = checked(tls={**kind, "hsts": hsts}).tls
+            assert found
+            assert found.hsts == hsts
+        else:
+            assert f"tls: hsts: expected seconds, 0 for none, got {hsts!r}" in refusal(tls={**kind, "hsts": hsts})
+
+
+def test_static_directories_beside_each_other() -> None:
+    given_static = {"/s": "a", "/st": "b/c", "/t": "a"}
+    assert checked(static=given_static).static == given_static
+    assert checked(mount="/shop", static={"/shop/s": "a"}).static == {"/shop/s": "a"}
+    assert checked(acls=None).acls == ()

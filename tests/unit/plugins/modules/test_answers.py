@@ -1,0 +1,471 @@
+"""What the modules hand to the core, and what they make of what it says, with Ansible's own AnsibleModule."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils import basic
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _data_switch, _sandbox, _source
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Outcome
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import Built
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate import Outsiders
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
+
+Answer = dict[str, Any]
+Ask = Callable[..., Answer]
+NO_DIFF = {"before": "", "after": ""}
+CHANGE = {"path": "/etc/a", "before": {}, "after": {"mode": "0644"}}
+RUN = object()
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> Core:
+    return Core(monkeypatch)
+
+
+class Core:
+    """Stands for the functions that a module calls: notes with what, and returns or raises what a test wants."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.patch = monkeypatch
+        self.asked: list[tuple[Any, ...]] = []
+
+    def module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"ansible_collections.palisade.mod_wsgi.plugins.modules.{name}")
+
+    def says(self, module: str, function: str, *answers: Any) -> None:
+        left = list(answers)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.asked.append((function, *arguments, *([named] if named else [])))
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        self.patch.setattr(self.module(module), function, call)
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], core: Core) -> Ask:
+    def asked(name: str, check: bool = False, **arguments: Any) -> Answer:
+        module = core.module(name)
+        whole = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": whole}).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        warned: list[str] = []
+        # How an answer carries them is another matter in each version of Ansible.
+        monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, text: warned.append(text))
+        monkeypatch.setattr(module, "runner", lambda run_command: RUN, raising=False)
+        monkeypatch.setattr(module, "host_layout", lambda: DEBIAN, raising=False)
+        core.asked.clear()
+        with pytest.raises(SystemExit) as caught:
+            module.main()
+        answer: Answer = json.loads(capsys.readouterr().out)
+        assert bool(caught.value.code) == bool(answer.pop("failed", False))
+        answer.pop("invocation", None)
+        return {**answer, **({"warnings": warned} if warned else {})}
+
+    return asked
+
+
+REFUSED = [
+    ("wsgi_account", "ensure_accounts", {"accounts": []}),
+    ("wsgi_adopt", "collect", {"directory": "/x"}),
+    ("wsgi_audit", "collect", {}),
+    ("wsgi_certificate", "ensure_certificates", {}),
+    ("wsgi_certificate", "ensure_live", {"state": "ready"}),
+    ("wsgi_data", "copy_ahead", {"state": "copied", "data": []}),
+    ("wsgi_health", "check_pools", {"pools": []}),
+    ("wsgi_layout", "ensure_layout", {}),
+    ("wsgi_pool", "roll", {"names": ["shop"]}),
+    ("wsgi_release", "ensure_built", {"state": "built", "releases": []}),
+    ("wsgi_sandbox", "ensure_apps", {"apps": []}),
+    ("wsgi_sandbox", "ensure_sandbox", {"state": "present"}),
+    ("wsgi_server_info", "server_info", {}),
+    ("wsgi_site", "apply", {"files": []}),
+    ("wsgi_source", "unsent", {"releases": [], "python_version": "3.13"}),
+]
+
+
+@pytest.mark.parametrize("error", [PalisadeError("app shop: no"), OSError(28, "No space left on device", "/x")])
+@pytest.mark.parametrize(("name", "function", "arguments"), REFUSED)
+def test_an_error_is_an_answer(
+    name: str, function: str, arguments: Answer, error: Exception, ask: Ask, core: Core
+) -> None:
+    core.says(name, function, error)
+    if name == "wsgi_certificate":
+        core.says(name, "apache_parent", None)
+    assert ask(name, **arguments) == {"msg": str(error)}
+
+
+@pytest.mark.parametrize(("state", "function"), [("present", "ensure_accounts"), ("absent", "remove_accounts")])
+@pytest.mark.parametrize("check", [True, False])
+def test_accounts(state: str, function: str, check: bool, ask: Ask, core: Core) -> None:
+    for name in ("ensure_accounts", "remove_accounts"):
+        core.says("wsgi_account", name, [CHANGE], [])
+    core.says("wsgi_account", "left_in_homes", ["app shop: more is there"], [])
+    given = {"app": "shop", "name": "shop-app", "group": "shop-app"}
+    row = {**given, "home": None, "adopt": False, "sysusers": None}
+    answer = ask("wsgi_account", check, accounts=[given], state=state)
+    assert core.asked == [("left_in_homes", [row]), (function, [row], RUN, check)]
+    assert answer.pop("diff") != NO_DIFF
+    assert answer.pop("warnings") == ["app shop: more is there"]
+    assert answer == {"changed": True, "changes": [CHANGE]}
+    assert ask("wsgi_account", check, accounts=[given], state=state) == {
+        "changed": False,
+        "changes": [],
+        "diff": NO_DIFF,
+    }
+
+
+def test_what_a_host_serves(ask: Ask, core: Core) -> None:
+    core.says("wsgi_adopt", "collect", ["facts"])
+    core.says("wsgi_adopt", "adopt_host", (["row"], ["remark"]))
+    assert ask("wsgi_adopt", directory="/x") == {"changed": False, "apps": ["row"], "remarks": ["remark"]}
+    assert core.asked == [("collect", RUN, "none"), ("adopt_host", ["facts"])]
+
+
+@pytest.mark.parametrize("parent", [None, 7])
+def test_certificates(parent: int | None, ask: Ask, core: Core) -> None:
+    core.says("wsgi_certificate", "apache_parent", parent)
+    core.says("wsgi_certificate", "ensure_certificates", [CHANGE], [])
+    own = {"app": "shop", "name": "shop", "server_names": ["shop.test"]}
+    given = {"app": "a", "certificate": "/c", "key": "/k", "server_names": ["a.test"]}
+    absent = [{"app": "b", "name": "b"}]
+    rows = {"self_signed": [own], "given": [given], "absent": absent}
+    answer = ask("wsgi_certificate", True, **rows, accounts=["shop-app"], groups=["shop-app"])
+    outsiders = Outsiders(frozenset(["shop-app", "www-data"]), frozenset(["shop-app"]))
+    root = "/proc/7/root" if parent else ""
+    assert core.asked[1:] == [("ensure_certificates", [own], [given], absent, outsiders, root, RUN, True)]
+    assert answer.pop("diff") != NO_DIFF
+    assert answer == {"changed": True, "paths": ["/etc/a"]}
+    assert ask("wsgi_certificate") == {"changed": False, "paths": [], "diff": NO_DIFF}
+    core.says("wsgi_certificate", "ensure_live", [CHANGE])
+    acme = {"app": "c", "server_names": ["c.test"]}
+    assert ask("wsgi_certificate", state="ready", self_signed=[own], given=[given], acme=[acme])["changed"]
+    hosts = core.module("wsgi_certificate").hosts_of([own], [given], [acme])
+    assert core.asked == [("ensure_live", DEBIAN, hosts, 90, RUN, False)]
+
+
+OLD: Answer = {
+    "app": "shop",
+    "owner": "shop-app",
+    "group": "shop-app",
+    "marker": "/m",
+    "copies": [{"path": "/new", "source": "/old"}],
+    "site": {"path": "/s", "closed": "text"},
+}
+
+
+def test_data_of_old_sites(ask: Ask, core: Core) -> None:
+    outcome = _data_switch.Outcome(differences=[CHANGE], warnings=["a warning"], closed=1.5, hooks=[{"app": "shop"}])
+    core.says("wsgi_data", "copy_ahead", outcome, _data_switch.Outcome())
+    answer = ask("wsgi_data", True, state="copied", data=[OLD])
+    ((_name, (row,), check),) = core.asked
+    assert (row["copies"], row["replaced"], check) == ([{**OLD["copies"][0], "directory": False}], [], True)
+    assert answer.pop("diff") != NO_DIFF
+    assert answer == {
+        "changed": True,
+        "paths": ["/etc/a"],
+        "closed": 1.5,
+        "hooks": [{"app": "shop"}],
+        "warnings": ["a warning"],
+    }
+    nothing = {"changed": False, "paths": [], "closed": 0.0, "hooks": [], "diff": NO_DIFF}
+    assert ask("wsgi_data", state="copied", data=[OLD]) == nothing
+
+
+def test_a_switch_of_data(ask: Ask, core: Core) -> None:
+    class Switch:
+        def __init__(self, *arguments: Any) -> None:
+            core.asked.append(arguments)
+
+        def carry_out(self, *arguments: Any) -> _data_switch.Outcome:
+            core.asked.append(arguments)
+            return _data_switch.Outcome()
+
+    core.patch.setattr(core.module("wsgi_data"), "Switch", Switch)
+    site = {"path": "/s", "content": "text", "link": "/l", "app": "shop"}
+    file = {"app": "shop", "path": "/f", "owner": "root", "group": "root", "mode": "0644", "content": "x"}
+    more = {"releases": [{"app": "shop"}], "files": [file], "secrets": {"/f": "y"}, "pools": [{"app": "shop"}]}
+    assert ask("wsgi_data", state="switched", data=[OLD], site=[site], **more)["changed"] is False
+    (layout, (row,), files, run, check), (releases, own, pools) = core.asked
+    assert (layout, row["app"], run, check) == (DEBIAN, "shop", RUN, False)
+    assert files == [ConfigurationFile("/s", content="text", link="/l", app="shop")]
+    assert (releases, pools) == (more["releases"], more["pools"])
+    assert (own.present, own.absent, own.secrets) == ([file], (), {"/f": "y"})
+
+
+def test_health(ask: Ask, core: Core) -> None:
+    core.says("wsgi_health", "check_pools", [{"app": "shop", "status": 200}])
+    names = ("app", "name", "account", "group", "server_name")
+    given = {**dict.fromkeys(names, "shop"), "processes": 2, "status": [200], "error_log": "/log"}
+    assert ask("wsgi_health", True, pools=[given]) == {"changed": False, "answers": []}
+    assert core.asked == []
+    answer = ask("wsgi_health", pools=[given])
+    assert answer == {"changed": False, "answers": [{"app": "shop", "status": 200}]}
+    assert core.asked == [("check_pools", DEBIAN, [{**given, "tls": False, "path": "/", "timeout": 30}], RUN)]
+
+
+def test_layouts(ask: Ask, core: Core) -> None:
+    core.says("wsgi_layout", "ensure_layout", [CHANGE], [])
+    owned = {"app": "shop", "path": "/a", "owner": "root", "group": "root", "mode": "0750"}
+    place = {"app": "shop", "path": "/a"}
+    entry = {**place, "account": "x"}
+    rows = {"directories": [owned], "files": [owned], "absent": [place], "root_only": [place], "revoked": [entry]}
+    answer = ask("wsgi_layout", True, **rows, grants=[{**entry, "permissions": "r"}], secrets={"/a": "hunter2"})
+    ((_name, directories, files, absent, check, grants, revoked, root_only),) = core.asked
+    assert (directories, files) == (
+        [{**owned, "acl": None}],
+        [{**owned, "content": None, "secret_content": "hunter2"}],
+    )
+    assert (absent, check, grants) == ([place], True, [{**entry, "permissions": "r"}])
+    assert (revoked, root_only) == ([entry], [place])
+    assert answer.pop("diff") != NO_DIFF
+    assert answer == {"changed": True, "paths": ["/etc/a"]}
+    assert ask("wsgi_layout") == {"changed": False, "paths": [], "diff": NO_DIFF}
+
+
+def pools(**process: Any) -> list[Answer]:
+    return [{"name": "a", "processes": []}, {"name": "b", "processes": [process]}]
+
+
+@pytest.mark.parametrize("given", [{}, {"loads": ["/etc"]}, {"releases": {"b": "r1"}}])
+@pytest.mark.parametrize("news", [True, False])
+def test_pools(given: Answer, news: bool, ask: Ask, core: Core) -> None:
+    """Restarted, or in a check run looked at; and a report changes nothing."""
+    core.says("wsgi_pool", "newest_change", 5.0)
+    core.says("wsgi_pool", "roll", pools(replaced=news))
+    core.says("wsgi_pool", "report", pools(stale=news))
+    since = 5.0 if given else None
+    looks = [("newest_change", given.get("loads", []))] if given else []
+    what = (DEBIAN, ["b"], RUN, given.get("releases", {}), since)
+    assert ask("wsgi_pool", names=["b"], **given) == {"changed": news, "pools": pools(replaced=news)}
+    assert core.asked == [*looks, ("roll", *what, 60)]
+    assert ask("wsgi_pool", True, names=["b"], **given) == {"changed": news, "pools": pools(stale=news)}
+    assert core.asked == [*looks, ("report", *what)]
+    assert ask("wsgi_pool", names=["b"], state="reported", **given) == {"changed": False, "pools": pools(stale=news)}
+
+
+def test_a_check_run_restarts_for_files_that_are_still_to_come(ask: Ask, core: Core) -> None:
+    core.says("wsgi_pool", "newest_change", 5.0)
+    core.says("wsgi_pool", "report", [])
+    assert ask("wsgi_pool", True, names=["b"], loads=["/missing"])["pools"] == []
+    assert "found no /missing" in ask("wsgi_pool", state="reported", loads=["/missing"])["msg"]
+    assert ask("wsgi_pool", state="reported", timeout=1)["pools"] == []
+
+
+def release(tmp_path: Path, app: str) -> Answer:
+    (tmp_path / app).mkdir(exist_ok=True)
+    return {"app": app, "directory": f"{tmp_path}/{app}", "current": f"{tmp_path}/{app}/current", "group": "g"}
+
+
+class Activation:
+    """Notes what it is asked for."""
+
+    core: Core
+    outcome: Outcome
+
+    def __init__(self, layout: Any, files: Any, pools: Any, run: Any, check: bool) -> None:
+        self.core.asked.append((layout, files.present, files.absent, files.secrets, pools, run, check))
+
+    def begin(self, rows: Any, built: Any) -> Outcome:
+        self.core.asked.append(("begin", [row["app"] for row in rows], built))
+        return self.outcome
+
+    def activate(self, rows: Any, bound: int) -> Outcome:
+        self.core.asked.append(("activate", [row["app"] for row in rows], bound))
+        return self.outcome
+
+    def roll_back(self, rows: Any, wanted: str, bound: int) -> Outcome:
+        self.core.asked.append(("roll_back", [row["app"] for row in rows], wanted, bound))
+        return self.outcome
+
+
+@pytest.fixture
+def activation(core: Core) -> type[Activation]:
+    class Noted(Activation):
+        pass
+
+    Noted.core, Noted.outcome = core, Outcome()
+    core.patch.setattr(core.module("wsgi_release"), "Activation", Noted)
+    return Noted
+
+
+def test_releases_are_built(tmp_path: Path, ask: Ask, core: Core, activation: type[Activation]) -> None:
+    core.says("wsgi_release", "ensure_built", Built())
+    core.says("wsgi_release", "installer", "pip")
+    rows = [{**release(tmp_path, "a"), "release": "r1"}, release(tmp_path, "b")]
+    file = {"app": "a", "path": "/f", "owner": "root", "group": "root", "mode": "0644", "content": None}
+    more = {"files": [file], "secrets": {"/f": '{"KEY": "v"}'}, "absent": [{"app": "b", "path": "/g"}]}
+    (tmp_path / "a/current").symlink_to("releases/r0")
+    activation.outcome.failures["b"] = "app b: no"
+    answer = ask("wsgi_release", state="built", releases=rows, pools=[{"app": "a"}], parallel=2, **more)
+    assert core.asked[0] == (DEBIAN, [file], more["absent"], more["secrets"], [{"app": "a"}], RUN, False)
+    assert core.asked[1] == ("installer", "pip", "/usr/bin/python3", {"uv": ""})
+    _name, named, environments, *others = core.asked[2]
+    assert ([row["app"] for row in named], environments) == (["a", "b"], {"a": {"KEY": "v"}, "b": {}})
+    assert others == ["pip", RUN, 2, False]
+    assert core.asked[3] == ("begin", ["a", "b"], Built())
+    # What could not be built is told at the end.
+    assert [row["app"] for row in answer.pop("releases")] == ["a"]
+    assert answer == {
+        "changed": False,
+        "diff": NO_DIFF,
+        "current": {"a": "r0"},
+        "failures": {"b": "app b: no"},
+        "hooks": [],
+        "processes": [],
+    }
+    # Of what is still to be fetched, a check run knows no name.
+    ask("wsgi_release", True, state="built", releases=rows, installer="uv", uv="/opt/uv")
+    assert core.asked[1] == ("installer", "uv", "/usr/bin/python3", {"uv": "/opt/uv"})
+    assert [row["app"] for row in core.asked[2][1]] == ["a"]
+    assert core.asked[2][-1] is True
+
+
+def test_releases_become_active(tmp_path: Path, ask: Ask, core: Core, activation: type[Activation]) -> None:
+    core.says("wsgi_release", "prune", [CHANGE], [])
+    rows = [release(tmp_path, "a"), release(tmp_path, "b")]
+    answer = ask("wsgi_release", state="active", releases=rows, keep=2)
+    assert core.asked[1] == ("activate", ["a", "b"], 4)
+    name, pruned, *others = core.asked[2]
+    assert (name, [row["app"] for row in pruned], others) == ("prune", ["a", "b"], [2, DEBIAN, False])
+    assert (answer["changed"], answer["diff"] != NO_DIFF) == (True, True)
+    activation.outcome.differences.clear()
+    assert ask("wsgi_release", state="active", releases=rows)["changed"] is False
+    activation.outcome.processes.append({"pid": 5})
+    assert ask("wsgi_release", state="active", releases=rows)["changed"] is True
+
+
+def test_failures_of_releases_are_told_together(
+    tmp_path: Path, ask: Ask, core: Core, activation: type[Activation]
+) -> None:
+    core.says("wsgi_release", "prune", [])
+    activation.outcome.failures["b"] = "app b: now"
+    rows = [release(tmp_path, name) for name in ("a", "b", "c")]
+    answer = ask("wsgi_release", state="active", releases=rows, failures={"a": "app a: before", "b": "app b: before"})
+    assert answer["msg"] == "app a: before\napp b: now"
+    assert answer["failures"] == {"a": "app a: before", "b": "app b: now"}
+    assert [row["app"] for row in answer["releases"]] == ["c"]
+
+
+def test_releases_go_back(tmp_path: Path, ask: Ask, core: Core, activation: type[Activation]) -> None:
+    answer = ask("wsgi_release", True, state="rolled_back", releases=[release(tmp_path, "a")], release="r0")
+    assert core.asked[1:] == [("roll_back", ["a"], "r0", 4)]
+    assert (answer["changed"], core.asked[0][-1]) == (False, True)
+    activation.outcome.failures["a"] = "app a: no"
+    answer = ask("wsgi_release", state="rolled_back", releases=[release(tmp_path, "a")])
+    assert (core.asked[1:], answer["msg"]) == ([("roll_back", ["a"], "", 4)], "app a: no")
+
+
+def test_the_sandbox(ask: Ask, core: Core) -> None:
+    outcomes = [
+        _sandbox.Outcome([CHANGE], True, ["/o"], ["a warning"]),
+        _sandbox.Outcome(),
+        _sandbox.Outcome(restarted=True),
+        _sandbox.Outcome(opened=["/o"]),
+    ]
+    core.says("wsgi_sandbox", "ensure_sandbox", *outcomes)
+    core.says("wsgi_sandbox", "ensure_apps", _sandbox.Outcome())
+    apps = [{"app": "shop", "path": "/p"}]
+    given = {"protect_home": "no", "memory_deny_write_execute": True, "address_families": ["AF_UNIX"]}
+    answer = ask("wsgi_sandbox", True, state="required", writable_paths=["/w"], apps=apps, **given)
+    settings = _sandbox.Settings("no", True, ("AF_UNIX",), ("/w",))
+    assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, apps)]
+    assert answer.pop("diff") != NO_DIFF
+    assert answer == {
+        "changed": True,
+        "paths": ["/etc/a"],
+        "restarted": True,
+        "opened": ["/o"],
+        "warnings": ["a warning"],
+    }
+    answer = ask("wsgi_sandbox", state="present")
+    assert core.asked == [("ensure_sandbox", DEBIAN, "present", _sandbox.Settings(), RUN, False, ())]
+    assert answer == {"changed": False, "paths": [], "restarted": False, "opened": [], "diff": NO_DIFF}
+    assert [ask("wsgi_sandbox", state="present")["changed"] for _outcome in outcomes[2:]] == [True, True]
+    assert ask("wsgi_sandbox", apps=apps)["changed"] is False
+    assert core.asked == [("ensure_apps", DEBIAN, apps, RUN, False)]
+    assert ask("wsgi_sandbox")["msg"] == "one of the following is required: state, apps"
+
+
+def test_facts(ask: Ask, core: Core) -> None:
+    core.says("wsgi_server_info", "server_info", {"apps": []})
+    assert ask("wsgi_server_info") == {"changed": False, "apps": []}
+    assert core.asked == [("server_info", "/usr/bin/python3", RUN)]
+
+
+def test_sites(ask: Ask, core: Core) -> None:
+    results = [
+        {"differences": [CHANGE], "reload": "graceful", "stale": []},
+        {"differences": [], "reload": "", "stale": ["shop"]},
+        {"differences": [], "reload": "", "stale": []},
+    ]
+    core.says("wsgi_site", "apply", *results)
+    file: Answer = {"path": "/a", "content": "x", "target": "/t", "link": "/l", "app": "shop", "restart": True}
+    pool = {"name": "shop", "loads": ["/f"]}
+    answer = ask("wsgi_site", True, files=[file, {"path": "/b"}], pools=[pool])
+    files = [ConfigurationFile(**file), ConfigurationFile("/b", content=None)]
+    assert core.asked == [("apply", DEBIAN, files, [pool], RUN, True)]
+    assert answer.pop("diff") != NO_DIFF
+    assert answer == {"changed": True, "paths": ["/etc/a"], "reload": "graceful", "stale": []}
+    assert ask("wsgi_site", files=[]) == {
+        "changed": True,
+        "paths": [],
+        "reload": "",
+        "stale": ["shop"],
+        "diff": NO_DIFF,
+    }
+    assert ask("wsgi_site", files=[])["changed"] is False
+
+
+GIT = {"source": {"git": "/srv/shop", "version": "main"}}
+
+
+@pytest.mark.parametrize(("fields", "has_account"), [({}, False), (GIT, True), ({"allow_source_builds": True}, True)])
+@pytest.mark.parametrize("check", [True, False])
+def test_sources(fields: Answer, has_account: bool, check: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
+    """The account for deployments is there for what is run as it, and for nothing else."""
+    found = _source.Fetched([{"app": "a", "release": "r1"}], ["a"], {"b": "app b: no"})
+    core.says("wsgi_source", "unsent", [])
+    core.says("wsgi_source", "ensure_deploy_account", [CHANGE], [])
+    core.says("wsgi_source", "fetch", found, found, _source.Fetched())
+    core.says("wsgi_source", "installer", "pip")
+    rows = [{**release(tmp_path, "a"), **fields}]
+    given = {"deploy_account": "deployer", "archive": "/tmp/a", "source_secrets": {"a": "hunter2"}}
+    answer = ask("wsgi_source", check, releases=rows, python_version="3.13", keep_going=True, parallel=2, **given)
+    asked = {one[0]: one[1:] for one in core.asked}
+    assert asked["installer"] == ("pip", "/usr/bin/python3", "deployer", "")
+    assert asked.get("ensure_deploy_account") == (("deployer", RUN, check) if has_account else None)
+    run: Any = RUN
+    pip: Any = "pip"
+    how = _source.Fetching(run, pip, "3.13", "deployer", 2, "/tmp/a", {"a": "hunter2"}, True, check)
+    assert asked["fetch"][1] == how
+    assert [row["app"] for row in asked["fetch"][0]] == ["a"]
+    assert (answer["changed"], answer["diff"] != NO_DIFF) == (True, has_account)
+    assert (answer["missing"], answer["releases"]) == (["a"], found.rows)
+    assert answer["failures"] == {"b": "app b: no"}
+    assert ask("wsgi_source", check, releases=rows, python_version="3.13")["changed"]
+    assert ask("wsgi_source", check, releases=rows, python_version="3.13")["changed"] is False
+
+
+def test_what_is_to_be_sent_is_asked_for(tmp_path: Path, ask: Ask, core: Core) -> None:
+    core.says("wsgi_source", "unsent", ["a"])
+    core.says("wsgi_source", "fetch", _source.Fetched())
+    rows = [release(tmp_path, "a")]
+    answer = ask("wsgi_source", releases=rows, python_version="3.13")
+    assert [row["app"] for row in answer.pop("releases")] == ["a"]
+    assert answer == {"changed": False, "missing": ["a"], "unsent": ["a"], "failures": {}}
+    for check, given in ((True, {}), (False, {"archive": "/tmp/a"})):
+        assert "unsent" not in ask("wsgi_source", check, releases=rows, python_version="3.13", **given)
+        assert core.asked[-1][0] == "fetch"

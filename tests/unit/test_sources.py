@@ -1,0 +1,61 @@
+"""What holds for all of the code."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def opens(tree: ast.AST) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+    ]
+
+
+def test_every_text_is_opened_with_its_encoding() -> None:
+    """Without it the locale counts, and a host, or a play from cron, may have any."""
+    missing, count = [], 0
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
+        for call in opens(ast.parse(path.read_text())):
+            count += 1
+            mode = call.args[1].value if len(call.args) > 1 and isinstance(call.args[1], ast.Constant) else "r"
+            named = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            # _TEXT of _site.py has one.
+            if "b" not in str(mode) and named.get("encoding") not in ("'utf-8'", "'ascii'") and None not in named:
+                missing.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    assert count > 50
+    assert missing == []
+
+
+# Written by the kernel, by this collection or for a package manager; all else may hold any byte.
+STRICT = {
+    "_acl.py": 1,
+    "_adopt.py": 1,
+    "_adopt_data.py": 1,
+    "_apache_layout.py": 1,
+    "_data.py": 1,
+    "_installer.py": 1,
+    "_release.py": 1,
+    "_requirements.py": 1,
+    "_server_info.py": 1,
+    "_source.py": 1,
+    "_unit.py": 1,
+}
+
+
+def test_a_byte_that_is_no_text_ends_nothing() -> None:
+    """A host's files are other people's: one name in Latin-1 is no reason to fail."""
+    found = Counter[str]()
+    for path in sorted((ROOT / "plugins/module_utils").glob("_*.py")):
+        if path.name.startswith("_audit"):
+            continue
+        for call in opens(ast.parse(path.read_text())):
+            mode = call.args[1].value if len(call.args) > 1 and isinstance(call.args[1], ast.Constant) else "r"
+            if mode == "r" and not {keyword.arg for keyword in call.keywords} & {"errors", None}:
+                found[path.name] += 1
+    assert found == STRICT
