@@ -14,21 +14,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _app, _daemon_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _daemon_options
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, title
-    return found.group(1)
-
-
-def test_the_table_of_fields_is_the_model_s() -> None:
-    rows = re.findall(r"^\| (`[a-z_`, ]+) \|", section("An app").partition("\nPaths of")[0], re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} == _app._FIELDS
 
 
 @pytest.mark.parametrize(
