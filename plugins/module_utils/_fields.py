@@ -5,7 +5,7 @@
 """The table of the fields of an app: their names, types, defaults, ranges and what they are for.
 
 The checks take names, defaults and ranges from it. The argument specification of the role wsgi_apps, docs/fields.md and
-the table in README.md are written from it; tests/unit/test_fields.py does that. Backquotes mark code in its texts.
+the table in README.md are written from it by tests/unit/test_field_docs.py. Backquotes mark code in its texts.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ _SOURCE = Field(
     page="sources.md",
     rules={"mutually_exclusive": [list(SOURCES)], "required_one_of": [list(SOURCES)]},
     fields=(
-        Field("path", "path", "Directory on the controller; a relative path starts at the playbook."),
+        Field("path", "path", "Directory on the controller; a relative path starts at `wsgi_apps_base_directory`."),
         Field(
             "archive",
             "str",
@@ -164,7 +164,7 @@ _SOURCE = Field(
         Field(
             "package",
             "list",
-            "Pinned requirements such as `shop==1.2`, from the host's package index.",
+            "Pinned requirements such as `shop==1.2`, installed from the host's package index.",
             more=("A single one may be written without a list.", "Either all have hashes or none."),
             elements="str",
         ),
@@ -192,7 +192,8 @@ _TLS = Field(
             "hsts",
             "int",
             "Seconds for which browsers insist on HTTPS (HSTS); 0 for none.",
-            # Two years, as Mozilla's guidelines have it.
+            more=("The default is two years.",),
+            # As Mozilla's guidelines have it.
             default=63072000,
             maximum=_C_INT_MAX,
         ),
@@ -248,7 +249,8 @@ _LIMITS = Field(
 _HEALTH_CHECK = Field(
     "health_check",
     "dict",
-    "The request that each app has to answer at the end of a play.",
+    "The request that the app has to answer at the end of a play.",
+    default={},
     page="releases.md#the-health-check",
     fields=(
         Field("path", "str", "URL path of the request.", otherwise="the app's `mount`"),
@@ -366,7 +368,7 @@ APP = Field(
         Field(
             "daemon_process",
             "dict",
-            "Further options of WSGIDaemonProcess, checked for the installed mod_wsgi.",
+            "Further options of the processes by mod_wsgi's own names, checked for the installed version.",
             default={},
             page="daemon-process-options.md",
             fields=tuple(
