@@ -181,6 +181,36 @@ def test_unknown_fields(path: tuple[str, ...]) -> None:
     assert "'frobnicate'" in said
 
 
+class Asked(dict[str, Any]):
+    """A mapping that notes the keys that somebody asks for, with the fields above them."""
+
+    def __init__(self, raw: dict[str, Any], keys: set[tuple[str, ...]], above: tuple[str, ...] = ()) -> None:
+        super().__init__({key: self.wrapped(value, keys, (*above, key)) for key, value in raw.items()})
+        self.keys_asked, self.above = keys, above
+
+    @classmethod
+    def wrapped(cls, value: Any, keys: set[tuple[str, ...]], path: tuple[str, ...]) -> Any:
+        if isinstance(value, list):
+            return [cls.wrapped(item, keys, path) for item in value]
+        return cls(value, keys, path) if isinstance(value, dict) else value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.keys_asked.add((*self.above, key))
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        self.keys_asked.add((*self.above, key))
+        return super().__getitem__(key)
+
+
+def test_no_field_is_read_that_the_table_does_not_have() -> None:
+    asked: set[tuple[str, ...]] = set()
+    for raw in WHOLE:
+        checked(Asked(raw, asked))
+    assert asked - {path for path, _field in APP.walk()} == set()
+    assert {path[0] for path in asked} == set(APP.names)
+
+
 def test_the_kinds_of_sources_and_what_stands_beside_them() -> None:
     assert {*SOURCES, *(name for names in _BESIDE.values() for name in names)} == set(APP["source"].names)
 
