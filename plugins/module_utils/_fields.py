@@ -271,6 +271,7 @@ _ACLS = Field(
     "acls",
     "list",
     "POSIX ACL entries for the app's account on existing files or directories outside the app, where no group fits.",
+    more=("For example `{path: /srv/media, permissions: rx}`.",),
     elements="dict",
     default=[],
     fields=(

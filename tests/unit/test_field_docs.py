@@ -86,7 +86,7 @@ def written_spec() -> str:
     text = yaml.dump(option(APP)["options"], Dumper=Dumper, sort_keys=False, width=112, allow_unicode=True)
     lines = "".join(f"          {line}\n" for line in text.splitlines())
     return re.sub(
-        r"(?<=        options:\n          name:\n).*?(?=      wsgi_apps_owner:\n)",
+        r"(?<=        options:\n          name:\n).*?(?=      wsgi_apps_owner:)",
         lambda _found: lines.partition("\n")[2],
         SPEC.read_text(encoding="utf-8"),
         count=1,
