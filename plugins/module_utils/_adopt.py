@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt_data import Data, account_of, find_data
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt_script import Script, read_script
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_DAEMON_OPTIONS, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (
     Directive,
     Pool,
@@ -31,6 +31,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import VERSION, report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import OPTIONS, OWNER_CHECKS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import DEFAULT_DAEMON_OPTIONS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     LIMITS,
     PROXY_HEADERS,

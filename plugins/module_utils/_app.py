@@ -34,6 +34,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options 
     warnings_of,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import (
+    APP,
+    DEFAULT_DAEMON_OPTIONS,
+    REQUIRED,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import Source, check_source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import (
     Tls,
@@ -97,63 +102,9 @@ RESERVED_ACCOUNTS = frozenset(
     ]
 )
 
-DEFAULT_DAEMON_OPTIONS: dict[str, Any] = {
-    "umask": "0027",
-    # Debian starts Apache with LANG=C, where file names of an application are ASCII only.
-    "lang": "C.UTF-8",
-    "locale": "C.UTF-8",
-    "startup-timeout": 15,
-    "connect-timeout": 15,
-    "queue-timeout": 45,
-    "socket-timeout": 60,
-    "request-timeout": 60,
-    "deadlock-timeout": 60,
-    "graceful-timeout": 15,
-    # A process that is asked to end takes new requests for this long, or until it is idle, which under load it never
-    # is: measured with 18 clients, 35 s for a rolling restart without it, 9 s with it. The running ones then have 15 s.
-    "eviction-timeout": 1,
-    "shutdown-timeout": 15,
-}
-
 # What counts as an answer. An application that wants a login answers 401; 403 and 404 may as well be a mistake.
 DEFAULT_HEALTH_STATUS = (*range(200, 400), 401)
-DEFAULT_HEALTH_TIMEOUT = 30
-
-_FIELDS = frozenset(
-    [
-        "name",
-        "application",
-        "server_names",
-        "mount",
-        "source",
-        "requirements",
-        "allow_source_builds",
-        "before_switch",
-        "processes",
-        "threads",
-        "daemon_process",
-        "account",
-        "group",
-        "supplementary_groups",
-        "writable",
-        "data_from",
-        "environment",
-        "static",
-        "tls",
-        "trusted_proxies",
-        "trusted_proxy_headers",
-        "limits",
-        "acls",
-        "handles_authorization",
-        "error_override",
-        "adopt",
-        "replaces",
-        "health_check",
-        "state",
-        "purge",
-    ]
-)
-
+DEFAULT_HEALTH_TIMEOUT: int = APP["health_check"]["timeout"].default
 
 SYSUSERS_DIRECTORY = "/etc/sysusers.d"
 # All that is above the entry files and the homes of apps: who may change one of these could replace an app.
@@ -289,8 +240,8 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
     for key, value in given.items():
         check_settable(key, value, place)
     options: dict[str, Any] = {
-        "processes": app.get("processes", 2),
-        "threads": app.get("threads", 15),
+        "processes": app.get("processes", APP["processes"].default),
+        "threads": app.get("threads", APP["threads"].default),
         # setgroups() replaces what /etc/group grants, so stray memberships of the account do not count.
         "supplementary-groups": [group, *texts(app, "supplementary_groups", subject)],
         **DEFAULT_DAEMON_OPTIONS,
@@ -305,15 +256,16 @@ def _check_daemon_options(app: Mapping[str, Any], group: str, version: Version |
 
 def _check_health(app: Mapping[str, Any], mount: str, subject: str) -> tuple[str, tuple[int, ...], int]:
     given = mapping(app, "health_check", subject)
-    known_keys(given, ("path", "status", "timeout"), f"{subject}: health_check")
+    known_keys(given, APP["health_check"].names, f"{subject}: health_check")
     path = given.get("path", mount)
     printable = isinstance(path, str) and bool(re.fullmatch(r"/[!-~]*", path))
     require(printable, f"{subject}: health_check: path", "a URL path such as /health", path)
-    status = given.get("status", DEFAULT_HEALTH_STATUS)
-    numbers = isinstance(status, (list, tuple)) and all(is_integer(item, 100, 599) for item in status)
+    status, row = given.get("status", DEFAULT_HEALTH_STATUS), APP["health_check"]["status"]
+    numbers = isinstance(status, (list, tuple)) and all(is_integer(item, row.minimum, row.maximum) for item in status)
     require(numbers and bool(status), f"{subject}: health_check: status", "a list of HTTP statuses", status)
-    timeout = given.get("timeout", DEFAULT_HEALTH_TIMEOUT)
-    require(is_integer(timeout, 1, 600), f"{subject}: health_check: timeout", "1 to 600 seconds", timeout)
+    timeout, row = given.get("timeout", DEFAULT_HEALTH_TIMEOUT), APP["health_check"]["timeout"]
+    low, high = row.minimum, row.maximum
+    require(is_integer(timeout, low, high), f"{subject}: health_check: timeout", f"{low} to {high} seconds", timeout)
     return str(path), tuple(status), int(timeout)
 
 
@@ -378,19 +330,19 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
     subject = f"app {name}"
     for key in raw:
-        if key not in _FIELDS:
-            raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), _FIELDS)}")
+        if key not in APP.names:
+            raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), APP.names)}")
 
     account = _check_account(text(raw, "account", subject, f"{name}-app"), f"{subject}: account")
     group = _check_account(text(raw, "group", subject, account), f"{subject}: group")
-    state = text(raw, "state", subject, "present")
-    require(state in ("present", "absent"), f"{subject}: state", "present or absent", state)
+    state = text(raw, "state", subject, APP["state"].default)
+    require(state in APP["state"].choices, f"{subject}: state", " or ".join(APP["state"].choices), state)
     purge = flag(raw, "purge", subject)
     if state == "absent":
         return App(name=str(name), account=account, group=group, present=False, purge=purge)
     require(not purge, f"{subject}: purge", "state: absent beside it", "state: present")
 
-    for key in ("application", "server_names", "source"):
+    for key in REQUIRED:
         if raw.get(key) is None:
             raise PalisadeError(f"{subject}: {key} is required")
     module, function = _check_application(text(raw, "application", subject), f"{subject}: application")
@@ -400,7 +352,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         plain = host[2:] if position and host.startswith("*.") else host
         usable = bool(_HOST_NAME.fullmatch(plain)) and len(host) <= 253
         require(usable, f"{subject}: server_names", "lower-case host names", host)
-    mount = url_path(text(raw, "mount", subject, "/"), f"{subject}: mount")
+    mount = url_path(text(raw, "mount", subject, APP["mount"].default), f"{subject}: mount")
     requirements = text(raw, "requirements", subject)
     if requirements:
         place = f"{subject}: requirements"

@@ -84,7 +84,7 @@ _TABLE: tuple[Option, ...] = (
         default="15",
         set_by="threads",
     ),
-    Option("umask", "octal", "Mode bits that new files do not get", default="Apache's"),
+    Option("umask", "octal", "Permission bits that new files do not get", default="Apache's"),
     Option("home", "path", "Working directory, and first on sys.path", default="the account's home", set_by="source"),
     Option(
         "python-home",
@@ -141,29 +141,64 @@ _TABLE: tuple[Option, ...] = (
     _seconds("connect-timeout", "Wait for a connection to the daemon", default="15"),
     _seconds("queue-timeout", "Wait for a free thread, then 504"),
     _seconds("socket-timeout", "Wait for single reads and writes on the socket", default="0 (Apache's Timeout)"),
-    _seconds("response-socket-timeout", "The same for writes to the client", "0 (socket-timeout)", (4, 5, 13)),
-    _seconds("request-timeout", "Bound of a request; before 6.0 averaged over all threads"),
+    _seconds("response-socket-timeout", "Wait for single writes to the client", "0 (socket-timeout)", (4, 5, 13)),
+    _seconds("request-timeout", "Time limit of a request; before mod_wsgi 6.0 averaged over all threads"),
     _seconds("interrupt-timeout", "Wait for an interrupted request before the restart", since=(6, 0, 0)),
     _seconds("inactivity-timeout", "Idle time before a restart", since=(3, 0)),
-    _seconds("deadlock-timeout", "Blocked interpreter before a restart", "300", since=(3, 0), minimum=1),
+    _seconds(
+        "deadlock-timeout", "Time that the interpreter may be blocked before a restart", "300", since=(3, 0), minimum=1
+    ),
     _seconds("graceful-timeout", "Wait for running requests at a graceful restart", default="15"),
-    _seconds("eviction-timeout", "The same for a restart by signal", "0 (graceful-timeout)", (4, 4, 7)),
-    _seconds("shutdown-timeout", "Wait for a clean end before the process is killed", "5", (3, 0), minimum=1),
+    _seconds("eviction-timeout", "Wait for running requests at a restart by signal", "0 (graceful-timeout)", (4, 4, 7)),
+    _seconds("shutdown-timeout", "Wait for a clean exit before the process is killed", "5", (3, 0), minimum=1),
     _seconds("restart-interval", "Age at which a process is restarted", since=(4, 5, 12)),
     Option("maximum-requests", "integer", "Requests before a restart", unit="requests", default="0 (off)"),
-    _seconds("cpu-time-limit", "Processor time before a restart", since=(3, 0)),
-    Option("cpu-priority", "integer", "Nice value", unit="nice", minimum=-20, maximum=19, default="0"),
-    Option("memory-limit", "integer", "RLIMIT_DATA", unit="bytes", maximum=2**63 - 1, since=(3, 4), default="0 (off)"),
+    _seconds("cpu-time-limit", "CPU time before a restart", since=(3, 0)),
+    Option("cpu-priority", "integer", "Nice value of the processes", unit="nice", minimum=-20, maximum=19, default="0"),
     Option(
-        "virtual-memory-limit", "integer", "RLIMIT_AS", unit="bytes", maximum=2**63 - 1, since=(3, 4), default="0 (off)"
+        "memory-limit",
+        "integer",
+        "Memory limit of a process (RLIMIT_DATA)",
+        unit="bytes",
+        maximum=2**63 - 1,
+        since=(3, 4),
+        default="0 (off)",
     ),
-    Option("stack-size", "integer", "Stack of a thread", unit="bytes", minimum=1, default="the system's"),
     Option(
-        "listen-backlog", "integer", "Connections that may wait", unit="connections", since=(4, 1, 0), default="100"
+        "virtual-memory-limit",
+        "integer",
+        "Virtual memory limit of a process (RLIMIT_AS)",
+        unit="bytes",
+        maximum=2**63 - 1,
+        since=(3, 4),
+        default="0 (off)",
     ),
-    Option("send-buffer-size", "integer", "Send buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"),
+    Option("stack-size", "integer", "Stack size of a thread", unit="bytes", minimum=1, default="the system's"),
     Option(
-        "receive-buffer-size", "integer", "Receive buffer", unit="bytes", minimum=512, zero_is_off=True, default="0"
+        "listen-backlog",
+        "integer",
+        "Connections that may wait for a process",
+        unit="connections",
+        since=(4, 1, 0),
+        default="100",
+    ),
+    Option(
+        "send-buffer-size",
+        "integer",
+        "Send buffer of the socket",
+        unit="bytes",
+        minimum=512,
+        zero_is_off=True,
+        default="0",
+    ),
+    Option(
+        "receive-buffer-size",
+        "integer",
+        "Receive buffer of the socket",
+        unit="bytes",
+        minimum=512,
+        zero_is_off=True,
+        default="0",
     ),
     Option(
         "header-buffer-size",
@@ -202,8 +237,10 @@ _TABLE: tuple[Option, ...] = (
         default="Off",
         refused="is not set here: it shows the addresses of clients and the requests of all other sites",
     ),
-    Option("newrelic-config-file", "path", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
-    Option("newrelic-environment", "text", "New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
+    Option(
+        "newrelic-config-file", "path", "Configuration file of the New Relic agent", since=(4, 1, 0), until=(6, 0, 0)
+    ),
+    Option("newrelic-environment", "text", "Environment of the New Relic agent", since=(4, 1, 0), until=(6, 0, 0)),
 )
 
 OPTIONS: dict[str, Option] = {option.name: option for option in _TABLE}

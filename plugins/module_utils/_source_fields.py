@@ -21,8 +21,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
     type_name,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import APP, SOURCES
 
-KINDS = ("path", "archive", "git", "package")
 # What may stand beside the kind.
 _BESIDE: dict[str, tuple[str, ...]] = {
     "path": (),
@@ -97,12 +97,12 @@ def check_source(raw: object, subject: str) -> Source:
     """Return the checked source; PalisadeError names the subject, what was expected and what came."""
     # The keys only: an address may hold a token.
     if not isinstance(raw, Mapping):
-        raise PalisadeError(f"{subject}: expected a mapping with one of {', '.join(KINDS)}, got {type_name(raw)}")
-    kinds = [str(key) for key in raw if key in KINDS]
+        raise PalisadeError(f"{subject}: expected a mapping with one of {', '.join(SOURCES)}, got {type_name(raw)}")
+    kinds = [str(key) for key in raw if key in SOURCES]
     if len(kinds) != 1:
         keys = ", ".join(str(key) for key in raw)
-        near = nearest(next((str(key) for key in raw), ""), KINDS) if not kinds else ""
-        raise PalisadeError(f"{subject}: expected one of {', '.join(KINDS)}, got {keys or 'nothing'}{near}")
+        near = nearest(next((str(key) for key in raw), ""), SOURCES) if not kinds else ""
+        raise PalisadeError(f"{subject}: expected one of {', '.join(SOURCES)}, got {keys or 'nothing'}{near}")
     kind = kinds[0]
     for key in raw:
         if key not in (kind, *_BESIDE[kind]):
@@ -191,7 +191,7 @@ def _check_address(address: str, schemes: tuple[str, ...], subject: str) -> None
 def _git(raw: object, subject: str) -> Source:
     if not isinstance(raw, Mapping):
         raise PalisadeError(f"{subject}: expected a mapping with repo and version, got {type_name(raw)}")
-    known_keys(raw, ("repo", "version", "directory", "key", "known_hosts"), subject)
+    known_keys(raw, APP["source"]["git"].names, subject)
     for key in ("repo", "version"):
         if not raw.get(key):
             raise PalisadeError(f"{subject}: {key} is required")

@@ -24,13 +24,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._checks import (
     url_path,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError, nearest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import APP
 
 # Where the collection keeps the certificates that it makes, and mod_md those that it gets.
 TLS_DIRECTORY = "/etc/palisade-mod_wsgi/tls"
 ACME_STORE = "/var/lib/palisade-mod_wsgi/md"
-
-# Two years, as Mozilla's guidelines have it.
-_HSTS = 63072000
 
 # The headers that mod_wsgi can take from a trusted proxy, each with what it tells.
 PROXY_HEADERS = {
@@ -51,15 +49,16 @@ PROXY_HEADERS = {
     "X-Script-Name": "mount",
 }
 
+_DIRECTIVES = {
+    "request_body": "LimitRequestBody",
+    "request_fields": "LimitRequestFields",
+    "request_field_size": "LimitRequestFieldSize",
+    "request_line": "LimitRequestLine",
+}
 # Key of `limits`: Apache's directive, the lowest and the highest value; 0 would mean no limit.
 LIMITS = {
-    "request_body": ("LimitRequestBody", 1, 2**31 - 1),
-    "request_fields": ("LimitRequestFields", 10, 32767),
-    "request_field_size": ("LimitRequestFieldSize", 256, 65536),
-    "request_line": ("LimitRequestLine", 256, 65536),
+    key: (directive, APP["limits"][key].minimum, APP["limits"][key].maximum) for key, directive in _DIRECTIVES.items()
 }
-# Of `limits`, but no directive of Apache's own.
-_UPLOADS = (1, 65533)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Tls:
     kind: str
     certificate: str = ""
     key: str = ""
-    hsts: int = _HSTS
+    hsts: int = APP["tls"]["hsts"].default
 
 
 def check_tls(app: Mapping[str, Any], server_names: list[str], subject: str) -> Tls | None:
@@ -79,14 +78,14 @@ def check_tls(app: Mapping[str, Any], server_names: list[str], subject: str) -> 
     if not given:
         require(app.get("tls") is None, subject, "certificate and key, acme: true or self_signed: true", {})
         return None
-    known_keys(given, ("certificate", "key", "acme", "self_signed", "hsts"), subject)
+    known_keys(given, APP["tls"].names, subject)
     kinds = [kind for kind in ("acme", "self_signed") if flag(given, kind, subject)]
     if "certificate" in given or "key" in given:
         kinds.append("certificate")
     expected = "one of certificate with key, acme: true and self_signed: true"
     require(len(kinds) == 1, subject, expected, sorted(str(key) for key in given))
-    hsts = given.get("hsts", _HSTS)
-    require(is_integer(hsts, 0, 2**31 - 1), f"{subject}: hsts", "seconds, 0 for none", hsts)
+    hsts = given.get("hsts", APP["tls"]["hsts"].default)
+    require(is_integer(hsts, 0, APP["tls"]["hsts"].maximum), f"{subject}: hsts", "seconds, 0 for none", hsts)
     if kinds == ["certificate"]:
         certificate, key = (absolute_path(given.get(part), f"{subject}: {part}") for part in ("certificate", "key"))
         return Tls("certificate", certificate, key, hsts)
@@ -173,9 +172,9 @@ def check_limits(app: Mapping[str, Any], subject: str) -> dict[str, int]:
     """Return the limits that the app sets itself."""
     given = mapping(app, "limits", subject)
     subject = f"{subject}: limits"
-    known_keys(given, (*LIMITS, "uploads"), subject)
+    known_keys(given, APP["limits"].names, subject)
     for key, value in given.items():
-        low, high = LIMITS[key][1:] if key in LIMITS else _UPLOADS
+        low, high = APP["limits"][key].minimum, APP["limits"][key].maximum
         unit = {"request_fields": "fields", "uploads": "requests"}.get(key, "bytes")
         require(is_integer(value, low, high), f"{subject}: {key}", f"{low} to {high} {unit}", value)
     return dict(given)
@@ -222,7 +221,7 @@ def check_acls(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, str], .
     result: dict[str, str] = {}
     for row in given:
         require(isinstance(row, Mapping), subject, "path and permissions", row)
-        known_keys(row, ("path", "permissions"), subject)
+        known_keys(row, APP["acls"].names, subject)
         path = absolute_path(row.get("path"), f"{subject}: path")
         permissions = row.get("permissions")
         require(isinstance(permissions, str), f"{subject}: {path}: permissions", "text such as 'rx'", permissions)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _app, _daemon_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _daemon_options, _fields
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
@@ -199,7 +199,7 @@ def is_ours(word: str) -> bool:
         return option.group(1) in _daemon_options.OPTIONS and (not option.group(2) or f" {word}" in written())
     if re.match("[A-Z<]", word):
         return bool(re.search(rf"^ *{re.escape(word)}(?![A-Za-z])", written(), re.MULTILINE))
-    return word in _app._FIELDS
+    return word in _fields.APP.names
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.paragraph.partition(" ")[0])

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import (
-    DEFAULT_DAEMON_OPTIONS,
     RESERVED_ACCOUNTS,
     App,
     check_app,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import parse_version
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import DEFAULT_DAEMON_OPTIONS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
 from hypothesis import example, given
