@@ -204,7 +204,7 @@ def test_static() -> None:
 
 
 def test_an_app_alone_in_its_host_leaves_the_handler_to_a_section() -> None:
-    """A section of another's, such as /server-status, must not win; what else it said would be merged for each request."""
+    """A section of another's, such as /server-status, must not win."""
     alone = lines_of(checked(limits={"request_body": 5}))
     assert section(alone, "<Location />") == ["SetHandler wsgi-script", "CGIPassAuth Off", "LimitRequestBody 5"]
     assert alone.index("WSGIProcessGroup public") < alone.index("<Location />")
