@@ -16,9 +16,10 @@ import pytest
 import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt import adopt, adopt_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import DEFAULT_DAEMON_OPTIONS, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import DEFAULT_DAEMON_OPTIONS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._render import entry_file
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._virtual_host import virtual_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils._web import PROXY_HEADERS, TLS_DIRECTORY
