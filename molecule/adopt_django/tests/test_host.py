@@ -99,7 +99,7 @@ def test_the_old_site_has_what_it_took_and_nothing_else(host: Host, customers: l
 
 def journal(host: Host, customers: list[dict[str, Any]]) -> str:
     """Return what systemd says of Apache since the first customer came."""
-    return host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{customers[0]['began']:.0f}")
+    return str(host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{customers[0]['began']:.0f}"))
 
 
 def test_the_site_beside_it_served_while_the_shop_was_closed(host: Host, customers: list[dict[str, Any]]) -> None:
