@@ -103,7 +103,7 @@ def journal(host: Host, customers: list[dict[str, Any]]) -> str:
 
 
 def test_the_site_beside_it_served_while_the_shop_was_closed(host: Host, customers: list[dict[str, Any]]) -> None:
-    """A reload can lose the request that a daemon of before has in hand: docs/floods.md."""
+    """A reload can lose the request that a daemon of before has in hand: docs/architecture.md."""
     closed = [row for row in customers if row["answer"] == "503"]
     served = [row for row in closed if row["wiki"] == "200"]
     log = journal(host, customers)
