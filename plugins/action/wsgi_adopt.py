@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._adopted_text import adopted
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import named_file, put
+
+from ..module_utils.host.errors import PalisadeError
+from ..plugin_utils.adopt.text import adopted
+from ..plugin_utils.report.files import named_file, put
 
 
 class ActionModule(ActionBase):

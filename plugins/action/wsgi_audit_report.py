@@ -15,17 +15,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import get_unique_id
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import from_host
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_files import paths, write, write_overview
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate import message, verdict
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import counts, text
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import (
-    compared,
-    read_baseline,
-    read_waivers,
-    waived,
-)
+
+from ..module_utils.host.errors import PalisadeError
+from ..plugin_utils.report.document import from_host
+from ..plugin_utils.report.files import paths, write, write_overview
+from ..plugin_utils.report.gate import message, verdict
+from ..plugin_utils.report.text import counts, text
+from ..plugin_utils.report.waivers import compared, read_baseline, read_waivers, waived
 
 
 class ActionModule(ActionBase):

@@ -13,18 +13,14 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._archive import extract
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._download import require_checksum
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._served import check_served
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import release_name
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source_fields import Source, read_row
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import (
-    file_digest,
-    pack,
-    subdirectory,
-    tree_digest,
-)
+
+from ..module_utils.app.source import Source, read_row
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.release.fetch import release_name
+from ..module_utils.release.served import check_served
+from ..module_utils.source.archive import extract
+from ..module_utils.source.download import require_checksum
+from ..module_utils.source.tree import file_digest, pack, subdirectory, tree_digest
 
 
 class Sources:

@@ -46,11 +46,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
-    daemon_process,
-    warnings_of,
-)
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+from ..module_utils.apache.daemon_options import daemon_process, warnings_of
+from ..module_utils.host.errors import PalisadeError
 
 
 def wsgi_daemon_process(options: Mapping[str, Any], mod_wsgi_version: str | None = None) -> str:

@@ -38,9 +38,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._app import check_app
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import old_places
+from ..module_utils.app.model import check_app
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.plan.resolve import old_places
 
 
 def wsgi_old_data(apps: Any) -> list[dict[str, str]]:

@@ -59,8 +59,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
+
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.plan.resolve import resolve
 
 
 def wsgi_resolve(

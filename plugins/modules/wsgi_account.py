@@ -70,14 +70,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._accounts import (
-    ensure_accounts,
-    left_in_homes,
-    remove_accounts,
-)
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
+
+from ..module_utils.host.accounts import ensure_accounts, left_in_homes, remove_accounts
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
 
 
 def main() -> None:

@@ -66,10 +66,11 @@ remarks:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._adopt import adopt_host
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_collect import collect
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+
+from ..module_utils.adopt.apps import adopt_host
+from ..module_utils.audit.collectors.collect import collect
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
 
 
 def main() -> None:

@@ -131,13 +131,14 @@ paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate import Outsiders, ensure_certificates
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._live_certificate import ensure_live, hosts_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._processes import apache_parent
+
+from ..module_utils.apache.certificates import Outsiders, ensure_certificates
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.apache.live_certificates import ensure_live, hosts_of
+from ..module_utils.apache.processes import apache_parent
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
 
 
 def main() -> None:

@@ -134,14 +134,15 @@ hooks:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Files
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._data_switch import Outcome, Switch, copy_ahead
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
+
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.apache.transaction import ConfigurationFile
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
+from ..module_utils.host.layout import FILE
+from ..module_utils.release.activation import Files
+from ..module_utils.release.data_switch import Outcome, Switch, copy_ahead
 
 _COPY = {
     "path": {"type": "path", "required": True},

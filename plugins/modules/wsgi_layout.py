@@ -134,9 +134,10 @@ paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE, OWNED, PATH, ensure_layout
+
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
+from ..module_utils.host.layout import FILE, OWNED, PATH, ensure_layout
 
 
 def main() -> None:

@@ -103,10 +103,11 @@ pools:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._pool import newest_change, report, roll
+
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.apache.pool import newest_change, report, roll
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
 
 
 def main() -> None:

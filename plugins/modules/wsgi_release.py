@@ -144,15 +144,16 @@ processes:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Activation, Files, Outcome, prune
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_built
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import installer
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._layout import FILE, PATH
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import RELEASES
+
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
+from ..module_utils.host.layout import FILE, PATH
+from ..module_utils.release.activation import Activation, Files, Outcome, prune
+from ..module_utils.release.build import ensure_built
+from ..module_utils.release.installer import installer
+from ..module_utils.release.row import RELEASES
 
 
 def _change(module: AnsibleModule) -> Outcome:

@@ -102,11 +102,12 @@ opened:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import host_layout
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import Settings, ensure_apps, ensure_sandbox
+
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.apache.sandbox import Settings, ensure_apps, ensure_sandbox
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
 
 
 def main() -> None:

@@ -164,9 +164,10 @@ occupied:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._server_info import server_info
+
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.plan.server_info import server_info
 
 
 def main() -> None:

@@ -118,13 +118,14 @@ failures:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._deploy_account import ensure_deploy_account
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import diff_of
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import installer
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._release_row import RELEASES
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import Fetching, fetch, unsent
+
+from ..module_utils.host.command import runner
+from ..module_utils.host.deploy_account import ensure_deploy_account
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.fs import diff_of
+from ..module_utils.release.fetch import Fetching, fetch, unsent
+from ..module_utils.release.installer import installer
+from ..module_utils.release.row import RELEASES
 
 
 def main() -> None:

@@ -9,12 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import Deployment
-from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
-    Outcome,
-    UnclearError,
-    attack,
-    succeeded,
-)
+from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import Outcome, UnclearError, attack, succeeded
 
 GROUP = "Changing its own code"
 MARK = "\nimport sys; sys.planted = True\n"

@@ -32,18 +32,18 @@ def _collection() -> None:
 
 _collection()
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_config import (  # noqa: E402
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.config import (  # noqa: E402
     Directive,
     VirtualHost,
     read_tree,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_merge import (  # noqa: E402
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.merge import (  # noqa: E402
     GLOBAL,
     Place,
     outcomes,
     place_at,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_require import (  # noqa: E402
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.require import (  # noqa: E402
     GRANTED,
     LOCAL,
     USER,

@@ -127,7 +127,7 @@ class Reach:
 
 
 def _mirrors(test: str, path: str) -> bool:
-    return Path(test.partition("::")[0]).name == f"test_{Path(path).name.lstrip('_')}"
+    return test.partition("::")[0] == str(Path("tests/unit", path).with_name(f"test_{Path(path).name}"))
 
 
 def in_threads(jobs: Sequence[Callable[[], None]]) -> None:

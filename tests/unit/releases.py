@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import ensure_built
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import Run
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fs import switch_link
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._installer import Pip
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._source import cached_place
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._tree import tree_digest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import Run
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.fs import switch_link
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import ensure_built
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import cached_place
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.installer import Pip
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP
 
 RELEASE = "0123456789abcdef"

@@ -10,7 +10,7 @@ import copy
 import json
 from typing import Any
 
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import (
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.document import (
     CONFIDENCES,
     SEVERITIES,
     STATUSES,

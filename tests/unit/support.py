@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._command import runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import runner
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 

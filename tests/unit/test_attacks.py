@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("testinfra", reason="the attacks need it")
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import RULES
 from ansible_collections.palisade.mod_wsgi.tests.attacks import run, table
 from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import VARIANTS, Answer, Deployment
 from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (

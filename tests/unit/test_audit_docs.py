@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import RULES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/audit-rules.md"

@@ -17,10 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rule import judge
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_cases_bounds import NOT_APPLICABLE
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit_facts import APACHE
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.test_audit_rules import (
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rule import judge
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.cases_bounds import NOT_APPLICABLE
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.facts import APACHE
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.rules.test_report import (
     BAD,
     GOOD,
     RULES,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import RULES
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = sorted(path.parent for path in (ROOT / "tests/fixtures/deployments").glob("*/build.sh"))

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _daemon_options, _fields
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import RULES
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._model import resolve
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._sandbox import Settings, drop_in
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import daemon_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox import Settings, drop_in
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app import fields
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import RULES
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host
 
 ROOT = Path(__file__).parents[2]
@@ -189,17 +190,17 @@ def is_ours(word: str) -> bool:
     """Tell whether a name in the column of what implements a paragraph is one of ours."""
     if word.startswith(("wsgi_server_", "wsgi_apps_")):
         return word in variables() or (ROOT / f"plugins/modules/{word}.py").exists()
-    if re.fullmatch(r"[a-z_.]+\.(py|j2)", word):
+    if re.fullmatch(r"[a-z_./]+\.(py|j2)", word):
         return any(ROOT.glob(f"plugins/module_utils/{word}")) or any(ROOT.glob(f"roles/*/templates/{word}"))
     word = word.replace("<account>", "public-app").replace("<name>", "public")
     if word.startswith("/"):
         return f'"{word}"' in written() or f" {word}\n" in written()
     option = re.fullmatch(r"([a-z-]+)=(.*)", word)
     if option:
-        return option.group(1) in _daemon_options.OPTIONS and (not option.group(2) or f" {word}" in written())
+        return option.group(1) in daemon_options.OPTIONS and (not option.group(2) or f" {word}" in written())
     if re.match("[A-Z<]", word):
         return bool(re.search(rf"^ *{re.escape(word)}(?![A-Za-z])", written(), re.MULTILINE))
-    return word in _fields.APP.names
+    return word in fields.APP.names
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.paragraph.partition(" ")[0])
@@ -211,7 +212,7 @@ def test_a_row_names_what_exists(row: Row) -> None:
     "word",
     [
         "wsgi_server_log_levels",
-        "_ap.py",
+        "app/modal.py",
         "/var/lib/<account>/dat",
         "umasks=",
         "umask=0022",

@@ -14,9 +14,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _daemon_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import daemon_options
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("plugins/module_utils/*/__init__.py"))
 REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 
 
@@ -58,8 +59,8 @@ def test_named_files_and_variables_exist(path: Path) -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("roles/*/*/*.yml"))
     for variable in set(re.findall(r"`(_*wsgi_(?:server|apps|audit)_[a-z_]+)\b", text)):
         assert variable in code or (ROOT / f"plugins/modules/{variable}.py").exists(), variable
-    for name in set(re.findall(r"`(_[a-z_]+\.py)`", text)):
-        assert (ROOT / "plugins/module_utils" / name).exists(), name
+    for name in set(re.findall(rf"`((?:{'|'.join(PACKAGES)})/[a-z_/*]+\.py)`", text)):
+        assert any((ROOT / "plugins/module_utils").glob(name)), name
 
 
 def test_every_module_and_filter_is_named() -> None:
@@ -71,7 +72,7 @@ def options_table() -> str:
     def dotted(version: tuple[int, ...]) -> str:
         return ".".join(str(part) for part in version)
 
-    def said_by(option: _daemon_options.Option) -> str:
+    def said_by(option: daemon_options.Option) -> str:
         if option.set_by:
             return f"the field `{option.set_by}`"
         if option.only:
@@ -81,14 +82,14 @@ def options_table() -> str:
     lines = [
         "# Options of WSGIDaemonProcess",
         "",
-        "Generated from the table in `plugins/module_utils/_daemon_options.py`, which checks, writes and reads them.",
-        "A value is a plain number in the option's own unit; `512M` or `5s` is refused. The last column says where an",
-        "app sets the option; the filter `wsgi_daemon_process` takes them all.",
+        "Generated from the table in `plugins/module_utils/apache/daemon_options.py`, which checks, writes and reads",
+        "them. A value is a plain number in the option's own unit; `512M` or `5s` is refused. The last column says",
+        "where an app sets the option; the filter `wsgi_daemon_process` takes them all.",
         "",
         "| option | type | range | default | versions | meaning | set by |",
         "|---|---|---|---|---|---|---|",
     ]
-    for option in _daemon_options.OPTIONS.values():
+    for option in daemon_options.OPTIONS.values():
         zero = "0 or " if option.zero_is_off else ""
         limit = f"{zero}{option.minimum} to {option.maximum}" if option.kind == "integer" else ""
         until = f" to before {dotted(option.until)}" if option.until else ""

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._fields import APP, Field
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.fields import APP, Field
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "roles/wsgi_apps/meta/argument_specs.yml"
@@ -123,7 +123,7 @@ def rows(short: bool) -> str:
 def written_page() -> str:
     return f"""# Fields of an app
 
-Generated from the table in `plugins/module_utils/_fields.py`, which the checks use too. `ansible-doc -t role
+Generated from the table in `plugins/module_utils/app/fields.py`, which the checks use too. `ansible-doc -t role
 palisade.mod_wsgi.wsgi_apps` shows the same fields. A field with a dot is inside the field before the dot.
 
 An unknown field or a bad value is refused before anything changes, with a message that names the app and the field. The

@@ -54,7 +54,7 @@ def test_every_mutant_of_the_collection_is_python_and_another_one() -> None:
 
 
 def test_a_draw_has_every_kind_and_does_not_depend_on_code_elsewhere() -> None:
-    source = (PLUGINS / "module_utils" / "_build.py").read_bytes()
+    source = (PLUGINS / "module_utils/release/build.py").read_bytes()
     first = draw(mutants("x.py", source), 40, "seed")
     assert len(first) == 40
     assert len({mutant.kind for mutant in first}) > 8

@@ -16,13 +16,14 @@ import re
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils import _report_html, _report_overview
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import Document
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_gate import message, verdict
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_junit import junit
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_sarif import sarif
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_text import text
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import read_waivers, waived
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report import html
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report import overview as report_overview
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.document import Document
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.gate import message, verdict
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.junit import junit
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.sarif import sarif
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.text import text
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.waivers import read_waivers, waived
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import document, example, result
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES
 
@@ -58,7 +59,7 @@ def body(page: str) -> str:
 
 
 def overview(report: Document) -> str:
-    found: _report_overview.Rows = {}
+    found: report_overview.Rows = {}
     reports = {
         "a b": report,
         "good": document(result(status="pass")),
@@ -66,9 +67,9 @@ def overview(report: Document) -> str:
         "without": {**document(), "instances": []},
     }
     for name, one in reports.items():
-        found = _report_overview.rows(json.dumps(found), "now", ["late", *reports], name, one)
-    earlier = _report_overview.rows("", "before", ["gone"], "old", document(result()))
-    return body(_report_overview.index({**earlier, **found}, "now"))
+        found = report_overview.rows(json.dumps(found), "now", ["late", *reports], name, one)
+    earlier = report_overview.rows("", "before", ["gone"], "old", document(result()))
+    return body(report_overview.index({**earlier, **found}, "now"))
 
 
 def fails(report: Document) -> str:
@@ -86,7 +87,7 @@ def about_waivers(report: Document) -> str:
 
 WRITERS: dict[str, Callable[[Document], str]] = {
     "report.txt": text,
-    "report.html": lambda report: body(_report_html.page(report)),
+    "report.html": lambda report: body(html.page(report)),
     "report.xml": junit,
     "report.sarif": lambda report: json.dumps(sarif(report), indent=1) + "\n",
     "index.html": overview,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._audit_rules import report
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils import _report_document
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_document import Document
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils._report_waivers import compared, read_waivers, waived
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import report
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report import document as report_document
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.document import Document
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report.waivers import compared, read_waivers, waived
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import DOCUMENTS, document, example, result
 from hypothesis import given
 
@@ -66,10 +66,10 @@ def same(shape: Any, schema: dict[str, Any], where: str) -> None:
 
 
 def test_the_controller_checks_the_same() -> None:
-    same(_report_document._DOCUMENT, SCHEMA, "report")
+    same(report_document._DOCUMENT, SCHEMA, "report")
 
 
-@pytest.mark.parametrize("field", sorted(_report_document._RESULT))
+@pytest.mark.parametrize("field", sorted(report_document._RESULT))
 def test_a_field_that_is_missing_is_refused(field: str) -> None:
     found = example()
     del found["results"][0][field]

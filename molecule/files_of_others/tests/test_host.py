@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.palisade.mod_wsgi.molecule.files_of_others.uses import FILM, MISUSES, TODAY, USES, YESTERDAY
+from ansible_collections.palisade.mod_wsgi.molecule.files_of_others.uses import (
+    FILM,
+    MISUSES,
+    TODAY,
+    USES,
+    YESTERDAY,
+)
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt, stat
 from testinfra.host import Host
 

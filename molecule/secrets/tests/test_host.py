@@ -16,7 +16,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import attempt, inventory_name, request, server_info, stat
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import (
+    attempt,
+    inventory_name,
+    request,
+    server_info,
+    stat,
+)
 from testinfra.host import Host
 
 APPS = ("staff", "book", "plain")

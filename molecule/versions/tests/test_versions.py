@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_syntax import parse_all_options, parse_options
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options import (
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.daemon_options import (
     OPTIONS,
     Option,
     check_option,
@@ -20,7 +19,11 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils._daemon_options 
     parse_daemon_process,
     parse_version,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.syntax import (
+    parse_all_options,
+    parse_options,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.daemon_values import TEXTS, known, mappings
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import ROOT, inventory_name, request, server_info
 from hypothesis import HealthCheck, Phase, given, settings

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_adopt import ActionModule
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.plugin_utils.test_adopted_text import row
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.plugin_utils.adopt.test_text import row
 
 ANSWER = {"apps": [row()], "remarks": [], "changed": False}
 

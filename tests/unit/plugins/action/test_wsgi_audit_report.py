@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_audit_report import ActionModule
-from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils import _report_waivers
+from ansible_collections.palisade.mod_wsgi.plugins.plugin_utils.report import waivers
 from ansible_collections.palisade.mod_wsgi.tests.unit.reports import document, example, result
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import FIXTURES
 
@@ -114,5 +114,5 @@ def test_the_text_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_the_role_says_the_same_of_a_waiver() -> None:
     specification = yaml.safe_load((ROOT / "roles/wsgi_audit/meta/argument_specs.yml").read_text(encoding="utf-8"))
     fields = specification["argument_specs"]["main"]["options"]["wsgi_audit_waivers"]["options"]
-    assert set(fields) == {*_report_waivers.FIELDS, *_report_waivers.OPTIONAL}
-    assert {name for name, field in fields.items() if field.get("required")} == set(_report_waivers.FIELDS)
+    assert set(fields) == {*waivers.FIELDS, *waivers.OPTIONAL}
+    assert {name for name, field in fields.items() if field.get("required")} == set(waivers.FIELDS)

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils import _data_switch, _sandbox, _source
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._activation import Outcome
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._apache_layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._build import Built
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._certificate import Outsiders
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils._site import ConfigurationFile
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import sandbox
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.certificates import Outsiders
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data_switch, fetch
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Outcome
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
 
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
@@ -167,8 +168,8 @@ OLD: Answer = {
 
 
 def test_data_of_old_sites(ask: Ask, core: Core) -> None:
-    outcome = _data_switch.Outcome(differences=[CHANGE], warnings=["a warning"], closed=1.5, hooks=[{"app": "shop"}])
-    core.says("wsgi_data", "copy_ahead", outcome, _data_switch.Outcome())
+    outcome = data_switch.Outcome(differences=[CHANGE], warnings=["a warning"], closed=1.5, hooks=[{"app": "shop"}])
+    core.says("wsgi_data", "copy_ahead", outcome, data_switch.Outcome())
     answer = ask("wsgi_data", True, state="copied", data=[OLD])
     ((_name, (row,), check),) = core.asked
     assert (row["copies"], row["replaced"], check) == ([{**OLD["copies"][0], "directory": False}], [], True)
@@ -189,9 +190,9 @@ def test_a_switch_of_data(ask: Ask, core: Core) -> None:
         def __init__(self, *arguments: Any) -> None:
             core.asked.append(arguments)
 
-        def carry_out(self, *arguments: Any) -> _data_switch.Outcome:
+        def carry_out(self, *arguments: Any) -> data_switch.Outcome:
             core.asked.append(arguments)
-            return _data_switch.Outcome()
+            return data_switch.Outcome()
 
     core.patch.setattr(core.module("wsgi_data"), "Switch", Switch)
     site = {"path": "/s", "content": "text", "link": "/l", "app": "shop"}
@@ -370,17 +371,17 @@ def test_releases_go_back(tmp_path: Path, ask: Ask, core: Core, activation: type
 
 def test_the_sandbox(ask: Ask, core: Core) -> None:
     outcomes = [
-        _sandbox.Outcome([CHANGE], True, ["/o"], ["a warning"]),
-        _sandbox.Outcome(),
-        _sandbox.Outcome(restarted=True),
-        _sandbox.Outcome(opened=["/o"]),
+        sandbox.Outcome([CHANGE], True, ["/o"], ["a warning"]),
+        sandbox.Outcome(),
+        sandbox.Outcome(restarted=True),
+        sandbox.Outcome(opened=["/o"]),
     ]
     core.says("wsgi_sandbox", "ensure_sandbox", *outcomes)
-    core.says("wsgi_sandbox", "ensure_apps", _sandbox.Outcome())
+    core.says("wsgi_sandbox", "ensure_apps", sandbox.Outcome())
     apps = [{"app": "shop", "path": "/p"}]
     given = {"protect_home": "no", "memory_deny_write_execute": True, "address_families": ["AF_UNIX"]}
     answer = ask("wsgi_sandbox", True, state="required", writable_paths=["/w"], apps=apps, **given)
-    settings = _sandbox.Settings("no", True, ("AF_UNIX",), ("/w",))
+    settings = sandbox.Settings("no", True, ("AF_UNIX",), ("/w",))
     assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, apps)]
     assert answer.pop("diff") != NO_DIFF
     assert answer == {
@@ -391,7 +392,7 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
         "warnings": ["a warning"],
     }
     answer = ask("wsgi_sandbox", state="present")
-    assert core.asked == [("ensure_sandbox", DEBIAN, "present", _sandbox.Settings(), RUN, False, ())]
+    assert core.asked == [("ensure_sandbox", DEBIAN, "present", sandbox.Settings(), RUN, False, ())]
     assert answer == {"changed": False, "paths": [], "restarted": False, "opened": [], "diff": NO_DIFF}
     assert [ask("wsgi_sandbox", state="present")["changed"] for _outcome in outcomes[2:]] == [True, True]
     assert ask("wsgi_sandbox", apps=apps)["changed"] is False
@@ -436,10 +437,10 @@ GIT = {"source": {"git": "/srv/shop", "version": "main"}}
 @pytest.mark.parametrize("check", [True, False])
 def test_sources(fields: Answer, has_account: bool, check: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
     """The account for deployments is there for what is run as it, and for nothing else."""
-    found = _source.Fetched([{"app": "a", "release": "r1"}], ["a"], {"b": "app b: no"})
+    found = fetch.Fetched([{"app": "a", "release": "r1"}], ["a"], {"b": "app b: no"})
     core.says("wsgi_source", "unsent", [])
     core.says("wsgi_source", "ensure_deploy_account", [CHANGE], [])
-    core.says("wsgi_source", "fetch", found, found, _source.Fetched())
+    core.says("wsgi_source", "fetch", found, found, fetch.Fetched())
     core.says("wsgi_source", "installer", "pip")
     rows = [{**release(tmp_path, "a"), **fields}]
     given = {"deploy_account": "deployer", "archive": "/tmp/a", "source_secrets": {"a": "hunter2"}}
@@ -449,7 +450,7 @@ def test_sources(fields: Answer, has_account: bool, check: bool, tmp_path: Path,
     assert asked.get("ensure_deploy_account") == (("deployer", RUN, check) if has_account else None)
     run: Any = RUN
     pip: Any = "pip"
-    how = _source.Fetching(run, pip, "3.13", "deployer", 2, "/tmp/a", {"a": "hunter2"}, True, check)
+    how = fetch.Fetching(run, pip, "3.13", "deployer", 2, "/tmp/a", {"a": "hunter2"}, True, check)
     assert asked["fetch"][1] == how
     assert [row["app"] for row in asked["fetch"][0]] == ["a"]
     assert (answer["changed"], answer["diff"] != NO_DIFF) == (True, has_account)
@@ -461,7 +462,7 @@ def test_sources(fields: Answer, has_account: bool, check: bool, tmp_path: Path,
 
 def test_what_is_to_be_sent_is_asked_for(tmp_path: Path, ask: Ask, core: Core) -> None:
     core.says("wsgi_source", "unsent", ["a"])
-    core.says("wsgi_source", "fetch", _source.Fetched())
+    core.says("wsgi_source", "fetch", fetch.Fetched())
     rows = [release(tmp_path, "a")]
     answer = ask("wsgi_source", releases=rows, python_version="3.13")
     assert [row["app"] for row in answer.pop("releases")] == ["a"]

@@ -1,0 +1,10 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the audit reads from a live host; nothing is changed.
+
+They import host, apache and audit, and no rule.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,576 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules on files: where code lies, and who may write it (group F)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..collectors.files import EVERYBODYS, below_any, directory_of
+from ..config import Directive, Pool, VirtualHost
+from ..facts import Facts, all_pools, code_paths
+from ..merge import Place, first_alias, script_aliases, sections_of, serving_hosts
+from ..rule import Evidence, Group, Result, config, missing_process, pool_option, running, verdict, worst
+
+GROUP = Group()
+_FILES = "Filesystem hardening"
+_SHOWN = 20
+_UMASK = 0o027
+# Of these only one is the page's; the others are where people look for code as well.
+_UNUSUAL = ("/srv", "/var/www", "/home", "/root", "/tmp", "/var/tmp")  # noqa: S108
+
+
+def _code(facts: Facts) -> dict[str, str]:
+    """Return every path that holds code of an application, with what it is; a script that stands alone is none."""
+    found: dict[str, str] = {}
+    for pool in facts.pools:
+        found.update(code_paths(facts, pool))
+    for place in facts.places:
+        if place.path.startswith("/") and "$" not in place.path:
+            found.setdefault(place.path.rstrip("/"), "entry")
+    code = {}
+    for path, kind in found.items():
+        if kind != "entry":
+            code[path] = kind
+            continue
+        if facts.paths.get(path, {}).get("neighbours"):
+            # Then its directory is the application's.
+            code[os.path.dirname(path)] = "directory of the script"
+        elif facts.paths.get(path, {}).get("defines"):
+            code[path] = "script with the application in it"
+    return code
+
+
+def _inside(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+SCRIPTS = ("wsgiscriptalias",)
+
+
+def served(facts: Facts, host: VirtualHost, more: Sequence[str] = ()) -> Iterator[tuple[str, str, Directive]]:
+    """Give URL, directory and line of everything that Apache serves from files, and by these directives."""
+    documents = facts.last("documentroot", host)
+    if documents and documents.words:
+        yield "/", documents.words[0], documents
+    for line in [*host.directives, *facts.tree.directives]:
+        if line.name in ("alias", "scriptalias", *more) and len(line.words) > 1:
+            yield line.words[0], line.words[1], line
+
+
+def denied(facts: Facts, host: VirtualHost, url: str, path: str) -> bool:
+    """Tell whether the section that counts denies everybody."""
+    last: list[str] = []
+    for section in sections_of(facts.tree, host, url, path):
+        said = [line.text.lower() for line in section.inside if line.name == "require"]
+        said += ["other" for line in section.inside if line.name.startswith("require") and line.name != "require"]
+        last = said or last
+    return bool(last) and all(line == "all denied" for line in last)
+
+
+@GROUP.add(
+    "F1",
+    "No code lies where Apache serves files",
+    "high",
+    _FILES,
+    looks_at="the directories of code against each DocumentRoot, Alias and ScriptAlias, and who may read there",
+    decides="fails where code lies below one that is not denied, also if a WSGIScriptAlias hides it for now; "
+    "critical where it is served already. A script alone in its directory that only imports the application is no code",
+    remedy="Move the code out, to /var/lib/ACCOUNT, and leave the entry file alone in its directory.",
+    variable="wsgi_apps",
+    by_hand=("mv /var/www/shop /var/lib/shop-app/code",),
+    attack="With the alias gone, or beside it, Apache sends settings and secrets as text.",
+)
+def code_outside_documents(facts: Facts) -> Iterable[Result]:
+    code = _code(facts)
+    for path, kind in sorted(code.items()):
+        bad: list[Evidence] = []
+        severity = ""
+        for host in serving_hosts(facts.tree):
+            for url, root, line in served(facts, host):
+                top, real = facts.real(root), facts.real(path)
+                if not _inside(real, top):
+                    continue
+                rest = os.path.relpath(real, top)
+                below_root = root.rstrip("/") if rest == "." else f"{root.rstrip('/')}/{rest}"
+                file = "" if kind.startswith("script") else "/settings.py"
+                address = url.rstrip("/") + ("" if rest == "." else f"/{rest}") + file
+                if denied(facts, host, address, below_root + file):
+                    continue
+                if line.name != "documentroot" or first_alias(address, script_aliases(facts.tree, host)) is None:
+                    severity = "critical"
+                bad.append(config(line, f"{path} ({kind}) elsewhere, or denied"))
+        yield verdict(
+            not bad, "file", path, *(bad or [Evidence("config", "", "below nothing that is served")]), severity=severity
+        )
+
+
+@GROUP.add(
+    "F2",
+    "Code lies where people expect it",
+    "info",
+    _FILES,
+    looks_at="the directories of code",
+    decides="fails below /srv, /var/www, /home, /root, /tmp and /var/tmp",
+    remedy="Use /var/lib/ACCOUNT or /opt/NAME.",
+    variable="wsgi_apps",
+    attack="Rules and habits for documents and home directories are applied to code.",
+)
+def conventional_location(facts: Facts) -> Iterable[Result]:
+    for path, kind in sorted(_code(facts).items()):
+        unusual = [top for top in _UNUSUAL if _inside(facts.real(path), top)]
+        observed = f"{kind} below {unusual[0]}" if unusual else f"{kind} at {facts.real(path)}"
+        yield verdict(not unusual, "file", path, Evidence("stat", path, observed, "/var/lib or /opt"))
+
+
+@GROUP.add(
+    "F3",
+    "The entry file stands apart from the code",
+    "medium",
+    _FILES,
+    looks_at="what lies beside each script, and the pool's home=, python-home= and python-path=",
+    decides="fails where other Python code lies in its directory, or it lies in one of those",
+    remedy="Put a file that only imports the application into a directory of its own, which Apache may read.",
+    variable="wsgi_apps",
+    by_hand=("install -D -m 0644 wsgi.py /var/www/shop/wsgi.py",),
+    attack="To read the entry file Apache must be let into the code, and so is everything else that Apache runs.",
+)
+def entry_apart(facts: Facts) -> Iterable[Result]:
+    known = {os.path.basename(place.path) for place in facts.places}
+    for place in facts.places:
+        row = facts.paths.get(place.path)
+        if not row or not row.get("exists") or row.get("directory"):
+            continue
+        beside = [name for name in row.get("neighbours", []) if name not in known]
+        pool = facts.pool(place.process_group.value)
+        trees = [path for path, kind in code_paths(facts, pool).items() if kind != "entry"] if pool else []
+        around = [tree for tree in trees if _inside(facts.real(place.path), facts.real(tree))]
+        seen = [Evidence("stat", place.path, f"beside it: {', '.join(beside[:_SHOWN]) or 'nothing'}", "nothing")]
+        seen += [
+            Evidence("config", pool.directive.source, f"it lies in {tree}", "not in it") for tree in around if pool
+        ]
+        yield verdict(not beside and not around, "file", place.path, *seen)
+
+
+@GROUP.add(
+    "F5",
+    "Every pool starts in a directory of its own",
+    "medium",
+    _FILES,
+    looks_at="home= of each WSGIDaemonProcess",
+    decides="fails without home=, where it is not there, for / and for directories that everybody writes",
+    remedy="Set home= to the code of the application, which its account cannot write.",
+    variable="wsgi_apps",
+    by_hand=("home=/var/lib/shop-app/code",),
+    attack="home= is first in sys.path: a file that anybody put there is imported in place of the right one.",
+)
+def home_set(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        home = pool.options.get("home", "")
+        seen = [pool_option(pool, "home", "a directory of this application")]
+        real = facts.real(home)
+        good = home.startswith("/") and real != "/" and not any(_inside(real, top) for top in EVERYBODYS)
+        if good and not facts.paths.get(home, {}).get("exists"):
+            good = False
+            seen.append(Evidence("stat", home, "not there", "a directory"))
+        yield verdict(good, "pool", pool.name, *seen)
+
+
+@GROUP.add(
+    "F18",
+    "What a pool writes is not for everybody",
+    "medium",
+    _FILES,
+    looks_at="the umask of each pool's processes",
+    decides="fails unless it takes writing from the group and everything from others: 0027 or stricter",
+    remedy="Set umask=0027.",
+    variable="wsgi_apps[].daemon_process",
+    by_hand=("umask=0027",),
+    attack="Another account of the host reads session files and uploads.",
+)
+def umask(facts: Facts) -> Iterable[Result]:
+    def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
+        masks = sorted({str(one["umask"]) for one in processes})
+        # Kernels before 4.7 do not tell.
+        if not all(masks):
+            return Result("unknown", "pool", pool.name, (Evidence("proc", "/proc", "no umask", "a umask"),))
+        good = all(int(mask, 8) & _UMASK == _UMASK for mask in masks)
+        return verdict(
+            good, "pool", pool.name, Evidence("proc", "/proc", f"umask {', '.join(masks)}", "0027 or stricter")
+        )
+
+    yield from running(facts, judged)
+
+
+def name_of(uid: int) -> str:
+    """Return the name of an account, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def file_rows(kind: str, rows: Sequence[dict[str, Any]], expected: str) -> list[Evidence]:
+    """Return the first of these rows as evidence."""
+    seen = []
+    for row in rows[:_SHOWN]:
+        what = f" ({row['root']})" if row["root"] else ""
+        observed = f"{row['path']}{what}, owner {name_of(row['owner'])}, mode {row['mode']}"
+        seen.append(Evidence(kind, row["path"], observed, expected))
+    if len(rows) > _SHOWN:
+        seen.append(Evidence(kind, "", f"{len(rows) - _SHOWN} more", expected))
+    return seen
+
+
+def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None) -> Iterator[Result]:
+    """Give the result of each pool from the rows that bad returns of what its account may do."""
+    for pool in all_pools(facts):
+        access = facts.access.get(pool.name)
+        if access is None:
+            yield missing_process(pool)
+            continue
+        rows = bad(access)
+        if rows:
+            severity = worst(rows) if worst else ""
+            yield verdict(False, "pool", pool.name, *file_rows(kind, rows, expected), severity=severity)
+        elif access.unknown:
+            yield Result("unknown", "pool", pool.name, (Evidence("stat", "", access.unknown, "all of it looked at"),))
+        else:
+            yield verdict(True, "pool", pool.name, Evidence(kind, "", "all paths of its code", expected))
+
+
+@GROUP.add(
+    "F6",
+    "No pool's account owns its code",
+    "high",
+    _FILES,
+    looks_at="the owner of the entry file, of its directory, and of everything in home=, python-home= and "
+    "python-path=; in embedded mode for Apache's account",
+    decides="fails where it is the pool's account: an owner gives himself every right. Directories without code, "
+    "such as "
+    "uploads, do not count",
+    remedy="Let root or a deployment account own the code.",
+    variable="wsgi_apps_deploy_account",
+    by_hand=("chown -R root:shop-app /var/lib/shop-app/code", "chmod -R u=rwX,g=rX,o= /var/lib/shop-app/code"),
+    attack="A bug in the application becomes code of the attacker's that stays.",
+)
+def code_owner(facts: Facts) -> Iterable[Result]:
+    yield from _judged(
+        facts, "stat", lambda access: [row for row in access.owned if row["kind"] != "ancestor"], "another owner"
+    )
+
+
+@GROUP.add(
+    "F7",
+    "No pool can change its code",
+    "high",
+    _FILES,
+    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account, "
+    "in embedded mode as Apache's",
+    decides="fails where one can be written, or a directory above belongs to the account; critical for the entry file, "
+    "home=, the virtual environment and .pth files",
+    remedy="Take the right to write from the account, and from its groups.",
+    variable="wsgi_apps_deploy_account",
+    by_hand=("setfacl -R -x u:shop-app /var/lib/shop-app/code",),
+    attack="The application writes a .pth or a module that runs at the next start, or moves the whole tree aside.",
+)
+def code_not_writable(facts: Facts) -> Iterable[Result]:
+    def bad(access: Any) -> list[dict[str, Any]]:
+        paths = {row["path"]: row for row in access.writable}
+        paths.update({row["path"]: row for row in access.owned if row["kind"] == "ancestor"})
+        return list(paths.values())
+
+    def worst(rows: Sequence[dict[str, Any]]) -> str:
+        roots = ("entry", "python-home", "home")
+        severe = any(row["root"] in roots or row["path"].endswith(".pth") for row in rows)
+        return "critical" if severe else ""
+
+    yield from _judged(facts, "acl", bad, "not writable for the account", worst)
+
+
+@GROUP.add(
+    "F9",
+    "A script alias names one file",
+    "high",
+    _FILES,
+    looks_at="where each WSGIScriptAlias leads, and handlers that run files as scripts: AddHandler and SetHandler "
+    "wsgi-script or WSGIHandlerScript with ExecCGI",
+    decides="fails for a directory, for a part of the URL in the path, and for such a handler outside of an alias; "
+    "critical where a pool, Apache's account or everybody may write there. Unknown where the file is not there",
+    remedy="Name the entry file itself, one alias for each application.",
+    variable="wsgi_apps",
+    by_hand=("WSGIScriptAlias / /var/www/shop/wsgi.py",),
+    attack="An uploaded picture with Python in it is run by a request for its name.",
+)
+def alias_to_file(facts: Facts) -> Iterable[Result]:
+    for place in facts.places:
+        row = facts.paths.get(place.path, {})
+        seen = config(place.mapped, "one regular file")
+        if place.aliased and "$" not in place.path and not row.get("directory"):
+            there = Evidence("stat", place.path, "a file" if row.get("exists") else "not there", "a regular file")
+            status = "pass" if row.get("exists") else "unknown"
+            yield Result(status, "virtual_host", place.name, (seen, there))
+            continue
+        writers = sorted(_writers(facts, place))
+        observed = f"{place.path}: {', '.join(writers)} may write there" if writers else f"{place.path} is no one file"
+        there = Evidence("acl", place.path, observed, "one regular file")
+        yield verdict(False, "virtual_host", place.name, seen, there, severity="critical" if writers else "")
+
+
+def _writers(facts: Facts, place: Place) -> Iterator[str]:
+    """Give who may write in a directory of scripts."""
+    tops = {place.path, directory_of(place.path), directory_of(os.path.dirname(place.path))}
+    reaches = {f"pool {pool}": reach for pool, reach in facts.files.pools.items()}
+    for name, found in (("Apache's account", facts.files.apache), ("everybody", facts.files.others)):
+        if found is not None:
+            reaches[name] = found
+    for name, reach in reaches.items():
+        if any(reach.served.get(top) for top in tops):
+            yield name
+
+
+@GROUP.add(
+    "F12",
+    "No pool keeps anything in /tmp",
+    "medium",
+    "Not under /tmp. /tmp is world-writable",
+    looks_at="home=, python-eggs= and WSGISocketPrefix, logs of the virtual host, TMPDIR of each pool's process, and "
+    "the files that it holds open",
+    decides="fails for what is below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
+    "/tmp of the unit is told, and does not help: all pools share it",
+    remedy="Use a directory of the application's own, and set TMPDIR to it where the application needs one.",
+    variable="wsgi_apps[].writable",
+    by_hand=("install -d -o shop-app -g shop-app -m 0750 /var/lib/shop-app/data/tmp",),
+    attack="Another application makes the file or the link first, and this one writes where that leads.",
+)
+def not_in_tmp(facts: Facts) -> Iterable[Result]:
+    private = "; /tmp is the unit's own, and all its pools'" if facts.files.private_tmp else ""
+    prefix = facts.last("wsgisocketprefix")
+    for pool in facts.pools:
+        seen = [
+            pool_option(pool, option, "a directory of its own")
+            for option in ("home", "python-eggs")
+            if below_any(facts.real(pool.options.get(option, "")), EVERYBODYS)
+        ]
+        if prefix and prefix.words and below_any(prefix.words[0], EVERYBODYS):
+            seen.append(config(prefix, "a directory of root's"))
+        for row in facts.files.logs:
+            if pool.name in row["pools"] and below_any(row["path"], EVERYBODYS):
+                seen.append(Evidence("config", row["path"], f"log {row['path']}", "in a directory of root's"))
+        held = facts.files.temporary.get(pool.name)
+        for row in (held or [])[:_SHOWN]:
+            seen.append(Evidence("proc", row["what"], f"{row['path']}{private}", "a directory of its own"))
+        if seen:
+            yield verdict(False, "pool", pool.name, *seen)
+        elif held is None:
+            yield missing_process(pool)
+        else:
+            yield verdict(
+                True, "pool", pool.name, Evidence("proc", "/proc", f"nothing there{private}", "nothing there")
+            )
+
+
+# MPMs whose children answer one request at a time.
+_WITHOUT_THREADS = frozenset({"prefork", "itk"})
+
+
+@GROUP.add(
+    "F19",
+    "Only root can replace the script",
+    "medium",
+    "Optional script-file ownership validation:",
+    looks_at="owner, mode and ACL of each script and of every directory on the way to it; script-user= and "
+    "script-group= of each WSGIDaemonProcess, and Apache's MPM",
+    decides="fails where anybody but root and one deployment account, which owns the script, may change one of them; "
+    "low unless that is everybody, Apache's account or a pool's. Low for script-user= and script-group= where Apache "
+    "has threads, for both of them, and for the pool's own account or group",
+    remedy="Let root own the script and all directories above it, writable for nobody else. Leave script-user= out: "
+    "under threads it denies requests by mistake, and costs a fifth of the speed.",
+    variable="wsgi_apps",
+    by_hand=("chown root:root /var/www /var/www/shop /var/www/shop/wsgi.py", "chmod go-w /var/www /var/www/shop"),
+    attack="A script that was replaced by somebody else's is run at the next request.",
+)
+def script_replaced(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        found = list(_owner_checks(facts, pool))
+        scripts = sorted({place.path for place in facts.served_by(pool.name)})
+        missing = [path for path in scripts if path not in facts.files.scripts]
+        for path in scripts:
+            found += _replaceable(facts, facts.files.scripts.get(path, []))
+        evidence = [seen for _level, seen in found]
+        if found:
+            severity = worst(level for level, _seen in found)
+            yield verdict(False, "pool", pool.name, *evidence[:_SHOWN], severity=severity)
+        elif missing:
+            why = facts.files.unknown.get("everything", "not there")
+            seen = [Evidence("stat", path, why, "a script of root's") for path in missing]
+            yield Result("unknown", "pool", pool.name, tuple(seen))
+        else:
+            said = f"only root, or its owner, can change {', '.join(scripts)}" if scripts else "it serves no script"
+            yield verdict(True, "pool", pool.name, Evidence("stat", "", said, "nobody else can change the script"))
+
+
+def _owner_checks(facts: Facts, pool: Pool) -> Iterator[tuple[str, Evidence]]:
+    """Give what is wrong with the options by which mod_wsgi checks owners itself."""
+    own = {"script-user": _identities(facts, pool, "user"), "script-group": _identities(facts, pool, "group")}
+    given = [option for option in own if option in pool.options]
+    for option in given:
+        if len(given) > 1:
+            yield "low", pool_option(pool, option, "not both: Apache does not start")
+        elif facts.instance.mpm not in _WITHOUT_THREADS:
+            mpm = facts.instance.mpm or "its MPM"
+            yield "low", pool_option(pool, option, f"none, for false 403s under the threads of {mpm}")
+        elif pool.options[option] in own[option]:
+            yield "low", pool_option(pool, option, "not the pool's own")
+
+
+def _replaceable(facts: Facts, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Evidence]]:
+    """Give each of these paths that more than root and the script's owner may change; the script's own is the first."""
+    live = [process for processes in facts.live.values() for process in processes]
+    exposed_users = {process["uid"] for process in live} | {facts.files.apache_uid}
+    exposed_groups = {gid for process in live for gid in (process["gid"], *process["groups"])}
+    exposed_groups.update(facts.files.apache_groups)
+    trusted = {0, *(row["owner"] for row in rows[:1])} - exposed_users
+    for row in rows:
+        users, groups = set(row["users"]) - trusted, set(row["groups"]) - {0}
+        who = [name_of(uid) for uid in sorted(users)]
+        who += [f"group {facts.host.group_names.get(gid, str(gid))}" for gid in sorted(groups)]
+        who += ["everybody"] if row["everybody"] else []
+        if who:
+            exposed = row["everybody"] or users & exposed_users or groups & exposed_groups
+            said = f"{row['path']}, owner {name_of(row['owner'])}, mode {row['mode']}: {', '.join(who)} may change it"
+            yield "medium" if exposed else "low", Evidence("acl", row["path"], said, "only root")
+
+
+def _identities(facts: Facts, pool: Pool, option: str) -> set[str]:
+    """Return how the pool's own account or group could be named."""
+    said = pool.options.get(option, "")
+    known = facts.users if option == "user" else facts.groups
+    live = {f"#{one['uid' if option == 'user' else 'gid']}" for one in facts.live.get(pool.name, [])}
+    names = {str(one[option]) for one in facts.live.get(pool.name, [])}
+    return {said, f"#{known.get(said)}"} | live | names
+
+
+@GROUP.add(
+    "I5b",
+    "No two applications share packages by another way",
+    "low",
+    "Use a separate Python virtual environment per component",
+    looks_at="python-path= of pools that serve different scripts, and include-system-site-packages in pyvenv.cfg of "
+    "python-home=",
+    decides="fails where two of them name the same directory, or an environment sees the system's packages. Unknown "
+    "where the environment was not read",
+    remedy="Install what the application needs into its own virtual environment.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
+    attack="An update for one application, or of the system, changes another's code.",
+)
+def packages_distinct(facts: Facts) -> Iterable[Result]:
+    paths = {pool.name: {facts.real(path) for path in _python_path(pool)} for pool in facts.pools}
+    scripts = {pool.name: {place.path for place in facts.served_by(pool.name)} for pool in facts.pools}
+    for pool in facts.pools:
+        others = [
+            other.name
+            for other in facts.pools
+            if other is not pool
+            and paths[pool.name] & paths[other.name]
+            and not scripts[pool.name] & scripts[other.name]
+        ]
+        seen = [pool_option(pool, "python-path", f"not that of {', '.join(others)}")] if others else []
+        home = pool.options.get("python-home", "")
+        found = facts.files.packages.get(facts.real(home))
+        if found and found["system"]:
+            seen.append(Evidence("stat", home, "include-system-site-packages = true", "false"))
+        if seen:
+            yield verdict(False, "pool", pool.name, *seen)
+        elif home and found is None:
+            yield Result("unknown", "pool", pool.name, (Evidence("stat", home, "not read", "pyvenv.cfg"),))
+        else:
+            yield verdict(True, "pool", pool.name, Evidence("stat", home, "packages of its own", "packages of its own"))
+
+
+def _python_path(pool: Pool) -> list[str]:
+    return [path for path in pool.options.get("python-path", "").split(":") if path.startswith("/")]
+
+
+def _environments(facts: Facts) -> Iterator[tuple[str, dict[str, Any]]]:
+    for pool in facts.pools:
+        home = pool.options.get("python-home", "")
+        found = facts.files.packages.get(facts.real(home))
+        if home and found is not None:
+            yield home, found
+
+
+@GROUP.add(
+    "X-PIP-RECORD",
+    "Packages are as they were installed",
+    "high",
+    "",
+    confidence="medium",
+    looks_at="the size and the SHA-256 that RECORD of each package in python-home= lists for its .py, .so and .pth "
+    "files",
+    decides="fails where one differs. Files that are gone, caches and scripts do not count. Unknown where it is too "
+    "much to read all of it: sizes are compared, and a part of the contents",
+    remedy="Make the virtual environment again, and find out who changed it.",
+    variable="wsgi_apps[].requirements",
+    by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
+    attack="A changed package keeps its name and version, and runs with every start.",
+)
+def pip_record(facts: Facts) -> Iterable[Result]:
+    for home, found in _environments(facts):
+        done = f"{found['checked']} files as they were installed"
+        if found["altered"]:
+            seen = [Evidence("stat", path, f"{path} differs", "as in RECORD") for path in found["altered"][:_SHOWN]]
+            yield verdict(False, "file", home, *seen)
+        elif found["unread"]:
+            seen = [Evidence("stat", home, f"{done}; {found['unread']} not read", "all of them read")]
+            yield Result("unknown", "file", home, tuple(seen))
+        elif found["checked"]:
+            yield verdict(True, "file", home, Evidence("stat", home, done, "as in RECORD"))
+
+
+@GROUP.add(
+    "X-PIP-EDITABLE",
+    "Packages come from releases",
+    "info",
+    "",
+    looks_at="direct_url.json, .egg-link and __editable__ files, and .pth files that import, in python-home=",
+    decides="fails for an editable install, one from a repository, and a .pth with an import; setuptools' and "
+    "virtualenv's own are known",
+    remedy="Build a wheel and install that.",
+    variable="wsgi_apps[].source",
+    by_hand=("pip install --require-hashes -r requirements.txt",),
+    attack="Who can write the directory of an editable install changes the application.",
+)
+def pip_editable(facts: Facts) -> Iterable[Result]:
+    for home, found in _environments(facts):
+        rows = [("installed from a directory or a repository", path) for path in found["editable"]]
+        rows += [("runs code at every start of Python", path) for path in found["imports"]]
+        seen = [Evidence("stat", path, f"{path}: {what}", "a release") for what, path in rows[:_SHOWN]]
+        yield verdict(not rows, "file", home, *(seen or [Evidence("stat", home, "only releases", "only releases")]))
+
+
+@GROUP.add(
+    "X-NOEXEC",
+    "Programs cannot be run from where a pool writes",
+    "info",
+    "",
+    looks_at="the mount options of each pool's writable directories",
+    decides="fails for one on a file system without noexec",
+    remedy="Put data on a file system of its own, mounted with noexec, nosuid and nodev.",
+    by_hand=("mount -o remount,noexec,nosuid,nodev /var/lib/shop-app/data",),
+    attack="An uploaded program or library is run or loaded; a Python module would run anyway.",
+)
+def no_exec(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        reach = facts.files.pools.get(pool.name)
+        if reach is None or not reach.data:
+            continue
+        paths = facts.files.executable.get(pool.name, [])
+        seen = [Evidence("proc", path, f"{path} without noexec", "noexec") for path in paths[:_SHOWN]]
+        yield verdict(not paths, "pool", pool.name, *(seen or [Evidence("proc", "", "noexec", "noexec")]))

@@ -1,0 +1,402 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules on the accounts of pools, on Apache's other processes, and on who reaches whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..config import Directive, Pool, without_secrets
+from ..facts import Facts
+from ..rule import Evidence, Group, Result, config, gap, pool_option, running, verdict, worst
+from .pools import SHARED, applications, of_one_account
+
+GROUP = Group()
+_USERS = "Run as a dedicated unprivileged user"
+_ISOLATION = "Isolate application components from each other"
+# Their members become root, or read what is kept from everybody.
+_POWERFUL = frozenset(
+    {"root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "disk", "shadow", "adm", "systemd-journal"}
+) | {"libvirt"}
+_NO_SHELL = re.compile(r"/(?:\S*/)?(?:nologin|false)$")
+_PRIVILEGED_PORT = 1024
+_INIT = 1
+
+
+def _account(facts: Facts, pool: Pool) -> tuple[dict[str, Any], Result | None]:
+    """Return what is known of a pool's account, or the result that it is unknown."""
+    if "accounts" in facts.host.unknown:
+        return {}, gap("pool", pool.name, "proc", "/etc/passwd", facts.host.unknown["accounts"])
+    account = facts.host.accounts.get(pool.name)
+    if account is None:
+        return {}, gap("pool", pool.name, "proc", "/etc/passwd", "no process, and no account of that name")
+    return account, None
+
+
+def _names(facts: Facts, gids: Iterable[int]) -> str:
+    return ", ".join(sorted(facts.host.group_names.get(gid, str(gid)) for gid in gids)) or "none"
+
+
+@GROUP.add(
+    "U6",
+    "The account of a pool is good for nothing else",
+    "medium",
+    _USERS,
+    looks_at="shell, password, home, keys for SSH, crontab, other processes and number of each pool's account",
+    decides="fails for a shell that lets in, a password that is not locked, keys, a crontab, or a home of its own that "
+    "everybody may write or with files in it that everybody may read, apart from those that Apache serves; low for "
+    "nothing but a home that everybody may list or a number of persons, info for nothing but processes outside Apache",
+    remedy="Lock the password, set the shell to nologin, remove keys and crontab, and take the home from others.",
+    variable="wsgi_apps[].account",
+    by_hand=("usermod --lock --shell /usr/sbin/nologin shop-app", "chmod o= /var/lib/shop-app"),
+    attack="Who took the application over logs in again later, or leaves a job behind that no new release ends.",
+    cis="3.2",
+)
+def account_hygiene(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        account, unknown = _account(facts, pool)
+        if unknown:
+            yield unknown
+            continue
+        name, found = account["name"], []
+        if not _NO_SHELL.match(account["shell"]):
+            found.append(("medium", Evidence("stat", "/etc/passwd", f"{name}: shell {account['shell']}", "nologin")))
+        if account["locked"] is False:
+            found.append(("medium", Evidence("stat", "/etc/shadow", f"{name}: a usable password", "a locked one")))
+        for path in account["keys"]:
+            found.append(("medium", Evidence("stat", path, "keys for SSH", "none")))
+        for path in account["jobs"]:
+            found.append(("medium", Evidence("stat", path, "a crontab", "none")))
+        found += _open_home(account)
+        if account["regular"]:
+            seen = f"{name}: uid {account['uid']}, a person's"
+            found.append(("low", Evidence("stat", "/etc/passwd", seen, "a system account")))
+        if account["others"]:
+            seen = f"{name} also runs {', '.join(account['others'])}"
+            found.append(("info", Evidence("proc", "/proc", seen, "only processes of Apache's")))
+        if not found and account["locked"] is None:
+            yield gap("pool", pool.name, "stat", "/etc/shadow", f"{name}: {account['shadow']}")
+            continue
+        good = Evidence("stat", "/etc/passwd", f"{name}: locked, {account['shell']}", "locked, nologin")
+        severity = worst(level for level, _seen in found)
+        evidence = [seen for _level, seen in found] or [good]
+        yield verdict(not found, "pool", pool.name, *evidence, severity=severity)
+
+
+def _open_home(account: dict[str, Any]) -> list[tuple[str, Evidence]]:
+    """Return what everybody may do in the home of an account: a mode alone opens nothing that is closed itself."""
+    mode = account["home_mode"] or 0
+    if not mode & 0o006:
+        return []
+    files = account["home_files"]
+    inside = f", everybody may read {', '.join(files)}" if files else ""
+    seen = Evidence("stat", account["home"], f"mode {mode:04o}{inside}", "nothing for others")
+    return [("medium" if files or mode & 0o002 else "low", seen)]
+
+
+@GROUP.add(
+    "U7",
+    "Apache's own processes are not root's",
+    "high",
+    _USERS,
+    looks_at="all processes that Apache's parent started, and other parents of the same command line",
+    decides="fails for one of Apache's binary that stays root, for a program that runs as root and is no log program "
+    "of the configuration, and for a second parent",
+    remedy="Set User and Group, start maps of mod_rewrite as another account, and end what was left behind.",
+    variable="",
+    by_hand=("RewriteMap names prg:/usr/local/bin/names nobody:nogroup", "systemctl restart apache2"),
+    attack="A hole in a module, or in that program, is root's at once.",
+    cis="3.1",
+)
+def children_unprivileged(facts: Facts) -> Iterable[Result]:
+    if facts.instance.pid is None:
+        return
+    name = facts.instance.config_file
+    reason = facts.host.unknown.get("children") or facts.host.unknown.get("twins")
+    if reason:
+        yield gap("server", name, "proc", "/proc", reason)
+        return
+    pipes = _pipes(facts)
+    bad = [row for row in facts.host.children if row["uid"] == 0 and (row["own"] or not _piped(row, pipes))]
+    if facts.instance.pid == _INIT:
+        # As the first process of a container it is given whatever lost its parent.
+        bad = [row for row in bad if row["own"]]
+    # Of a command line no more than the program and its script: what follows may be a secret.
+    seen = [
+        Evidence("proc", f"/proc/{row['pid']}", f"uid 0: {' '.join(row['command'].split()[:2])}", "another account")
+        for row in bad
+    ]
+    seen += [Evidence("proc", f"/proc/{pid}", f"pid {pid}: another parent", "one") for pid in facts.host.twins]
+    uids = sorted({row["uid"] for row in facts.host.children if row["own"]})
+    good = Evidence("proc", "/proc", f"processes of uid {', '.join(map(str, uids))}", "none of uid 0")
+    yield verdict(not seen, "server", name, *(seen or [good]))
+
+
+def _pipes(facts: Facts) -> list[str]:
+    """Return the programs that the configuration logs to."""
+    lines = facts.tree.every("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
+    words = (line.words[0] for line, _around, _host in lines if line.words)
+    return [word.lstrip("|$ ") for word in words if word.startswith("|")]
+
+
+def _piped(row: dict[str, Any], pipes: Sequence[str]) -> bool:
+    # A shell around it has the whole command in its own.
+    command = str(row["command"])
+    return any(without_secrets(pipe)[:150] in command for pipe in pipes if pipe)
+
+
+@GROUP.add(
+    "U8",
+    "mod_wsgi-express runs as an account of its own",
+    "high",
+    "With mod_wsgi-express the recommended",
+    looks_at="the user id of the parent of an Apache that mod_wsgi-express made, its User, and its ports",
+    decides="fails for root, unless it needs root for a port below 1024 and its User is an account of its own, and for "
+    "an account that others use; low where root is only so in a namespace of users; does not apply to another Apache",
+    remedy="Start it as the application's account, behind a proxy; for a port below 1024 with --user and --group.",
+    by_hand=("sudo -u shop-app mod_wsgi-express start-server wsgi.py --host 127.0.0.1 --port 8000",),
+    attack="The application, or a module of Apache, owns the host or the container.",
+    needs_configuration=False,
+)
+def express_account(facts: Facts) -> Iterable[Result]:
+    if facts.instance.pid is None or not facts.instance.express:
+        return
+    name = facts.instance.config_file
+    if "parent" in facts.host.unknown:
+        yield gap("server", name, "proc", "/proc", facts.host.unknown["parent"])
+        return
+    uid, user = facts.host.parent["uid"], facts.instance.user
+    shared = user in SHARED or user in ("root", "www-data", "apache", "")
+    privileged = any(0 < row["port"] < _PRIVILEGED_PORT for row in facts.listeners)
+    good = not shared and (uid != 0 or privileged)
+    observed = (
+        f"parent of uid {uid}{' in a namespace' if facts.host.parent['mapped'] else ''}, User {user or 'unknown'}"
+    )
+    seen = Evidence("proc", f"/proc/{facts.instance.pid}/status", observed, "an account of this application")
+    yield verdict(good, "server", name, seen, severity="low" if uid == 0 and facts.host.parent["mapped"] else "")
+
+
+@GROUP.add(
+    "F14",
+    "The account of a pool is a member of no other group",
+    "medium",
+    "Do not add the",
+    looks_at="the groups that the host's databases give to each pool's account",
+    decides="fails for one beside its primary group and the pool's group=",
+    remedy="Take the account out of the group, and name the group in supplementary-groups=.",
+    variable="wsgi_apps[].supplementary_groups",
+    by_hand=("gpasswd --delete shop-app adm",),
+    attack="Every process of the account has the group's rights, also a cron job that the application left behind.",
+)
+def no_permanent_groups(facts: Facts) -> Iterable[Result]:
+    for pool in facts.pools:
+        account, unknown = _account(facts, pool)
+        if unknown:
+            yield unknown
+            continue
+        own = {account["gid"], facts.groups.get(pool.options.get("group", ""))}
+        others = [gid for gid in account["groups"] if gid not in own]
+        observed = f"{account['name']} is a member of {_names(facts, others)}"
+        seen = Evidence("stat", "/etc/group", observed, "of its primary group only")
+        yield verdict(not others, "pool", pool.name, seen)
+
+
+@GROUP.add(
+    "F15",
+    "A pool has the groups that it declares, and no powerful one",
+    "medium",
+    "Use the supplementary-groups= option",
+    looks_at="the groups of each pool's processes, and supplementary-groups=",
+    decides="fails where they are not the primary group and the declared ones; critical for one of "
+    f"{', '.join(sorted(_POWERFUL))}, declared or not",
+    remedy="Set supplementary-groups= to what the application needs; with the pool's own group it needs none.",
+    variable="wsgi_apps[].supplementary_groups",
+    by_hand=("supplementary-groups=shop-app",),
+    attack="The application reads the logs or the passwords of the host, or becomes root by way of such a group.",
+)
+def supplementary_groups(facts: Facts) -> Iterable[Result]:
+    def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
+        option = pool.options.get("supplementary-groups", "")
+        names = [name for name in option.split(",") if name]
+        declared = {facts.host.group_ids.get(name) for name in names}
+        if None in declared:
+            return gap("pool", pool.name, "stat", "/etc/group", f"not every group of {option} is on this host")
+        live = [{*one["groups"], *one["gids"]} - {one["gid"]} for one in processes]
+        wrong = {gid for groups, one in zip(live, processes) for gid in groups ^ (declared - {one["gid"]})}
+        every = {gid for one in processes for gid in (*one["groups"], *one["gids"])}
+        powerful = {gid for gid in every if facts.host.group_names.get(gid) in _POWERFUL}
+        observed = f"beside its own: {_names(facts, set().union(*live))}"
+        seen = Evidence("proc", f"/proc/{processes[0]['pid']}/status", observed, f"declared: {option or 'none'}")
+        line = pool_option(pool, "supplementary-groups", "the groups that the application needs")
+        return verdict(
+            not wrong and not powerful, "pool", pool.name, line, seen, severity="critical" if powerful else ""
+        )
+
+    yield from running(facts, judged)
+
+
+def _domain(name: str) -> str:
+    labels = name.lower().rstrip(".").split(".")
+    # Of such as shop.example.co.uk three labels are what somebody registers.
+    short = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in ("co", "com", "org", "net", "ac", "gov", "edu")
+    return ".".join(labels[-3 if short else -2 :])
+
+
+@GROUP.add(
+    "I7",
+    "Unrelated parties do not share one Apache",
+    "info",
+    "This pattern works well",
+    confidence="low",
+    looks_at="the domains of the virtual hosts that serve applications, and who owns the code of their pools",
+    decides="fails for a domain whose code belongs to others than the code of another domain; a host does not show who "
+    "trusts whom, so this is a hint",
+    remedy="Give each party an Apache of its own behind a proxy.",
+    attack="A hole in Apache or mod_wsgi, or a mistake in the one configuration, opens every party's applications.",
+)
+def unrelated_parties(facts: Facts) -> Iterable[Result]:
+    parties: dict[str, tuple[str, set[int]]] = {}
+    for place in facts.places:
+        owners = facts.host.owners.get(place.process_group.value, [])
+        if place.host.server_names and owners:
+            domain = _domain(place.host.name.split()[0])
+            parties.setdefault(domain, (place.host.name, set()))[1].update(owners)
+    for domain, (host, mine) in parties.items():
+        strangers = sorted(name for name, (_host, theirs) in parties.items() if name != domain and not mine & theirs)
+        others = f"; nothing in common with {', '.join(strangers)}" if strangers else ""
+        observed = f"{domain}: code of uid {', '.join(map(str, sorted(mine)))}{others}"
+        yield verdict(not strangers, "virtual_host", host, Evidence("stat", "home=", observed, "one operator"))
+
+
+_HANDLERS = ("sethandler", "addhandler", "addtype", "forcetype", "action")
+# What shows that code of a module runs: words of a handler, and the beginnings of directives.
+_LANGUAGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    r"php\d*(?:_\w+)?": (r"x-httpd-php|php-script|^php\d*$", ()),
+    r"perl": (r"perl-script|^modperl$", ("perlhandler", "perlresponsehandler", "perlrequire", "perlmodule", "<perl")),
+    r"lua": (r"lua-script", ("lua",)),
+    r"python": (r"mod_python|python-program", ("python",)),
+    r"cgid?": (r"cgi-script", ()),
+}
+
+
+def _in_use(facts: Facts, module: str) -> Directive | None:
+    """Return a line of the configuration by which code of a module runs; None where the module is only loaded."""
+    handler, directives = next(
+        (uses for pattern, uses in _LANGUAGES.items() if re.fullmatch(pattern, module)), ("", ())
+    )
+    if not handler:
+        return None
+    for line in _all_lines(facts):
+        if line.name in _HANDLERS and any(re.search(handler, word.lower()) for word in line.words):
+            return line
+        if directives and line.name.startswith(directives):
+            return line
+        target = line.words[-1] if line.name in ("scriptalias", "scriptaliasmatch") and line.words else None
+        if target is not None and module in ("cgi", "cgid") and facts.host.scripts.get(target, True):
+            return line
+    return None
+
+
+def _all_lines(facts: Facts) -> Iterable[Directive]:
+    waiting = [*facts.tree.directives, *(line for host in facts.tree.hosts for line in host.directives)]
+    while waiting:
+        line = waiting.pop(0)
+        yield line
+        waiting += line.inside
+
+
+@GROUP.add(
+    "I9",
+    "No other code runs as Apache's account",
+    "medium",
+    _ISOLATION,
+    looks_at="the modules for PHP, Perl, Lua, Python and CGI beside declared pools, the handlers and script aliases "
+    "that use them, and interpreters that run as Apache's account",
+    decides="fails for a module in use and for such a process; not for a module that is only loaded, nor for a "
+    "ScriptAlias to an empty or missing directory",
+    remedy="Unload the module, or run that code as another account, such as php-fpm with its own.",
+    by_hand=("a2dismod php8.2 cgid",),
+    attack="Such a script connects to the socket of every pool, and sends it requests that no authentication saw.",
+)
+def no_other_code(facts: Facts) -> Iterable[Result]:
+    if not facts.pools:
+        return
+    used = {module: line for module in facts.instance.modules if (line := _in_use(facts, module)) is not None}
+    seen = [config(line, f"module {module} not in use") for module, line in used.items()]
+    if not of_one_account(facts):
+        # Else it is the application's own, such as a worker: U6 tells of it.
+        user = facts.instance.user
+        seen += [Evidence("proc", "/proc", f"{name} runs as {user}", "none") for name in facts.host.foreign]
+    if not seen and "foreign" in facts.host.unknown:
+        yield gap("server", facts.instance.config_file, "proc", "/proc", facts.host.unknown["foreign"])
+        return
+    good = Evidence("config", facts.instance.config_file, "no such code", "no such code")
+    yield verdict(not seen, "server", facts.instance.config_file, *(seen or [good]))
+
+
+@GROUP.add(
+    "I10",
+    "No pool reaches into another's processes",
+    "medium",
+    _ISOLATION,
+    looks_at="what a process that really became a pool's account may do to other pools: send a signal, open the "
+    "environment; and the names of likely secrets in command lines of Apache's processes",
+    decides="fails where one is allowed for a pool of another script; for a secret in a command line, which every "
+    "account may read",
+    remedy="Give each application its own account, and remove CoreDumpDirectory.",
+    variable="wsgi_apps[].account",
+    attack="One application stops another's processes, or reads its secrets out of them.",
+)
+def no_reach(facts: Facts) -> Iterable[Result]:
+    told = sorted({name for row in facts.host.children for name in row["secrets"]})
+    secrets = [Evidence("proc", "/proc/PID/cmdline", f"{', '.join(told)} with a value", "no secrets")] if told else []
+
+    def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
+        reach = facts.host.reach.get(pool.name, {"signal": [], "environment": []})
+        reason = facts.host.unknown.get("reach") or reach.get("unknown")
+        if reason:
+            return gap("pool", pool.name, "proc", f"/proc/{processes[0]['pid']}", reason)
+        own = applications(facts, pool.name)
+        seen = []
+        for way, what in (("signal", "may signal"), ("environment", "may open the environment of")):
+            others = [name for name in reach[way] if not own & applications(facts, name)]
+            if others:
+                observed = f"{processes[0]['user']} {what} {', '.join(sorted(others))}"
+                seen.append(Evidence("proc", "/proc", observed, "refused"))
+        good = Evidence("proc", "/proc", f"{processes[0]['user']} is refused by every other pool", "refused")
+        return verdict(not seen and not secrets, "pool", pool.name, *(seen or [good]), *secrets)
+
+    yield from running(facts, judged)
+
+
+@GROUP.add(
+    "X-COREDUMP",
+    "Daemons cannot be looked into by their own account",
+    "medium",
+    "",
+    looks_at="CoreDumpDirectory, and who owns the files of each pool's processes in /proc",
+    decides="fails where it is set, or where the account owns them: the kernel then lets it trace the process; the "
+    "latter not where all of Apache is one account's",
+    remedy="Remove CoreDumpDirectory, and set the sysctl fs.suid_dumpable to 0.",
+    by_hand=("sysctl fs.suid_dumpable=0",),
+    attack="Any other process of the account reads the environment and the memory of a daemon, secrets included.",
+    cis="3.7",
+)
+def no_core_dumps(facts: Facts) -> Iterable[Result]:
+    line = facts.last("coredumpdirectory")
+    if not facts.pools:
+        return
+    if "dumpable" in facts.host.unknown:
+        yield gap("server", facts.instance.config_file, "proc", "/proc", facts.host.unknown["dumpable"])
+        return
+    seen = [config(line, "not set", "CoreDumpDirectory is not set")]
+    # What never was root's belongs to its account from the start.
+    open_ones = sorted(name for name, is_open in facts.host.dumpable.items() if is_open and not of_one_account(facts))
+    if open_ones:
+        observed = f"the files in /proc of {', '.join(open_ones)} belong to the accounts of these pools"
+        seen.append(Evidence("proc", "/proc/PID/environ", observed, "root's"))
+    yield verdict(line is None and not open_ones, "server", facts.instance.config_file, *seen)

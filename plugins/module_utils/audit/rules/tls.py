@@ -1,0 +1,381 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules on TLS and on headers for browsers, beyond the hardening page (X-TLS and X-HDR)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..config import Directive, VirtualHost
+from ..facts import Facts, Reach
+from ..merge import ciphers, sections_of, secure, setting_of
+from ..rule import Evidence, Group, Result, answers, config, http, silences, undecided, verdict, web_hosts
+
+GROUP = Group()
+# Mozilla's guideline "intermediate", version 6.0 (ssl-config-generator, guidelines/6.0.json).
+GUIDELINE = "Mozilla intermediate 6.0"
+PROTOCOLS = ("tlsv1.2", "tlsv1.3")
+HSTS = 63072000
+RSA_BITS = 2048
+# An elliptic key of less is broken, or about to be.
+_OTHER_BITS = 224
+_DAYS = 15
+_KNOWN = ("sslv3", "tlsv1", "tlsv1.1", *PROTOCOLS)
+# Ciphers that nobody should take, and those without a key of its own for each session or with CBC.
+_BROKEN = re.compile(r"NULL|EXP|RC4|RC2|(?<![A-Z0-9])DES|3DES|IDEA|SEED|MD5|^(?:ADH|AECDH)-")
+_GOOD = re.compile(r"^(?:ECDHE|DHE)-.*(?:GCM|CHACHA20|CCM)")
+
+
+def _tls_hosts(facts: Facts) -> list[VirtualHost]:
+    return [host for host in facts.tree.hosts if secure(facts.tree, host)]
+
+
+def protocols(line: Directive | None) -> set[str]:
+    """Return what an SSLProtocol lets in; without one, what mod_ssl does."""
+    found: set[str] = set(_KNOWN) - {"sslv3"} if line is None else set()
+    for word in line.words if line else []:
+        sign, name = (word[0], word[1:].lower()) if word[:1] in "+-" else ("", word.lower())
+        named = set(_KNOWN) - {"sslv3"} if name == "all" else {name}
+        found = found - named if sign == "-" else (found | named if sign else named)
+    return found & set(_KNOWN)
+
+
+@GROUP.add(
+    "X-TLS-PROTO",
+    "TLS is 1.2 or newer",
+    "medium",
+    "",
+    looks_at="SSLProtocol of each virtual host with TLS, and the answer to a handshake of TLS 1.1",
+    decides=f"fails where an older one is let in ({GUIDELINE}); low where only the library's own level refuses it",
+    remedy="Set SSLProtocol -all +TLSv1.2 +TLSv1.3. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLProtocol -all +TLSv1.2 +TLSv1.3",),
+    attack="Whoever is on the way forces an old protocol, whose ciphers are broken.",
+)
+def tls_protocol(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        line = facts.last("sslprotocol", host)
+        old = sorted(protocols(line) - set(PROTOCOLS))
+        rows = answers(facts, "legacy", host)
+        accepted = [row for row in rows if row.get("accepted")]
+        seen = [config(line, "TLSv1.2 and TLSv1.3 only", "no SSLProtocol: Apache lets in TLS 1.0 and 1.1")]
+        said = "accepted" if accepted else "refused"
+        seen += [http(row, said, "refused") for row in (accepted or rows)[:1]]
+        severity = "low" if rows and not accepted else ""
+        yield verdict(not old and not accepted, "virtual_host", host.name, *seen, severity=severity)
+
+
+@GROUP.add(
+    "X-TLS-CIPHER",
+    "Ciphers are not broken, and keep past sessions secret",
+    "medium",
+    "",
+    confidence="medium",
+    looks_at="SSLCipherSuite of each virtual host with TLS, as this host's OpenSSL reads it",
+    decides="fails for NULL, EXPORT, RC4, DES, 3DES, MD5 or without authentication; low for one that uses CBC, or "
+    f"the same key for all sessions ({GUIDELINE} has neither); unknown where OpenSSL does not read it",
+    remedy="Take the ciphers of Mozilla's intermediate guideline. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLCipherSuite ECDHE+AESGCM:ECDHE+CHACHA20",),
+    attack="Who recorded the traffic reads it once he has the key, or breaks the cipher.",
+)
+def tls_cipher(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        line, text = ciphers(facts.tree, host)
+        names = facts.web.ciphers.get(text, [])
+        only_new = not protocols(facts.last("sslprotocol", host)) - {"tlsv1.3"}
+        said = config(line, "ECDHE with AES-GCM or CHACHA20", "no SSLCipherSuite: OpenSSL's own")
+        if only_new:
+            yield verdict(True, "virtual_host", host.name, said)
+        elif not names:
+            yield undecided("virtual_host", host.name, said)
+        else:
+            broken = [name for name in names if _BROKEN.search(name)]
+            weak = [name for name in names if not _GOOD.search(name)]
+            shown = ", ".join((broken or weak)[:5]) or f"{len(names)} ciphers"
+            seen = Evidence("cmd", f"openssl ciphers {text}", shown, "ECDHE with AES-GCM or CHACHA20")
+            severity = "" if broken else "low"
+            yield verdict(not weak, "virtual_host", host.name, said, seen, severity=severity)
+
+
+# Mozilla's, and what OpenSSL has of at least the same strength.
+_CURVES = frozenset(
+    {
+        *("x25519mlkem768", "secp256r1mlkem768", "secp384r1mlkem1024", "x25519", "x448"),
+        *("prime256v1", "secp256r1", "p-256", "secp384r1", "p-384", "secp521r1", "p-521"),
+    }
+)
+
+
+def _curves(facts: Facts, host: VirtualHost) -> Directive | None:
+    lines = [line for line in [*facts.tree.directives, *host.directives] if line.name == "sslopensslconfcmd"]
+    named = [line for line in lines if line.words and line.words[0].lower() in ("curves", "groups")]
+    return named[-1] if named else None
+
+
+@GROUP.add(
+    "X-TLS-CURVE",
+    "Keys are exchanged over strong curves",
+    "low",
+    "",
+    looks_at="SSLOpenSSLConfCmd Curves or Groups of each virtual host with TLS",
+    decides=f"fails for a curve that is neither one of {GUIDELINE} nor as strong; without a line OpenSSL takes its own",
+    remedy="Leave the line out, or name X25519MLKEM768, X25519, prime256v1 and secp384r1. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLOpenSSLConfCmd Curves X25519:prime256v1:secp384r1",),
+    attack="Who recorded the traffic breaks the key exchange.",
+)
+def tls_curve(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        line = _curves(facts, host)
+        named = line.words[1].split(":") if line and len(line.words) > 1 else []
+        weak = [name for name in named if name.lstrip("?*").lower() not in _CURVES]
+        seen = [config(line, "X25519, prime256v1, secp384r1", "no SSLOpenSSLConfCmd Curves: OpenSSL's own")]
+        seen += [Evidence("config", line.source if line else "", name, "a stronger one") for name in weak]
+        yield verdict(not weak, "virtual_host", host.name, *seen)
+
+
+@GROUP.add(
+    "X-TLS-SESSION",
+    "What resumes or compresses a session gives none away",
+    "low",
+    "",
+    looks_at="SSLSessionTickets and SSLCompression of each virtual host with TLS",
+    decides="fails where tickets are not off, whose key stays the same until Apache starts again, and where "
+    "compression is on",
+    remedy="Set SSLSessionTickets Off. The role wsgi_server does.",
+    variable="wsgi_apps[].tls",
+    by_hand=("SSLSessionTickets Off",),
+    attack="Who gets the key of the tickets reads every session since Apache was started.",
+)
+def tls_session(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        tickets, compression = facts.last("sslsessiontickets", host), facts.last("sslcompression", host)
+        off = tickets is not None and tickets.text.lower() == "off"
+        small = compression is not None and compression.text.lower() == "on"
+        seen = [config(tickets, "SSLSessionTickets Off", "SSLSessionTickets is not set, so On")]
+        seen += [config(compression, "SSLCompression Off")] if small else []
+        yield verdict(off and not small, "virtual_host", host.name, *seen)
+
+
+def _readers(facts: Facts, path: str) -> list[str]:
+    """Return the accounts of pools and of Apache that can read a file."""
+
+    def reads(reach: Reach | None) -> bool:
+        return reach is not None and any(row["path"] == path for row in reach.secrets)
+
+    found = [f"the account of pool {pool}" for pool, reach in facts.files.pools.items() if reads(reach)]
+    return found + (["Apache's account"] if reads(facts.files.apache) else [])
+
+
+@GROUP.add(
+    "X-TLS-CERT",
+    "Certificates hold, and their keys are root's",
+    "medium",
+    "",
+    looks_at="the certificate of each virtual host with TLS, the size of its key, and who can read the file of the key",
+    decides="fails for less than 15 days, and for RSA below 2048 bits or another key below 224; high where the account "
+    "of a pool or of Apache reads the key; unknown where the certificate cannot be read",
+    remedy="Renew it; let the key be root's alone, with mode 0600.",
+    variable="wsgi_apps[].tls",
+    by_hand=("chown root:root site.key", "chmod 0600 site.key"),
+    attack="Who breaks into one application takes the key, and is the site from then on.",
+)
+def tls_certificate(facts: Facts) -> Iterable[Result]:
+    for host in _tls_hosts(facts):
+        seen = facts.web.certificates.get(host.name, {"error": "it was not looked at"})
+        line = facts.last("sslcertificatekeyfile", host)
+        path = os.path.join(facts.instance.root or "/", line.words[0]) if line and line.words else ""
+        readers = _readers(facts, path) if path else []
+        source = str(seen.get("path") or "the certificate that is served")
+        evidence = [Evidence("acl", path, f"{reader} reads the key", "nobody but root") for reader in readers]
+        if seen["error"]:
+            evidence.append(Evidence("stat", source, str(seen["error"]), "a certificate"))
+            yield Result(
+                "fail" if readers else "unknown", "virtual_host", host.name, tuple(evidence), "high" if readers else ""
+            )
+            continue
+        small = seen["bits"] and seen["bits"] < (RSA_BITS if seen["rsa"] else _OTHER_BITS)
+        late = seen["days"] < _DAYS
+        evidence.append(Evidence("cmd", f"openssl x509 {source}", f"until {seen['until']}", f"{_DAYS} days or more"))
+        # Of Ed25519 and Ed448 openssl tells none: each has only one size.
+        size = f"a key of {seen['bits']} bits" if seen["bits"] else "a key of a fixed size"
+        evidence.append(Evidence("cmd", f"openssl x509 {source}", size, "a larger key" if small else ""))
+        good = not (readers or small or late)
+        yield verdict(good, "virtual_host", host.name, *evidence, severity="high" if readers else "")
+
+
+def _redirecting(facts: Facts, host: VirtualHost) -> bool:
+    sections = list(sections_of(facts.tree, host, "/", ""))
+    lines = [line for name in ("redirect", "redirectmatch", "rewriterule") for line in [setting_of(sections, name)]]
+    return any("https://" in line.value.lower() for line in lines)
+
+
+@GROUP.add(
+    "X-TLS-REDIRECT",
+    "What has TLS is not served without it as well",
+    "medium",
+    "",
+    looks_at="virtual hosts without TLS that have a name of one with TLS that serves an application",
+    decides="fails where one serves an application as well, or files, without a redirect to https",
+    remedy='Let port 80 redirect: Redirect permanent / "https://NAME/". Sites of wsgi_app do.',
+    variable="wsgi_apps[].tls",
+    by_hand=("Redirect permanent / https://shop.example.org/",),
+    attack="A visitor who types the name alone sends his session in the clear.",
+)
+def tls_redirect(facts: Facts) -> Iterable[Result]:
+    for host in web_hosts(facts):
+        if not secure(facts.tree, host):
+            continue
+        names = {name.lower() for name in host.server_names}
+        plain = [
+            one
+            for one in facts.tree.hosts
+            if not secure(facts.tree, one) and names & {name.lower() for name in one.server_names}
+        ]
+        wrong = [one for one in plain if not _redirecting(facts, one) and _has_content(facts, one)]
+        said = f"{wrong[0].name} answers itself" if wrong else "a redirect" if plain else "not served without TLS"
+        source = f"{wrong[0].file}:{wrong[0].line}" if wrong else ""
+        yield verdict(not wrong, "virtual_host", host.name, Evidence("config", source, said, "a redirect to https"))
+
+
+def _has_content(facts: Facts, host: VirtualHost) -> bool:
+    return any(place.host.name == host.name for place in facts.places) or any(
+        line.name in ("documentroot", "proxypass") for line in host.directives
+    )
+
+
+# Headers for browsers
+
+
+def _lines(facts: Facts, host: VirtualHost, header: str) -> list[Directive]:
+    """Return the lines of Apache's that set a header for the application's answers."""
+    mine = [place for place in facts.places if place.host.name == host.name]
+    sections = {id(section): section for place in mine for section in place.sections}
+    found = []
+    for section in sections.values():
+        for line in section.inside:
+            words = [word.lower().rstrip(":") for word in line.words]
+            rest = words[1:] if words[:1] in (["always"], ["onsuccess"]) else words
+            if line.name == "header" and rest[:1] and rest[0] in ("set", "setifempty", "add", "append", "merge"):
+                found += [line] if rest[1:2] == [header.lower()] else []
+    return found
+
+
+def _header(
+    facts: Facts, host: VirtualHost, names: Sequence[str], expected: str, good: re.Pattern[str]
+) -> tuple[list[Evidence], list[str], bool]:
+    """Return what is seen of a header, its values, and whether an application was asked."""
+    lines = [line for name in names for line in _lines(facts, host, name)]
+    pages: list[dict[str, Any]] = [row for row in answers(facts, "page", host) if 200 <= int(row["status"]) < 400]
+    sent = {
+        name: str(row["headers"][name.lower()]) for row in pages[:1] for name in names if name.lower() in row["headers"]
+    }
+    said = ", ".join(f"{name}: {value}" for name, value in sent.items()) or f"{names[0]}: not sent"
+    seen = [config(line, expected) for line in lines]
+    seen += [http(row, said, expected) for row in pages[:1]]
+    texts = [line.text for line in lines] + list(sent.values())
+    return seen, [text for text in texts if good.search(text)], bool(pages)
+
+
+def _add_header(identifier: str, names: Sequence[str], severity: str, good: str, **fields: Any) -> None:
+    """Make the rule on one header, which Apache or the application may send."""
+    expected = fields.pop("expected")
+    pattern = re.compile(good, re.IGNORECASE)
+
+    def check(facts: Facts) -> Iterable[Result]:
+        for host in web_hosts(facts):
+            seen, values, asked = _header(facts, host, names, expected, pattern)
+            if values or asked:
+                yield verdict(bool(values), "virtual_host", host.name, *seen)
+            else:
+                yield undecided("virtual_host", host.name, *seen, *silences(facts, "page", host))
+
+    GROUP.add(
+        identifier,
+        f"Browsers are told {fields.pop('told')}",
+        severity,
+        "",
+        looks_at=f"Header lines that set {' or '.join(names)} for an application; with active: full also a page of it",
+        decides="fails where the page has none; unknown where no line sets it and no page was asked, since the "
+        "application may send it",
+        by_hand=(f'Header always set {names[0]} "{expected}"',),
+        **fields,
+    )(check)
+
+
+_add_header(
+    "X-HDR-NOSNIFF",
+    ["X-Content-Type-Options"],
+    "info",
+    "nosniff",
+    expected="nosniff",
+    told="not to guess what a file is",
+    remedy="Let the application or Apache send X-Content-Type-Options: nosniff.",
+    attack="A file that a visitor uploads as text is run as script.",
+)
+_add_header(
+    "X-HDR-FRAME",
+    ["X-Frame-Options", "Content-Security-Policy"],
+    "info",
+    "deny|sameorigin|frame-ancestors",
+    expected="DENY",
+    told="who may show a page in a frame",
+    remedy="Let the application or Apache send X-Frame-Options or a Content-Security-Policy with frame-ancestors.",
+    attack="A visitor of another site clicks in a hidden frame of this one.",
+)
+_add_header(
+    "X-HDR-REFERRER",
+    ["Referrer-Policy"],
+    "info",
+    "no-referrer|same-origin|strict-origin|origin",
+    expected="strict-origin-when-cross-origin",
+    told="not to give URLs away",
+    remedy="Let the application or Apache send Referrer-Policy.",
+    attack="Links to other sites carry the tokens in a page's URL.",
+)
+
+
+_add_header(
+    "X-HDR-CSP",
+    ["Content-Security-Policy"],
+    "info",
+    "(default|script)-src",
+    expected="default-src 'self'",
+    told="whose scripts to run",
+    remedy="Let the application send a Content-Security-Policy that names the sources of its scripts.",
+    attack="A script that somebody got into a page runs with the visitor's session.",
+)
+
+
+@GROUP.add(
+    "X-HDR-HSTS",
+    "Browsers keep to TLS",
+    "low",
+    "",
+    looks_at="Header lines that set Strict-Transport-Security for an application with TLS; with active: full also a "
+    "page",
+    decides=f"fails where the page has none; info for less than {HSTS} seconds ({GUIDELINE}); unknown where no line "
+    "sets it and no page was asked, since the application may send it",
+    remedy=f"Set Strict-Transport-Security to max-age={HSTS}. Sites of wsgi_app do.",
+    variable="wsgi_apps[].tls.hsts",
+    by_hand=(f'Header always set Strict-Transport-Security "max-age={HSTS}"',),
+    attack="Whoever is on the way answers the first request without TLS, and stays in between.",
+)
+def hsts(facts: Facts) -> Iterable[Result]:
+    for host in web_hosts(facts):
+        if not secure(facts.tree, host):
+            continue
+        header = "Strict-Transport-Security"
+        seen, values, asked = _header(facts, host, [header], f"max-age={HSTS}", re.compile("max-age", re.IGNORECASE))
+        ages = [int(age) for value in values for age in re.findall(r"max-age\s*=\s*\"?([0-9]+)", value)[:1]]
+        if not ages and not asked:
+            yield undecided("virtual_host", host.name, *seen, *silences(facts, "page", host))
+        else:
+            severity = "info" if ages and min(ages) > 0 else ""
+            yield verdict(bool(ages) and min(ages) >= HSTS, "virtual_host", host.name, *seen, severity=severity)

@@ -1,0 +1,355 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sources and packages of releases, fetched before anything changes: a failure leaves the host as it was.
+
+A release is named after what it consists of. Where it came from is kept beside it as its origin, so that what has
+been fetched once is not fetched again to learn its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable
+
+from ..app.source import COMMIT, Source, private_key, read_row
+from ..host.command import Run
+from ..host.deploy_account import deploy_account_is_there
+from ..host.errors import PalisadeError
+from ..host.parallel import in_parallel
+from ..source.archive import extract
+from ..source.download import download
+from ..source.git import opened, tidy
+from ..source.requirements import check_requirements
+from ..source.tree import file_digest, subdirectory, tree_digest, unpack
+from .installer import Installer
+from .served import check_served
+from .store import COMPLETE, check_names, describe, description, is_complete
+
+# Where sources and packages of a release wait until it is built; nothing serves from here.
+CACHE = "/var/cache/palisade-mod_wsgi"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """What fetching takes beside the rows."""
+
+    run: Run
+    installer: Installer
+    python_version: str
+    deploy_account: str = "wsgi-deploy"
+    parallel: int = 4
+    # Of the sources that lie on the controller: each below its digest.
+    archive: str = ""
+    # Private keys of repositories, and what follows the '?' of addresses, by app.
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keep_going: bool = False
+    check: bool = False
+
+
+@dataclass
+class Fetched:
+    """The rows with the names of their releases, and the apps whose release was neither built nor fetched."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def release_name(digest: str, requirements: str, python_version: str) -> str:
+    """Return the name of a release: the same for the same content on every host."""
+    return hashlib.sha256(repr((digest, str(requirements), str(python_version))).encode()).hexdigest()[:16]
+
+
+def origin_of(row: Row, source: Source, version: object, python_version: str) -> str:
+    """Return a key of what is fetched: equal keys are equal releases, without looking at the content."""
+    what = (source.kind, source.place, version, source.directory, str(row["requirements"]), python_version)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def cached_place(row: Row) -> str:
+    """Return where a release waits; two apps may have one source, and so the same release."""
+    return os.path.join(CACHE, f"{row['app']}-{row['release']}")
+
+
+def is_fetched(row: Row) -> bool:
+    return os.path.isfile(os.path.join(cached_place(row), COMPLETE))
+
+
+def missing(rows: Sequence[Row]) -> list[str]:
+    """Return the apps whose release is neither built nor fetched on this host."""
+    return [row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not is_fetched(row)]
+
+
+def unsent(rows: Sequence[Row]) -> list[str]:
+    """Return the apps whose source lies on the controller and is missing here."""
+    check_names([row for row in rows if row["release"]])
+    return missing([row for row in rows if row["release"] and _lies_on_controller(row)])
+
+
+def _lies_on_controller(row: Row) -> bool:
+    with contextlib.suppress(PalisadeError):
+        return read_row(row["source"], "").is_local
+    return False
+
+
+def fetch(rows: Sequence[Row], how: Fetching) -> Fetched:
+    """Bring sources and packages of missing releases into the cache, and name them.
+
+    On failure the cache is as it was; or, where the rest is to go on, without what failed.
+    """
+    had_cache = os.path.isdir(CACHE)
+    named: dict[str, dict[str, Any]] = {}
+    failures: dict[str, str] = {}
+    came: list[dict[str, Any]] = []
+    turn = threading.Lock()
+
+    def work(row: Row) -> None:
+        try:
+            result, is_new = _bring(row, how)
+        except (PalisadeError, OSError) as error:
+            text = str(error) if isinstance(error, PalisadeError) else f"app {row['app']}: source: {error}"
+            with turn:
+                failures[row["app"]] = text
+            return
+        with turn:
+            named[row["app"]] = result
+            came.extend([result] if is_new else [])
+
+    kept = False
+    try:
+        # One that may build has the account for itself: it could look into what else runs as it, a key among that.
+        builds = [row for row in rows if row.get("allow_source_builds")]
+        in_parallel([row for row in rows if row not in builds], work, how.parallel)
+        in_parallel(builds, work, 1)
+        if failures and not how.keep_going:
+            raise PalisadeError("\n".join(failures[app] for app in sorted(failures)))
+        kept = True
+    finally:
+        tidy()
+        for row in came if not kept else []:
+            if row["release"]:
+                shutil.rmtree(cached_place(row), ignore_errors=True)
+        if os.path.isdir(CACHE):
+            shutil.rmtree(_downloads(), ignore_errors=True)
+            if not had_cache:
+                drop_empty_cache()
+    new = {row["app"] for row in came}
+    apps = [row["app"] for row in rows]
+    return Fetched(
+        [named[app] for app in apps if app in named],
+        [app for app in apps if app in new],
+        {app: failures[app] for app in apps if app in failures},
+    )
+
+
+def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
+    """Return the row with the name of its release, and whether that was neither built nor fetched before."""
+    subject = f"app {row['app']}: source"
+    if os.path.lexists(row["current"]) and not os.path.islink(row["current"]):
+        # Before anything changes; switch_link would say so later.
+        raise PalisadeError(f"app {row['app']}: {row['current']}: expected a link to a release; move it away")
+    if row.get("account") == how.deploy_account:
+        raise PalisadeError(f"app {row['app']}: account: {how.deploy_account!r} is the one for deployments")
+    source = read_row(row["source"], subject)
+    if source.is_local:
+        return _bring_sent(row, how)
+    if source.kind == "git":
+        key = private_key(how.keys.get(row["app"]), f"{subject}: git: key")
+        return _bring_commit(row, replace(source, key=key), how)
+    origin = origin_of(row, source, source.checksum or source.lines, how.python_version)
+    known = _known(row, origin)
+    if known:
+        return known, False
+    if source.kind == "package":
+        return _stage(row, origin, lambda code: os.makedirs(code, mode=0o700), how, source.lines)
+    signed = replace(source, key=how.keys.get(row["app"]) or source.key)
+    return _stage(row, origin, lambda code: _from_address(signed, code, subject), how)
+
+
+def _bring_sent(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
+    check_names([row])
+    if not missing([row]):
+        return dict(row), False
+
+    def fill(code: str) -> None:
+        if not how.archive:
+            raise PalisadeError(f"app {row['app']}: its source was not sent")
+        unpack(how.archive, row["digest"], code)
+        if tree_digest(code, f"app {row['app']}") != row["digest"]:
+            raise PalisadeError(f"app {row['app']}: the source that arrived is not the source that was sent")
+
+    return _stage(row, "", fill, how)
+
+
+def _bring_commit(row: Row, source: Source, how: Fetching) -> tuple[dict[str, Any], bool]:
+    subject = f"app {row['app']}: source: git: {source.place}"
+    version = source.version
+    known = _known(row, origin_of(row, source, version, how.python_version)) if COMMIT.fullmatch(version) else None
+    if known:
+        return known, False
+    # A check run on a bare host cannot ask what a branch is.
+    if how.check and not (deploy_account_is_there(how.deploy_account) and shutil.which("git")):
+        return {**row, "release": "", "origin": "", "digest": ""}, True
+    with opened(row["app"], source, how.deploy_account, how.run) as repository:
+        commit = repository.commit(how.run)
+        origin = origin_of(row, source, commit, how.python_version)
+        known = _known(row, origin)
+        if known:
+            return known, False
+
+        def fill(code: str) -> None:
+            repository.export(commit, how.run)
+            with repository.archive() as file:
+                extract(file, code, subject)
+
+        return _stage(row, origin, fill, how)
+
+
+def _from_address(source: Source, code: str, subject: str) -> None:
+    place = f"{subject}: archive"
+    whole = f"{code}.whole"
+    with tempfile.TemporaryFile(dir=os.path.dirname(code)) as file:
+        download(source.address, source.place, source.checksum, file, place)
+        file.seek(0)
+        extract(file, whole, f"{place}: {source.place}")
+    os.rename(subdirectory(whole, source.directory, place), code)
+    shutil.rmtree(whole, ignore_errors=True)
+
+
+def _stage(
+    row: Row, origin: str, fill: Callable[[str], None], how: Fetching, lines: Sequence[str] = ()
+) -> tuple[dict[str, Any], bool]:
+    """Put a release together beside its place in the cache, and take it there when it is whole."""
+    if how.check:
+        return {**row, "release": "" if origin else row["release"], "origin": origin}, True
+    os.makedirs(CACHE, mode=0o700, exist_ok=True)
+    os.chmod(CACHE, 0o700)
+    stage = os.path.join(CACHE, f".new-{row['app']}")
+    code = os.path.join(stage, "code")
+    # What a killed fetch left.
+    shutil.rmtree(stage, ignore_errors=True)
+    os.mkdir(stage, 0o700)
+    try:
+        fill(code)
+        check_served(code, row)
+        digest = tree_digest(code, f"app {row['app']}")
+        if lines:
+            _packages_of_lines(row, lines, stage, how)
+            digest = _packages_digest(stage)
+        elif row["requirements"]:
+            _packages_of_file(row, stage, how)
+        release = release_name(digest, "" if lines else row["requirements"], how.python_version)
+        # The controller has named what it sent.
+        named = {**row, "digest": digest, "release": row["release"] if not origin else release, "origin": origin}
+        check_names([named])
+        if is_complete(named["directory"], named["release"]):
+            _note_origin(named)
+            return named, False
+        told = {key: named[key] for key in ("app", "release", "digest", "origin")}
+        with open(os.path.join(stage, COMPLETE), "w", encoding="utf-8") as file:
+            json.dump(told, file)
+        shutil.rmtree(cached_place(named), ignore_errors=True)
+        os.rename(stage, cached_place(named))
+        return named, True
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _packages_of_file(row: Row, stage: str, how: Fetching) -> None:
+    code, name = os.path.join(stage, "code"), row["requirements"]
+    subject = f"app {row['app']}: requirements"
+    if not os.path.isfile(os.path.join(code, name)):
+        raise PalisadeError(f"{subject}: expected a file in the source, got {name!r}")
+    check_requirements(code, name, subject, bool(row.get("allow_source_builds")))
+    _packages(row, name, name, stage, how)
+
+
+def _packages_of_lines(row: Row, lines: Sequence[str], stage: str, how: Fetching) -> None:
+    if row["requirements"]:
+        raise PalisadeError(f"app {row['app']}: requirements: a package has its own, expected none beside it")
+    name = "requirements.txt"
+    path = os.path.join(stage, "code", name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    try:
+        _packages(row, name, ", ".join(line.partition(" --hash")[0] for line in lines), stage, how)
+    finally:
+        os.unlink(path)
+
+
+def _packages(row: Row, name: str, shown: str, stage: str, how: Fetching) -> None:
+    try:
+        how.installer.fetch(row, os.path.join(stage, "code", name), stage, _downloads(), how.run)
+    except PalisadeError as error:
+        wheels = "" if row.get("allow_source_builds") else " from wheels"
+        raise PalisadeError(
+            f"app {row['app']}: {shown} cannot be installed{wheels} for Python {how.python_version}; "
+            f"nothing was changed: {error}"
+        ) from error
+
+
+def _packages_digest(stage: str) -> str:
+    """Return the digest of wheels, or of what was installed of them: names and contents, and not where they lie."""
+    wheels = os.path.join(stage, "wheels")
+    if os.path.isdir(wheels):
+        found = [(name, file_digest(os.path.join(wheels, name))) for name in os.listdir(wheels)]
+        return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
+    lines = []
+    for directory, _names, _files in os.walk(os.path.join(stage, "venv", "lib")):
+        if directory.endswith(".dist-info"):
+            with open(os.path.join(directory, "RECORD"), encoding="utf-8") as file:
+                records = [line for line in file.read().splitlines() if not line.startswith("../")]
+            lines += [os.path.basename(directory), *(line for line in records if ".dist-info/" not in line)]
+    return hashlib.sha256(repr(sorted(lines)).encode()).hexdigest()
+
+
+def _told(place: str) -> dict[str, Any]:
+    try:
+        return description(place)
+    except (OSError, ValueError):
+        return {}
+
+
+def _known(row: Row, origin: str) -> dict[str, Any] | None:
+    """Return the row of a release that was built or fetched from this origin, None where there is none."""
+    directory = row["directory"]
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+        if is_complete(directory, name):
+            told = _told(os.path.join(directory, name))
+            if told.get("origin") == origin and told.get("release") == name:
+                return {**row, "release": name, "digest": told.get("digest", ""), "origin": origin}
+    for name in sorted(os.listdir(CACHE)) if os.path.isdir(CACHE) else []:
+        told = _told(os.path.join(CACHE, name)) if name.startswith(f"{row['app']}-") else {}
+        if told.get("origin") == origin and told.get("app") == row["app"]:
+            return {**row, "release": told["release"], "digest": told["digest"], "origin": origin}
+    return None
+
+
+def _note_origin(row: Row) -> None:
+    """Keep the origin of a release that was built from another one with the same content."""
+    place = os.path.join(row["directory"], row["release"])
+    if row["origin"]:
+        describe(place, {**_told(place), "origin": row["origin"]})
+
+
+def _downloads() -> str:
+    """Return what the downloads of one play share, so that ten apps fetch a wheel once; nothing of it stays."""
+    return os.path.join(CACHE, ".downloads")
+
+
+def drop_empty_cache() -> None:
+    # Another play's releases may wait in it.
+    with contextlib.suppress(OSError):
+        os.rmdir(CACHE)

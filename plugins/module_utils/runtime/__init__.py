@@ -1,0 +1,10 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an app runs: the text of each file that serves it, and whether it answers.
+
+It imports host, apache and app.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,264 @@
+"""What a host is asked before anything changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import server
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, REDHAT
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.server import Configuration
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.owner import source_class
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import check_source
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import server_info
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import (
+    _source_of,
+    _unlinked_sites,
+    managed_apps,
+)
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import sysusers
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.virtual_host import virtual_host
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
+
+
+def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = dataclasses.replace(DEBIAN, site_files=str(tmp_path / "sites"))
+    monkeypatch.setattr(server_info, "SYSUSERS_DIRECTORY", str(tmp_path / "sysusers.d"))
+    assert managed_apps(layout) == []
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sysusers.d").mkdir()
+    public, stopped = (check_app(app(name, mount="/x"), 0, None) for name in ("public", "stopped"))
+    (tmp_path / "sysusers.d" / "palisade-public-app.conf").write_text(sysusers(public, "shop"))
+    (tmp_path / "sysusers.d" / "palisade-stopped-app.conf").write_text(sysusers(stopped, "team/shop"))
+    (tmp_path / "sysusers.d" / "other.conf").write_text("u other - -\n")
+    (tmp_path / "sysusers.d" / "palisade-broken.conf").write_text("# palisade.mod_wsgi: {\n")
+    (tmp_path / "sites" / "zz-palisade-public.conf").write_text(virtual_host([public], None, DEBIAN.as_dict()))
+    (tmp_path / "sites" / "by-hand.conf").write_bytes(b"\xff")
+    assert managed_apps(layout) == [
+        managed("public", "shop", mount="/x", site=str(tmp_path / "sites" / "zz-palisade-public.conf")),
+        managed("stopped", "team/shop", chosen=True, mount="", server_names=[], site=""),
+    ]
+    (tmp_path / "public").mkdir()
+    facts = host(apps=managed_apps(layout), occupied=["/var/www/public", "/var/lib/public-app"])
+    assert resolve([app()], facts, "shop", str(tmp_path))["site"]
+
+
+def built(home: Path, origin: str | None = None, *code: str) -> None:
+    """Make a release that is current, as the versions of this collection leave it."""
+    place = home / "releases" / "r1"
+    (place / "code").mkdir(parents=True)
+    for name in code:
+        (place / "code" / name).touch()
+    told = {"app": "shop", "release": "r1", **({} if origin is None else {"origin": origin})}
+    (place / "release.json").write_text(json.dumps(told))
+    (home / "current").symlink_to("releases/r1")
+
+
+@pytest.mark.parametrize(
+    ("made", "source"),
+    [
+        (("", "shop.py"), "controller"),
+        # The first version noted no origin, and took directories only.
+        ((None, "shop.py"), "controller"),
+        (("0a1b", "shop.py"), "network"),
+        (("0a1b",), "package"),
+        (None, ""),
+    ],
+)
+def test_what_a_release_tells_of_its_source(
+    made: tuple[Any, ...] | None, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(App, "home", str(tmp_path))
+    if made is not None:
+        built(tmp_path, *made)
+    found = check_app(app("shop"), 0, None)
+    assert _source_of(found) == source
+
+
+@pytest.mark.parametrize("what", ["releases/r1/release.json", "releases/r1/code", "releases", "current"])
+def test_a_release_that_tells_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(App, "home", str(tmp_path))
+    built(tmp_path, "", "shop.py")
+    (tmp_path / what).rename(tmp_path / "away")
+    assert _source_of(check_app(app("shop"), 0, None)) == ""
+    if what.endswith("json"):
+        (tmp_path / what).write_text("{")
+        assert _source_of(check_app(app("shop"), 0, None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"path": "shop"}, "controller"),
+        ({"archive": "shop.tar.gz"}, "controller"),
+        ({"archive": "https://example.org/shop.zip", "checksum": f"sha256:{'0' * 64}"}, "network"),
+        ({"git": {"repo": "/srv/shop.git", "version": "main"}}, "network"),
+        ({"package": "shop==1.2"}, "package"),
+    ],
+)
+def test_what_a_list_tells_of_a_source(source: dict[str, Any], told: str) -> None:
+    assert source_class(check_source(source, "app shop: source")) == told
+
+
+def test_a_site_that_is_no_link(tmp_path: Path) -> None:
+    layout = dataclasses.replace(DEBIAN, site_links=str(tmp_path / "sites-enabled"))
+    assert _unlinked_sites(layout) == []
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-enabled" / "linked.conf").symlink_to("../sites-available/linked.conf")
+    (tmp_path / "sites-enabled" / "plain.conf").touch()
+    assert _unlinked_sites(layout) == [str(tmp_path / "sites-enabled" / "plain.conf")]
+    assert _unlinked_sites(REDHAT) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "container", "expected"),
+    [
+        ("4915\n", "2048\n", 2048),
+        ("4915\n", "max\n", 4915),
+        ("infinity\n", "max\n", None),
+        ("18446744073709551615", "", None),
+    ],
+)
+def test_how_many_tasks_the_unit_may_have(tmp_path: Path, said: str, container: str, expected: int | None) -> None:
+    (tmp_path / "pids.max").write_text(container)
+    assert server_info.tasks_max("apache2", lambda *_words: said, str(tmp_path)) == expected
+
+
+def test_a_host_without_systemd_has_no_bound_of_tasks(tmp_path: Path) -> None:
+    def missing(*_words: Any, **_more: Any) -> str:
+        raise PalisadeError("systemctl: not found")
+
+    assert server_info.tasks_max("apache2", missing, str(tmp_path)) is None
+
+
+def test_the_facts_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = dataclasses.replace(DEBIAN, binary=str(tmp_path / "apache2"), site_files=f"{tmp_path}/none")
+    found = Configuration("a line is wrong", ["mpm_event", "wsgi"], [{"name": "shop"}], [{"name": "shop.test"}])
+    monkeypatch.setattr(server_info, "host_layout", lambda: layout)
+    monkeypatch.setattr(server_info, "read_os_release", lambda: {"ID": "debian", "VERSION_ID": "13", "NAME": "x"})
+    monkeypatch.setattr(server_info, "SYSUSERS_DIRECTORY", str(tmp_path / "none"))
+    monkeypatch.setattr(server_info, "_occupied", lambda: ["/var/www/html"])
+    monkeypatch.setattr(server_info, "_default_site", lambda layout, run: "/default")
+    monkeypatch.setattr(server_info, "apache_parent", lambda binary: 7)
+    monkeypatch.setattr(server_info, "live_pools", lambda binary, pools: [{**pool, "processes": []} for pool in pools])
+    monkeypatch.setattr(server, "interpreter_facts", lambda python, run: {"path": python})
+    monkeypatch.setattr(server, "read_configuration", lambda layout, run: found)
+    monkeypatch.setattr(server, "version", lambda layout, run: "2.4.65")
+    monkeypatch.setattr(server, "enabled_mod_wsgi", lambda layout: {"version": "5.0.2"})
+    bare: dict[str, Any] = {
+        "layout": layout.as_dict(),
+        "apache": None,
+        "mod_wsgi": None,
+        "python": {"path": "/usr/bin/python3"},
+        "pools_declared": [],
+        "pools_live": [],
+        "virtual_hosts": [],
+        "apps": [],
+        "accounts": [line.split(":")[0] for line in Path("/etc/passwd").read_text().splitlines()],
+        "groups": [line.split(":")[0] for line in Path("/etc/group").read_text().splitlines()],
+        "occupied": ["/var/www/html"],
+        "unlinked_sites": [],
+        "default_site": "",
+        "openssl": "3.5.1",
+        "distribution": {"id": "debian", "version": "13"},
+        "tasks_max": 4915,
+    }
+    monkeypatch.setattr(server_info, "tasks_max", lambda unit, run: 4915 if unit == "apache2" else None)
+
+    def run(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:
+        assert list(arguments) == ["openssl", "version"]
+        return "OpenSSL 3.5.1 1 Jul 2025\n"
+
+    assert server_info.server_info("/usr/bin/python3", run) == bare
+    (tmp_path / "apache2").touch()
+    assert server_info.server_info("/usr/bin/python3", run) == {
+        **bare,
+        "apache": {
+            "version": "2.4.65",
+            "mpm": "event",
+            "modules": ["mpm_event", "wsgi"],
+            "configuration_error": "a line is wrong",
+            "pid": 7,
+        },
+        "mod_wsgi": {"version": "5.0.2"},
+        "default_site": "/default",
+        "pools_declared": [{"name": "shop"}],
+        "pools_live": [{"name": "shop", "processes": []}],
+        "virtual_hosts": [{"name": "shop.test"}],
+    }
+
+
+@pytest.mark.parametrize("said", ["", "OpenSSL", None])
+def test_a_host_without_openssl(said: str | None) -> None:
+    def run(*_words: Any, **_more: Any) -> str:
+        if said is None:
+            raise PalisadeError("not found")
+        return said
+
+    assert server_info._openssl(run) == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [("", True), ("content", False), ("link", False), ("file", False), ("family", False), ("dpkg", False)],
+)
+def test_the_default_site_is_the_packaged_one(changed: str, expected: bool, tmp_path: Path) -> None:
+    """Whoever has changed it has made a site of it."""
+    layout = dataclasses.replace(DEBIAN, site_files=f"{tmp_path}/available", site_links=f"{tmp_path}/enabled")
+    file, link = tmp_path / "available/000-default.conf", tmp_path / "enabled/000-default.conf"
+    for path in (file, link):
+        path.parent.mkdir()
+    file.write_text("packaged\n")
+    other = file.with_name("other.conf")
+    other.write_text("packaged\n")
+    link.symlink_to(other if changed == "link" else file)
+    digest = hashlib.md5(b"packaged\n").hexdigest()
+    if changed == "content":
+        file.write_text("theirs\n")
+    if changed == "file":
+        link.unlink()
+        link.write_text("packaged\n")
+    if changed == "family":
+        layout = dataclasses.replace(layout, family="RedHat")
+
+    def run(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:
+        assert list(arguments) == ["dpkg-query", "--show", "--showformat", "${Conffiles}", "apache2"]
+        if changed == "dpkg":
+            raise PalisadeError("not installed")
+        return f"\n /etc/other.conf {'0' * 32}\n {file} {digest}\n"
+
+    assert server_info._default_site(layout, run) == (str(link) if expected else "")
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [("7", "9", 7), ("max", "9", 9), (None, "9", 9)])
+def test_the_bound_of_a_container_of_either_kind(first: str | None, second: str, expected: int, tmp_path: Path) -> None:
+    if first is not None:
+        (tmp_path / "pids.max").write_text(f"{first}\n")
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "pids/pids.max").write_text(f"{second}\n")
+    asked: list[list[str]] = []
+
+    def run(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:
+        asked.append(list(arguments))
+        return f"{2**32}\n"
+
+    assert server_info.tasks_max("httpd", run, str(tmp_path)) == expected
+    assert asked == [["systemctl", "show", "--property", "TasksMax", "--value", "httpd"]]
+
+
+def test_what_lies_where_homes_of_apps_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"/var/lib": ["b", "a"]}
+    monkeypatch.setattr(os.path, "isdir", lambda path: path in there)
+    monkeypatch.setattr(os, "listdir", lambda path: there[path])
+    assert server_info._occupied() == ["/var/lib/a", "/var/lib/b"]
+    there["/var/www"] = ["html"]
+    assert server_info._occupied() == ["/var/lib/a", "/var/lib/b", "/var/www/html"]
