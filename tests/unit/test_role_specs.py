@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app import owner, web
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import layout
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app import owner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import virtual_host
 
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").glob("*") if path.is_dir())
@@ -47,8 +48,8 @@ def test_what_the_role_repeats_is_what_the_code_has() -> None:
     assert load(apps / "defaults/main.yml")["wsgi_apps_owner"] == owner.DEFAULT_OWNER
     server = next(role for role in ROLES if role.name == "wsgi_server")
     variables = (server / "vars" / "main.yml").read_text(encoding="utf-8")
-    assert f"__wsgi_server_default_certificate: {web.TLS_DIRECTORY}/default\n" in variables
-    assert f"__wsgi_server_acme_store: {web.ACME_STORE}\n" in variables
+    assert f"__wsgi_server_default_certificate: {layout.TLS_DIRECTORY}/default\n" in variables
+    assert f"__wsgi_server_acme_store: {layout.ACME_STORE}\n" in variables
     assert virtual_host.TLS_PROFILE in variables
     closed = (server / "templates" / "default_site.conf.j2").read_text(encoding="utf-8")
     assert f'"{virtual_host._ACCESS_FORMAT}"' in closed

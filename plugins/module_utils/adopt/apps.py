@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..apache.daemon_options import OPTIONS, OWNER_CHECKS
+from ..apache.layout import TLS_DIRECTORY
+from ..apache.proxy_headers import PROXY_HEADERS
 from ..app.fields import DEFAULT_DAEMON_OPTIONS
 from ..app.model import check_app
-from ..app.web import LIMITS, PROXY_HEADERS, TLS_DIRECTORY, Tls
+from ..app.web import LIMITS, Tls
 from ..audit.config import Directive, Pool, VirtualHost
 from ..audit.facts import Facts
 from ..audit.merge import Place, below

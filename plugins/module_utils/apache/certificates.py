@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..app.web import TLS_DIRECTORY
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
 from ..host.fs import Attributes, ensure_directory, opened_directory, remove
+from .layout import TLS_DIRECTORY
 
 _OWNER = ("root", "root")
 _DAYS = 365

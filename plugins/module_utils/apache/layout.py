@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where each family of distributions keeps Apache: the one table of its paths."""
+"""Where each family of distributions keeps Apache, and the collection its certificates: the one table of paths."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import os
 from dataclasses import asdict, dataclass
 
 from ..host.errors import PalisadeError
+
+# Where the collection keeps the certificates that it makes, and mod_md those that it gets.
+TLS_DIRECTORY = "/etc/palisade-mod_wsgi/tls"
+ACME_STORE = "/var/lib/palisade-mod_wsgi/md"
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..app.web import ACME_STORE
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
 from ..host.fs import opened_directory, read_file
 from ..host.parallel import in_parallel
 from .certificates import Certificate, paths_of, read_certificate
-from .layout import ApacheLayout
+from .layout import ACME_STORE, ApacheLayout
 from .processes import apache_parent
 from .transaction import reload_server
 

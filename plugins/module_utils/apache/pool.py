@@ -16,11 +16,12 @@ from typing import Any
 
 from ..host.command import Run
 from ..host.errors import PalisadeError, nearest
-from ..runtime.files import FAILED, IMPORTED
 from . import server
 from .layout import ApacheLayout
 from .processes import apache_parent, live_pools, marks, thread_count
 
+# Names of memory files that a process holds: how its import went, for the rolling restart.
+IMPORTED, FAILED = "palisade-imported", "palisade-failed"
 _INTERVAL = 0.05
 # Beyond what mod_wsgi allows itself for a process to end.
 _MARGIN = 5.0

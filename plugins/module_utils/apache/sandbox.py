@@ -14,43 +14,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..app.model import App
-from ..app.web import ACME_STORE
 from ..host.command import Run
+from ..host.confinement import CONFINEMENT, check_path
 from ..host.errors import PalisadeError
-from ..plan.server_info import managed_apps
-from ..runtime.files import NOTICE
+from ..host.records import NOTICE
 from . import server as apache_server
-from .layout import ApacheLayout
+from .layout import ACME_STORE, ApacheLayout
 from .processes import apache_parent, live_pools, started_at
 from .transaction import ConfigurationFile, ServerLog, Transaction
 
 UNITS = "/etc/systemd/system"
 _RUNNING_SYSTEMD = "/run/systemd/system"
-_PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
 _HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # A daemon that cannot enter its directory stays for a while before it ends.
 _SETTLED = 1.0
 _PATIENCE = 15.0
-# What holds for Apache and for every program of others that we run.
-CONFINEMENT = (
-    "ProtectSystem=strict",
-    # Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.
-    "ReadOnlyPaths=/run",
-    "PrivateTmp=yes",
-    "PrivateDevices=yes",
-    "ProtectProc=invisible",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "LockPersonality=yes",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-)
 
 Pools = dict[str, set[tuple[str, str]]]
 
@@ -87,14 +65,6 @@ class Outcome:
     restarted: bool = False
     opened: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def check_path(path: str, subject: str) -> None:
-    """Refuse a path that a unit could not name, or that is no place to open."""
-    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise PalisadeError(
-            f"{subject}: expected an absolute path of letters, digits and ._@:+,~=- without '..', got {path!r}"
-        )
 
 
 def _check_sight(path: str, subject: str) -> None:
@@ -359,11 +329,13 @@ def ensure_sandbox(
     settings: Settings,
     run: Run,
     check: bool,
+    data: Mapping[str, str],
     apps: Sequence[Mapping[str, str]] = (),
 ) -> Outcome:
     """Give Apache's unit its sandbox or take it away; state is present, required or absent.
 
-    apps says what sites write to that apps are to replace: they have to serve until then.
+    data says where each app that is served has its data, apps what sites write to that apps are to replace: they have
+    to serve until then.
     """
     text = drop_in(layout, settings)
     hindered = obstacle(text, run) if state != "absent" else ""
@@ -382,11 +354,11 @@ def ensure_sandbox(
             )
         return outcome
     files: dict[str, str | None] = {server: text}
-    for app in managed_apps(layout):
-        path = _app_file(layout, app["name"])
+    for name, place in data.items():
+        path = _app_file(layout, name)
         # Only until the next play of its list, which knows all that it writes.
-        if app["server_names"] and path not in present:
-            files[path] = app_drop_in([App(app["name"], app["account"], app["group"]).data])
+        if path not in present:
+            files[path] = app_drop_in([place])
     for name, paths in _paths_of(apps).items():
         if _app_file(layout, name) not in {*present, *files}:
             files[_app_file(layout, name)] = app_drop_in(paths)

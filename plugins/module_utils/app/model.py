@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..apache.daemon_options import Version, check_option, check_settable, check_together, warnings_of
+from ..host.accounts import RESERVED_ACCOUNTS
 from ..host.errors import PalisadeError, nearest
 from .fields import APP, DEFAULT_DAEMON_OPTIONS, REQUIRED
 from .source import Source, check_source
@@ -52,58 +53,13 @@ _OLD_DATA = re.compile(r"(/[A-Za-z0-9._@:+,~=-]+){2,}")
 _NO_DATA = re.compile(r"/(bin|boot|dev|etc|lib[^/]*|proc|root|run|sbin|sys|usr)/")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Shared by unrelated services, or more than an application may be.
-RESERVED_ACCOUNTS = frozenset(
-    [
-        "root",
-        "nobody",
-        "nogroup",
-        "www-data",
-        "apache",
-        "http",
-        "httpd",
-        "daemon",
-        "bin",
-        "sys",
-        "sync",
-        "games",
-        "man",
-        "lp",
-        "mail",
-        "news",
-        "uucp",
-        "proxy",
-        "backup",
-        "list",
-        "irc",
-        "adm",
-        "tty",
-        "disk",
-        "shadow",
-        "sudo",
-        "wheel",
-        "staff",
-        "users",
-        "utmp",
-        "systemd-network",
-        "systemd-journal",
-        "messagebus",
-        "sshd",
-    ]
-)
 
 # What counts as an answer. An application that wants a login answers 401; 403 and 404 may as well be a mistake.
 DEFAULT_HEALTH_STATUS = (*range(200, 400), 401)
 DEFAULT_HEALTH_TIMEOUT: int = APP["health_check"]["timeout"].default
 
-SYSUSERS_DIRECTORY = "/etc/sysusers.d"
 # All that is above the entry files and the homes of apps: who may change one of these could replace an app.
 DIRECTORIES_ABOVE = ("/", "/var", "/var/www", "/var/lib")
-
-
-def sysusers_path(account: str) -> str:
-    """Return the sysusers.d(5) file that declares this account."""
-    return f"{SYSUSERS_DIRECTORY}/palisade-{account}.conf"
 
 
 # Of an app that is to be removed.

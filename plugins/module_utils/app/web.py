@@ -11,33 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..apache.layout import TLS_DIRECTORY
+from ..apache.proxy_headers import PROXY_HEADERS
 from ..host.acl import parse_permissions, permissions_text
 from ..host.errors import PalisadeError, nearest
 from .fields import APP
 from .values import absolute_path, flag, is_integer, known_keys, mapping, relative_path, require, texts, url_path
-
-# Where the collection keeps the certificates that it makes, and mod_md those that it gets.
-TLS_DIRECTORY = "/etc/palisade-mod_wsgi/tls"
-ACME_STORE = "/var/lib/palisade-mod_wsgi/md"
-
-# The headers that mod_wsgi can take from a trusted proxy, each with what it tells.
-PROXY_HEADERS = {
-    "X-Forwarded-For": "client address",
-    "X-Client-IP": "client address",
-    "X-Real-IP": "client address",
-    "X-Forwarded-Proto": "scheme",
-    "X-Forwarded-Scheme": "scheme",
-    "X-Forwarded-HTTPS": "scheme",
-    "X-Forwarded-SSL": "scheme",
-    "X-Scheme": "scheme",
-    "X-HTTPS": "scheme",
-    "X-Forwarded-Host": "host",
-    "X-Host": "host",
-    "X-Forwarded-Port": "port",
-    "X-Forwarded-Server": "server",
-    "X-Forwarded-Script-Name": "mount",
-    "X-Script-Name": "mount",
-}
 
 _DIRECTIVES = {
     "request_body": "LimitRequestBody",

@@ -13,16 +13,61 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..app.model import SYSUSERS_DIRECTORY, sysusers_path
 from .command import Run
 from .errors import PalisadeError
 from .fs import Attributes, ensure_file
+
+# Shared by unrelated services, or more than an application may be.
+RESERVED_ACCOUNTS = frozenset(
+    [
+        "root",
+        "nobody",
+        "nogroup",
+        "www-data",
+        "apache",
+        "http",
+        "httpd",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "uucp",
+        "proxy",
+        "backup",
+        "list",
+        "irc",
+        "adm",
+        "tty",
+        "disk",
+        "shadow",
+        "sudo",
+        "wheel",
+        "staff",
+        "users",
+        "utmp",
+        "systemd-network",
+        "systemd-journal",
+        "messagebus",
+        "sshd",
+    ]
+)
+SYSUSERS_DIRECTORY = "/etc/sysusers.d"
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _ROOT_FILE = Attributes("root", "root", 0o644)
 _PROCESSES_END_WITHIN = 30
 # What an app has in its home.
 _PARTS = frozenset(["data", "data-on-its-way", "releases", "current", "environment"])
+
+
+def sysusers_path(account: str) -> str:
+    """Return the sysusers.d(5) file that declares this account."""
+    return f"{SYSUSERS_DIRECTORY}/palisade-{account}.conf"
 
 
 def _password_field(name: str) -> str:

@@ -11,11 +11,10 @@ import pwd
 import re
 from typing import Any
 
-from ..app.model import RESERVED_ACCOUNTS, sysusers_path
-from ..runtime.files import NOTICE, read_records
-from .accounts import ensure_accounts
+from .accounts import RESERVED_ACCOUNTS, ensure_accounts, sysusers_path
 from .command import Run
 from .errors import PalisadeError
+from .records import NOTICE, read_records
 
 _HOME = "/nonexistent"
 

@@ -17,9 +17,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..apache.sandbox import CONFINEMENT, check_path
 from .acl import EXECUTE, change_user
 from .command import CommandError, Run
+from .confinement import CONFINEMENT, check_path
 from .errors import PalisadeError
 
 _CAP_SYS_ADMIN = 21

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..apache.daemon_options import OWNER_CHECKS, owner_check_warning, parse_version
-from ..app.model import DIRECTORIES_ABOVE, App, check_app, sysusers_path
+from ..app.model import DIRECTORIES_ABOVE, App, check_app
 from ..app.values import type_name
+from ..host.accounts import sysusers_path
 from ..host.errors import PalisadeError, nearest
 from ..runtime.files import entry_file, environment_file, sysusers
 from ..runtime.virtual_host import error_log, main_app, virtual_host

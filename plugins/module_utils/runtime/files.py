@@ -9,31 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..apache.pool import FAILED, IMPORTED
 from ..app.model import App
 from ..app.owner import owner_fields
-
-NOTICE = "# Managed by palisade.mod_wsgi: a change made here is lost."
-# What a later play, perhaps another repository's, reads back of the apps on a host.
-RECORD = "# palisade.mod_wsgi: "
-
-
-def record(**fields: Any) -> str:
-    """Return the comment that keeps these fields in a managed file."""
-    return RECORD + json.dumps(fields, sort_keys=True)
-
-
-def read_records(text: str) -> list[dict[str, Any]]:
-    """Return the fields of every record() in the text."""
-    found = []
-    for line in text.splitlines():
-        if line.startswith(RECORD):
-            try:
-                fields = json.loads(line[len(RECORD) :])
-            except ValueError:
-                continue
-            if isinstance(fields, dict):
-                found.append(fields)
-    return found
+from ..host.records import NOTICE, record
 
 
 def sysusers(app: App, owner: str) -> str:
@@ -92,8 +71,6 @@ with open({path!r}, encoding="utf-8") as environment:
     os.environ.update(json.load(environment))
 """
 
-# Names of memory files that a process holds: how its import went, for the rolling restart.
-IMPORTED, FAILED = "palisade-imported", "palisade-failed"
 
 _IMPORT = """\
 state = "{failed}"

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..apache.daemon_options import daemon_process
+from ..apache.proxy_headers import PROXY_HEADERS
 from ..apache.syntax import quote
 from ..app.model import App
-from ..app.web import LIMITS, PROXY_HEADERS, Tls, below
+from ..app.web import LIMITS, Tls, below
+from ..host.records import NOTICE, record
 from .crowd import host_lines, section_lines, server_lines
-from .files import NOTICE, daemon_options, record
+from .files import daemon_options
 
 # Without query strings, referers, cookies and authorization, which carry credentials.
 _ACCESS_FORMAT = r"%h %l %u %t \"%m %U %H\" %>s %O \"%{User-Agent}i\""

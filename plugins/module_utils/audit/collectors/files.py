@@ -19,6 +19,7 @@ from typing import Any
 from ...apache.processes import parent_pid
 from ..facts import Access, Facts, FileFacts, Reach, all_pools, code_paths
 from ..merge import serving_hosts
+from ..paths import EVERYBODYS, below_any, directory_of
 from .access import (
     NOBODIES,
     as_account,
@@ -49,7 +50,6 @@ from .tree import (
     writers_of,
 )
 
-EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _WIDE = ("/etc", "/var", "/opt", "/srv", "/home")
 _PRIVATE = ("/etc/shadow", "/etc/gshadow", "/etc/sudoers")
 _PRIVATE_DIRECTORIES = ("/etc/ssl/private", "/root")
@@ -200,11 +200,6 @@ def _plan_served(facts: Facts, plan: Plan) -> None:
     plan.scripts = [path for path in dict.fromkeys(plan.scripts) if path.startswith("/") and "$" not in path]
 
 
-def directory_of(path: str) -> str:
-    """Return a served path; of one with a part of the URL in it the directory before."""
-    return path if "$" not in path else path.partition("$")[0].rpartition("/")[0] or "/"
-
-
 def _apache_account(facts: Facts) -> dict[str, Any] | None:
     """Return what Apache's own children are; what the configuration says where none can be seen."""
     instance = facts.instance
@@ -283,11 +278,6 @@ def _temporary(pid: int) -> Iterator[dict[str, str]]:
                 target = os.readlink(f"/proc/{pid}/fd/{number}")
                 if below_any(target, EVERYBODYS) and not target.endswith(" (deleted)"):
                     yield {"what": "open file", "path": shown(target)}
-
-
-def below_any(path: str, tops: tuple[str, ...]) -> bool:
-    """Tell whether a path is one of these directories or in one."""
-    return any(path == top or path.startswith(top + "/") for top in tops)
 
 
 def _mounts(pid: int) -> list[tuple[str, str, str]]:

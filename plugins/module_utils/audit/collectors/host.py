@@ -26,6 +26,7 @@ from ...host.errors import PalisadeError
 from ..config import without_secrets
 from ..crowd import public_ports
 from ..facts import Facts, HostFacts, code_paths
+from ..secret_names import secret_names
 from .access import NOBODIES, as_account, in_mounts, readable_files
 from .filters import connection_bounds
 from .packages import module_file, package_of
@@ -54,13 +55,6 @@ UNIT_SETTINGS = (
     "ProtectKernelTunables",
     "RestrictSUIDSGID",
 )
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*PASSWO?R?D|PASS|PASSPHRASE|[A-Z0-9]*SECRET|[A-Z0-9]*TOKEN|[A-Z0-9]*KEY|CREDENTIALS?)(?:_|$)",
-    re.IGNORECASE,
-)
-# What looks like one by its name, and is public or only says where it is.
-_NO_SECRET = re.compile(r"(?:GPG_KEY|PUBLIC_\w*|PUBLISHABLE_\w*|_FILE|_PATH|_DIR|_NAME|_ID|_ALGORITHM)$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 # Programs that run what somebody wrote.
 _INTERPRETERS = re.compile(r"(?:php|perl|python|ruby|node|uwsgi|lua|java|tclsh)[\w.-]*$")
 _PKILL = re.compile(r"\b(?:pkill|killall)\b[^;&|\n]*(?:-\w*f|--full)\b[^;&|\n]*wsgi")
@@ -338,17 +332,6 @@ def _owners(paths: Mapping[str, str]) -> list[int]:
 
 
 # --- Apache's processes
-
-
-def secret_names(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the names, of names with values, whose value is likely a secret."""
-    return sorted(
-        {
-            name
-            for name, value in pairs
-            if _URL_PASSWORD.search(value) or (value and _SECRET_NAME.search(name) and not _NO_SECRET.search(name))
-        }
-    )
 
 
 def _pairs(words: Iterable[str]) -> Iterator[tuple[str, str]]:

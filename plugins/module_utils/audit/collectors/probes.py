@@ -19,19 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...host.parallel import in_parallel
+from ..canary import CANARY, FORGED
 from ..config import Tree, VirtualHost
 from ..facts import Facts
 from ..merge import Place, listens_on, read_timeouts, secure
 
 # Apache refuses an encoded slash with 404 before it looks for a handler.
-CANARY = "palisade-audit-canary"
 PATH = f"/{CANARY}%2F{CANARY}"
-# A client's headers that no application is to see, and what the audit puts into them.
-FORGED = {
-    "Authorization": f"Bearer {CANARY}-authorization",
-    "Proxy": f"http://{CANARY}-proxy.invalid",
-    "X-Forwarded-For": "203.0.113.77",
-}
 _DEBUGGERS = ("/console", "/__debug__/", "/_debug_toolbar/", "/?__debugger__=yes&cmd=resource&f=debugger.js")
 # Larger than what Apache takes of one header by default.
 _LARGE = 9000

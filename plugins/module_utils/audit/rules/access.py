@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..collectors.files import EVERYBODYS, below_any
 from ..config import Directive, Pool, VirtualHost
 from ..facts import Facts, Reach
 from ..merge import first_alias, script_aliases, sections_of, serving_hosts
+from ..paths import EVERYBODYS, below_any
 from ..rule import SEVERITIES, Evidence, Group, Result, missing_process, verdict
 from .files import SCRIPTS, denied, file_rows, name_of, served
 

@@ -11,10 +11,10 @@ import pwd
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..collectors.files import EVERYBODYS, below_any, directory_of
 from ..config import Directive, Pool, VirtualHost
 from ..facts import Facts, all_pools, code_paths
 from ..merge import Place, first_alias, script_aliases, sections_of, serving_hosts
+from ..paths import EVERYBODYS, below_any, directory_of
 from ..rule import Evidence, Group, Result, config, missing_process, pool_option, running, verdict, worst
 
 GROUP = Group()

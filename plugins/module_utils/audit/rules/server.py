@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...app.web import PROXY_HEADERS
-from ..collectors.probes import CANARY, FORGED
+from ...apache.proxy_headers import PROXY_HEADERS
+from ..canary import CANARY, FORGED
 from ..config import Directive, VirtualHost
 from ..facts import Facts
 from ..merge import UNSET, Place, Setting, listens_on, secure, serving_hosts

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..collectors.host import secret_names
 from ..config import Pool, without_secrets
 from ..crowd import held, public_ports, threads
 from ..facts import NO_DUMP, Facts, code_paths
 from ..rule import Evidence, Group, Result, config, gap, missing_process, pool_option, undecided, verdict, worst
+from ..secret_names import secret_names
 
 GROUP = Group()
 _RESTART = "Restarting a single application"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..collectors.probes import CANARY
+from ..canary import CANARY
 from ..config import Directive, VirtualHost
 from ..facts import Facts
 from ..merge import (

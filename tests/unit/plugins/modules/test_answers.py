@@ -67,6 +67,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cor
         monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, text: warned.append(text))
         monkeypatch.setattr(module, "runner", lambda run_command: RUN, raising=False)
         monkeypatch.setattr(module, "host_layout", lambda: DEBIAN, raising=False)
+        monkeypatch.setattr(module, "data_of_served_apps", lambda layout: {"blog": "/d"}, raising=False)
         core.asked.clear()
         with pytest.raises(SystemExit) as caught:
             module.main()
@@ -382,7 +383,7 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
     given = {"protect_home": "no", "memory_deny_write_execute": True, "address_families": ["AF_UNIX"]}
     answer = ask("wsgi_sandbox", True, state="required", writable_paths=["/w"], apps=apps, **given)
     settings = sandbox.Settings("no", True, ("AF_UNIX",), ("/w",))
-    assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, apps)]
+    assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, {"blog": "/d"}, apps)]
     assert answer.pop("diff") != NO_DIFF
     assert answer == {
         "changed": True,
@@ -392,7 +393,7 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
         "warnings": ["a warning"],
     }
     answer = ask("wsgi_sandbox", state="present")
-    assert core.asked == [("ensure_sandbox", DEBIAN, "present", sandbox.Settings(), RUN, False, ())]
+    assert core.asked == [("ensure_sandbox", DEBIAN, "present", sandbox.Settings(), RUN, False, {"blog": "/d"}, ())]
     assert answer == {"changed": False, "paths": [], "restarted": False, "opened": [], "diff": NO_DIFF}
     assert [ask("wsgi_sandbox", state="present")["changed"] for _outcome in outcomes[2:]] == [True, True]
     assert ask("wsgi_sandbox", apps=apps)["changed"] is False

@@ -22,6 +22,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import po
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import server
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, ApacheLayout
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.pool import (
+    FAILED,
+    IMPORTED,
     newest_change,
     release_of,
     report,
@@ -30,7 +32,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.pool impo
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.processes import live_pools
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.server import Configuration
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import FAILED, IMPORTED
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import run
 
 # Starts PROCESSES processes of each pool, and another one for each that ends; SIGHUP is its reload.

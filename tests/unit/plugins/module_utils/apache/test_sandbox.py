@@ -17,15 +17,15 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox i
     Outcome,
     Settings,
     app_drop_in,
-    check_path,
     drop_in,
     ensure_apps,
     ensure_sandbox,
     obstacle,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.confinement import check_path
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import NOTICE
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import NOTICE
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import snapshot
 
 Mounts = list[tuple[str, bool]]
@@ -48,7 +48,7 @@ class Host:
         self.data = [root / "var/public-app/data", root / "var/admin-app/data"]
         for path in self.data:
             path.mkdir(parents=True)
-        self.apps: list[dict[str, Any]] = []
+        self.served: dict[str, str] = {}
         self.able = True
         self.told: list[list[str]] = []
         self.loaded: dict[str, str] = {}
@@ -129,7 +129,7 @@ class Host:
         return bool(self.inside) and not (self.broken == "privileges" and pid >= 1000)
 
     def ensure(self, state: str = "present", check: bool = False, **settings: Any) -> Outcome:
-        return ensure_sandbox(self.layout, state, Settings(**settings), self.run, check)
+        return ensure_sandbox(self.layout, state, Settings(**settings), self.run, check, self.served)
 
     def let(self, *rows: tuple[str, str], check: bool = False) -> Outcome:
         return ensure_apps(self.layout, [{"app": app, "path": path} for app, path in rows], self.run, check)
@@ -151,7 +151,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(sandbox, "started_at", lambda pid: made.started)
     monkeypatch.setattr(sandbox, "_no_new_privileges", made.privileges)
     monkeypatch.setattr(sandbox, "_mounts", lambda pid: [("/", True)] if pid == "self" else made.mounts)
-    monkeypatch.setattr(sandbox, "managed_apps", lambda layout: made.apps)
     monkeypatch.setattr(server, "check", lambda layout, run: made.refuses)
     monkeypatch.setattr(server, "read_configuration", lambda layout, run: server.Configuration())
     monkeypatch.setattr(sandbox, "_PATIENCE", 0.1)
@@ -364,13 +363,10 @@ def test_a_server_older_than_its_drop_in(host: Host) -> None:
 
 
 def test_apps_of_before_may_write_from_the_first_start(host: Host) -> None:
-    host.apps = [
-        {"name": "public", "account": "public-app", "group": "public-app", "server_names": ["a.test"]},
-        {"name": "away", "account": "away-app", "group": "away-app", "server_names": []},
-    ]
+    host.served = {"public": "/var/lib/public-app/data"}
     host.ensure()
     assert host.texts()["palisade-public.conf"] == app_drop_in(["/var/lib/public-app/data"])
-    assert "palisade-away.conf" not in host.texts()
+    assert set(host.texts()) == {"palisade.conf", "palisade-public.conf"}
     more = app_drop_in(["/var/lib/public-app/data", "/srv/shared"])
     (host.directory / "palisade-public.conf").write_text(more)
     host.started = time.time() + 1
@@ -380,16 +376,16 @@ def test_apps_of_before_may_write_from_the_first_start(host: Host) -> None:
 
 def test_sites_that_are_to_be_replaced_write_on(host: Host) -> None:
     rows = [{"app": "shop", "path": "/srv/shop"}, {"app": "shop", "path": "/srv/media"}]
-    ensure_sandbox(host.layout, "present", Settings(), host.run, False, rows)
+    ensure_sandbox(host.layout, "present", Settings(), host.run, False, {}, rows)
     assert host.texts()["palisade-shop.conf"] == app_drop_in(["/srv/shop", "/srv/media"])
     # Until the app's own play, which knows more.
     ensure_apps(host.layout, [*rows, {"app": "shop", "path": "/var/lib/shop-app/data"}], host.run, False)
     text = host.texts()["palisade-shop.conf"]
     host.started = time.time() + 1
-    assert ensure_sandbox(host.layout, "present", Settings(), host.run, False, rows) == Outcome()
+    assert ensure_sandbox(host.layout, "present", Settings(), host.run, False, {}, rows) == Outcome()
     assert host.texts()["palisade-shop.conf"] == text
     with pytest.raises(PalisadeError, match="app shop: path: expected an absolute path"):
-        ensure_sandbox(host.layout, "present", Settings(), host.run, False, [{"app": "shop", "path": "srv"}])
+        ensure_sandbox(host.layout, "present", Settings(), host.run, False, {}, [{"app": "shop", "path": "srv"}])
 
 
 def test_sites_of_others_are_told_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

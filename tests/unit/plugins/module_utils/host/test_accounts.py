@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app import model
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import accounts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.accounts import (
     ensure_accounts,
@@ -92,8 +91,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setattr(grp, "getgrall", lambda: list(made.groups.values()))
     monkeypatch.setattr(accounts, "_password_field", lambda name: made.passwords[name])
     monkeypatch.setattr(accounts, "_ROOT_FILE", Attributes(ME, MY_GROUP, 0o644))
-    for module in (accounts, model):
-        monkeypatch.setattr(module, "SYSUSERS_DIRECTORY", str(made.sysusers))
+    monkeypatch.setattr(accounts, "SYSUSERS_DIRECTORY", str(made.sysusers))
     return made
 
 

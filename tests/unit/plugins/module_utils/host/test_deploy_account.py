@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app import model
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import accounts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.deploy_account import (
     deploy_account_is_there,
     ensure_deploy_account,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import server_info
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import record
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import record
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import managed_apps
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 
 NAME = "palisade-test"
@@ -39,7 +38,7 @@ class Host:
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    for module in (model, accounts, server_info):
+    for module in (accounts, managed_apps):
         monkeypatch.setattr(module, "SYSUSERS_DIRECTORY", str(tmp_path))
     return Host(tmp_path)
 
@@ -68,7 +67,7 @@ def test_it_is_made(target: Host) -> None:
 @needs_root
 def test_it_is_no_app(target: Host) -> None:
     ensure_deploy_account(NAME, target.run, check=False)
-    assert server_info.managed_apps(DEBIAN) == []
+    assert managed_apps.managed_apps(DEBIAN) == []
 
 
 @needs_root

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox import CONFINEMENT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import unit as host_unit
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.confinement import CONFINEMENT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.unit import Unit, run_in_unit, run_with_secrets
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, acls, allowed, needs_root, run

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import read_records
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import read_records
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
 
 SECRET = "hunter2-does-not-show"

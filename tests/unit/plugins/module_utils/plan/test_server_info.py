@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,99 +13,9 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import server
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.server import Configuration
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.owner import source_class
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import check_source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import server_info
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import (
-    _source_of,
-    _unlinked_sites,
-    managed_apps,
-)
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import sysusers
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.virtual_host import virtual_host
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
-
-
-def test_what_one_play_writes_the_next_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = dataclasses.replace(DEBIAN, site_files=str(tmp_path / "sites"))
-    monkeypatch.setattr(server_info, "SYSUSERS_DIRECTORY", str(tmp_path / "sysusers.d"))
-    assert managed_apps(layout) == []
-    (tmp_path / "sites").mkdir()
-    (tmp_path / "sysusers.d").mkdir()
-    public, stopped = (check_app(app(name, mount="/x"), 0, None) for name in ("public", "stopped"))
-    (tmp_path / "sysusers.d" / "palisade-public-app.conf").write_text(sysusers(public, "shop"))
-    (tmp_path / "sysusers.d" / "palisade-stopped-app.conf").write_text(sysusers(stopped, "team/shop"))
-    (tmp_path / "sysusers.d" / "other.conf").write_text("u other - -\n")
-    (tmp_path / "sysusers.d" / "palisade-broken.conf").write_text("# palisade.mod_wsgi: {\n")
-    (tmp_path / "sites" / "zz-palisade-public.conf").write_text(virtual_host([public], None, DEBIAN.as_dict()))
-    (tmp_path / "sites" / "by-hand.conf").write_bytes(b"\xff")
-    assert managed_apps(layout) == [
-        managed("public", "shop", mount="/x", site=str(tmp_path / "sites" / "zz-palisade-public.conf")),
-        managed("stopped", "team/shop", chosen=True, mount="", server_names=[], site=""),
-    ]
-    (tmp_path / "public").mkdir()
-    facts = host(apps=managed_apps(layout), occupied=["/var/www/public", "/var/lib/public-app"])
-    assert resolve([app()], facts, "shop", str(tmp_path))["site"]
-
-
-def built(home: Path, origin: str | None = None, *code: str) -> None:
-    """Make a release that is current, as the versions of this collection leave it."""
-    place = home / "releases" / "r1"
-    (place / "code").mkdir(parents=True)
-    for name in code:
-        (place / "code" / name).touch()
-    told = {"app": "shop", "release": "r1", **({} if origin is None else {"origin": origin})}
-    (place / "release.json").write_text(json.dumps(told))
-    (home / "current").symlink_to("releases/r1")
-
-
-@pytest.mark.parametrize(
-    ("made", "source"),
-    [
-        (("", "shop.py"), "controller"),
-        # The first version noted no origin, and took directories only.
-        ((None, "shop.py"), "controller"),
-        (("0a1b", "shop.py"), "network"),
-        (("0a1b",), "package"),
-        (None, ""),
-    ],
-)
-def test_what_a_release_tells_of_its_source(
-    made: tuple[Any, ...] | None, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(App, "home", str(tmp_path))
-    if made is not None:
-        built(tmp_path, *made)
-    found = check_app(app("shop"), 0, None)
-    assert _source_of(found) == source
-
-
-@pytest.mark.parametrize("what", ["releases/r1/release.json", "releases/r1/code", "releases", "current"])
-def test_a_release_that_tells_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(App, "home", str(tmp_path))
-    built(tmp_path, "", "shop.py")
-    (tmp_path / what).rename(tmp_path / "away")
-    assert _source_of(check_app(app("shop"), 0, None)) == ""
-    if what.endswith("json"):
-        (tmp_path / what).write_text("{")
-        assert _source_of(check_app(app("shop"), 0, None)) == ""
-
-
-@pytest.mark.parametrize(
-    ("source", "told"),
-    [
-        ({"path": "shop"}, "controller"),
-        ({"archive": "shop.tar.gz"}, "controller"),
-        ({"archive": "https://example.org/shop.zip", "checksum": f"sha256:{'0' * 64}"}, "network"),
-        ({"git": {"repo": "/srv/shop.git", "version": "main"}}, "network"),
-        ({"package": "shop==1.2"}, "package"),
-    ],
-)
-def test_what_a_list_tells_of_a_source(source: dict[str, Any], told: str) -> None:
-    assert source_class(check_source(source, "app shop: source")) == told
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import _unlinked_sites
 
 
 def test_a_site_that_is_no_link(tmp_path: Path) -> None:
@@ -145,7 +54,7 @@ def test_the_facts_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = Configuration("a line is wrong", ["mpm_event", "wsgi"], [{"name": "shop"}], [{"name": "shop.test"}])
     monkeypatch.setattr(server_info, "host_layout", lambda: layout)
     monkeypatch.setattr(server_info, "read_os_release", lambda: {"ID": "debian", "VERSION_ID": "13", "NAME": "x"})
-    monkeypatch.setattr(server_info, "SYSUSERS_DIRECTORY", str(tmp_path / "none"))
+    monkeypatch.setattr(server_info, "managed_apps", lambda layout: [])
     monkeypatch.setattr(server_info, "_occupied", lambda: ["/var/www/html"])
     monkeypatch.setattr(server_info, "_default_site", lambda layout, run: "/default")
     monkeypatch.setattr(server_info, "apache_parent", lambda binary: 7)

@@ -28,6 +28,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.config imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts, HostFacts, Instance
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.pools import span
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import report
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.secret_names import secret_names
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit import facts as audit_facts
@@ -88,36 +89,9 @@ def test_any_shadow_can_be_read(name: str, shadow: str) -> None:
     assert collectors_host.password_locked(name, shadow) in (True, False, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "secret"),
-    [
-        ("DB_PASSWORD", "x", True),
-        ("dbPassword", "x", True),
-        ("API_KEY", "x", True),
-        ("SECRET_KEY", "x", True),
-        ("AWS_SECRET_ACCESS_KEY", "x", True),
-        ("GITHUB_TOKEN", "x", True),
-        ("DATABASE_URL", "postgres://shop:pw@db/shop", True),
-        ("DATABASE_URL", "postgres://db/shop", False),
-        ("DB_PASSWORD", "", False),
-        ("DB_PASSWORD_FILE", "/run/secrets/db", False),
-        ("GPG_KEY", "A035C8", False),
-        ("STRIPE_PUBLIC_KEY", "pk", False),
-        ("PWD", "/", False),
-        ("APACHE_RUN_USER", "www-data", False),
-        ("APACHE_ULIMIT_MAX_FILES", "x", False),
-        ("KEYBOARD", "x", False),
-        ("nokeepalive", "1", False),
-        ("force-response-1.0", "1", False),
-    ],
-)
-def test_names_of_secrets(name: str, value: str, secret: bool) -> None:
-    assert collectors_host.secret_names([(name, value)]) == ([name] if secret else [])
-
-
 def test_secrets_in_a_command_line() -> None:
     words = ["/usr/sbin/apache2", "-DFOREGROUND", "-DDB_PASSWORD=x", "-c", "SetEnv API_TOKEN abc", "-k", "start"]
-    assert collectors_host.secret_names(collectors_host._pairs(words)) == ["API_TOKEN", "DB_PASSWORD"]
+    assert secret_names(collectors_host._pairs(words)) == ["API_TOKEN", "DB_PASSWORD"]
 
 
 @pytest.mark.parametrize(

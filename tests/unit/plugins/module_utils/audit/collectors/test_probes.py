@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.canary import CANARY
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import probes
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.probes import (
-    CANARY,
     Budget,
     Target,
     hello,

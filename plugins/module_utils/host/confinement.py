@@ -1,0 +1,40 @@
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What systemd keeps from Apache and from every program of others that we run, and the paths that a unit can name."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import PalisadeError
+
+_PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
+# What holds for Apache and for every program of others that we run.
+CONFINEMENT = (
+    "ProtectSystem=strict",
+    # Beside ProtectKernelTunables, systemd 252 and 257 leave it writable in some containers.
+    "ReadOnlyPaths=/run",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "ProtectProc=invisible",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "LockPersonality=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+)
+
+
+def check_path(path: str, subject: str) -> None:
+    """Refuse a path that a unit could not name, or that is no place to open."""
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise PalisadeError(
+            f"{subject}: expected an absolute path of letters, digits and ._@:+,~=- without '..', got {path!r}"
+        )
