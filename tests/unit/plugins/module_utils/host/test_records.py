@@ -9,6 +9,8 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records imp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+TEXTS = st.text(st.one_of(st.sampled_from('\n\r\x85\u2028"\\#:'), st.characters()), max_size=20)
+
 
 @given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.lists(TEXTS), st.none()), min_size=1), TEXTS)
 @example({"name": "a\nb"}, "")

@@ -211,6 +211,3 @@ def test_sysusers_takes_it(fields: dict[str, Any], tmp_path: Path) -> None:
     assert 100 <= int(uid) < 1000
     assert (group[gid], home, shell) == (public.group, public.home, "/usr/sbin/nologin")
     assert f"\n{public.account}:!" in "\n" + (tmp_path / "etc/shadow").read_text()
-
-
-TEXTS = st.text(st.one_of(st.sampled_from('\n\r\x85\u2028"\\#:'), st.characters()), max_size=20)
