@@ -14,9 +14,12 @@ from typing import Any, Callable
 
 from .config import Directive, Pool, VirtualHost
 from .facts import Facts
+from .merge import Place, Setting
 
 STATUSES = ("pass", "fail", "not_applicable", "unknown", "waived", "error")
 SEVERITIES = ("info", "low", "medium", "high", "critical")
+# So much evidence of one kind a result shows.
+SHOWN = 20
 # The page's order; then the built-in ones, those beyond the page, and the audit's own.
 _LETTERS = ("M", "U", "I", "F", "N", "E", "A", "L", "D", "B", "X", "AUDIT")
 
@@ -133,6 +136,12 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]+", text)[:3])
 
 
+def leading_number(text: str) -> int:
+    # As C reads it: what follows the digits is ignored.
+    found = re.match(r"\s*([0-9]+)", text)
+    return int(found.group(1)) if found else 0
+
+
 def undecided(kind: str, name: str, *evidence: Evidence) -> Result:
     """Return that something cannot be known."""
     return Result("unknown", kind, name, evidence)
@@ -163,6 +172,12 @@ def web_hosts(facts: Facts) -> list[VirtualHost]:
     return list({place.host.name: place.host for place in facts.places}.values())
 
 
+def merged_setting(place: Place, setting: Setting, what: str, expected: str) -> Evidence:
+    """Return what holds for a URL of one setting as evidence."""
+    said = f"{what} {setting.value}" if setting.value else f"no {what}"
+    return Evidence("config", setting.source or place.mapped.source, said, expected)
+
+
 def pool_option(pool: Pool, option: str, expected: str) -> Evidence:
     """Return one option of a WSGIDaemonProcess as evidence."""
     value = pool.options.get(option)
@@ -178,6 +193,11 @@ def missing_process(pool: Pool) -> Result:
 def gap(kind: str, name: str, way: str, source: str, reason: str) -> Result:
     """Return that something is unknown, and why; way is the kind of evidence."""
     return Result("unknown", kind, name, (Evidence(way, source, reason, "to be read"),))
+
+
+def unlooked(kind: str, name: str, why: str) -> Result:
+    """Return that not all files could be looked at, and why."""
+    return Result("unknown", kind, name, (Evidence("stat", "", why, "all of it looked at"),))
 
 
 def worst(severities: Iterable[str]) -> str:

@@ -13,20 +13,55 @@ from typing import Any
 
 from ..facts import Facts
 from ..rule import SEVERITIES, STATUSES, Rule, judge, place_of
-from . import access, files, host, pools, server, tls, unit, web
+from . import (
+    access,
+    accounts,
+    browser,
+    code,
+    declared,
+    disclosure,
+    embedded,
+    environments,
+    exposure,
+    headers,
+    isolation,
+    limits,
+    logs,
+    overrides,
+    pages,
+    privileges,
+    processes,
+    sandbox,
+    tls,
+    versions,
+    writable,
+)
 
 SCHEMA = "palisade.mod_wsgi/audit/1"
 # The collection's, as in galaxy.yml, which a managed host does not have.
 VERSION = "0.1.0"
 _FILES = (
-    pools,
-    host,
-    unit,
-    files,
     access,
-    server,
+    accounts,
+    browser,
+    code,
+    declared,
+    disclosure,
+    embedded,
+    environments,
+    exposure,
+    headers,
+    isolation,
+    limits,
+    logs,
+    overrides,
+    pages,
+    privileges,
+    processes,
+    sandbox,
     tls,
-    web,
+    versions,
+    writable,
 )
 RULES: list[Rule] = sorted((rule for file in _FILES for rule in file.GROUP.rules), key=lambda rule: place_of(rule.id))
 

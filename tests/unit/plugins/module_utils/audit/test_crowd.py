@@ -9,7 +9,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.crowd import held, public_ports, threads
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts, Instance
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.unit import crowd
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.limits import crowd
 
 
 def apache(config: str, mpm: str = "event", **fields: Any) -> Facts:

@@ -26,7 +26,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.sudoers import read_sudoers
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts, HostFacts, Instance
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.pools import span
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.processes import span
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.secret_names import secret_names
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
