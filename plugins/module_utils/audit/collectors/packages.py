@@ -14,6 +14,8 @@ from typing import Any
 
 from ...host.command import Run
 from ...host.errors import PalisadeError
+from ..facts import Facts
+from .proc import read_text
 
 _DPKG = "/var/lib/dpkg"
 _DOCUMENTS = "/usr/share/doc"
@@ -86,3 +88,16 @@ def _rpm_package(path: str, run: Run) -> dict[str, Any]:
     except PalisadeError:
         mended = None
     return {"package": name, "version": version.split("\n")[0].strip(), "mended": mended}
+
+
+def packages_of_apache(facts: Facts, run: Run) -> dict[str, dict[str, Any]]:
+    """Return package, version and mended holes of Apache and of the module that it has in its memory."""
+    parent = facts.instance.pid
+    found = {"apache": package_of(facts.instance.binary, run)}
+    if parent is not None:
+        found["apache"]["replaced"] = os.readlink(f"/proc/{parent}/exe").endswith(" (deleted)")
+        path = module_file(read_text(f"/proc/{parent}/maps", 1 << 24))
+        if path:
+            module = package_of(path.replace(" (deleted)", ""), run)
+            found["module"] = {**module, "replaced": path.endswith(" (deleted)")}
+    return found
