@@ -61,3 +61,9 @@ def descendants(top: int, table: Mapping[int, Mapping[str, Any]]) -> set[int]:
         grown = bool(more)
         found |= more
     return found
+
+
+def read_paths(path: str) -> str:
+    """Return a file of /proc with paths that can be opened as they stand."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import tree as collectors_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.tree import (
     Disk,
     Row,
@@ -27,6 +30,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors
     way_to,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.acl import Acl
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors.disk import (
+    BLOG,
+    SHOP,
+    put,
+    write_acl_of,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 
 ONE, OTHER = 54321, 54331
@@ -115,13 +124,6 @@ def walked(top: Path, kind: str, *others: Path) -> Tree:
     walk_tree(Disk(), tree, map(str, others))
     assert tree.unknown == ""
     return tree
-
-
-def put(path: Path, text: str = "x", mode: int = 0o644) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(mode)
-    return path
 
 
 def test_a_directory_with_a_module_in_it_is_code_and_one_of_uploads_is_none(tmp_path: Path) -> None:
@@ -249,3 +251,200 @@ def test_a_large_directory_is_left_when_it_takes_too_long(
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     rows, why = Disk(until).entries(str(tmp_path))
     assert (len(rows), why) == (number, unknown)
+
+
+def any_walk(top: Path, kind: str = "home") -> Tree:
+    tree = Tree(str(top), kind)
+    walk_tree(Disk(), tree, [])
+    return tree
+
+
+def test_links_pipes_and_sockets_are_passed_by(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(".")
+    (tmp_path / "settings.py").symlink_to("/etc/passwd")
+    (tmp_path / "away").symlink_to("/")
+    os.mkfifo(tmp_path / ".env")
+    os.mkfifo(tmp_path / "config.ini")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "local.key"))
+        tree = any_walk(tmp_path)
+    assert [row.path for row in tree.rows] == [str(tmp_path)]
+    assert tree.unknown == ""
+    assert collectors_tree.read_start(str(tmp_path / "config.ini"), 9) == b""
+    assert collectors_tree.read_start(str(tmp_path / "settings.py"), 9) == b""
+
+
+def test_names_of_any_bytes_are_told_as_text(tmp_path: Path) -> None:
+    names = [b"<script>.py", b"a\nb.py", b"\x1b[31m.py", b"\xff\xfe.py", "\u202e.py".encode()]
+    for name in names:
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    told = [row.shown()["path"] for row in any_walk(tmp_path).rows[1:]]
+    assert sorted(path[len(str(tmp_path)) + 1 :] for path in told) == sorted(
+        ["<script>.py", "a\nb.py", "\x1b[31m.py", "\\xff\\xfe.py", "\u202e.py"]
+    )
+    for path in told:
+        path.encode()
+
+
+def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.py").touch()
+    monkeypatch.setattr(collectors_tree, "IN_ONE_DIRECTORY", 10)
+    assert "holds more than could be looked at" in any_walk(tmp_path).unknown
+    found = collectors_tree.walk_served(Disk(), str(tmp_path), [".htaccess"]).unknown
+    assert "holds more than could be looked at" in found
+    identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
+    assert collectors_tree.walk_wide(Disk(), [str(tmp_path)], [], identities)[1]
+
+
+def test_many_small_directories_are_bounded_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        put(tmp_path / str(number) / "a.py")
+    for bound in ("ENTRIES", "SMALL_ENTRIES"):
+        monkeypatch.setattr(collectors_tree, bound, 12)
+    assert "holds more than could be looked at" in any_walk(tmp_path).unknown
+    assert "holds more than could be looked at" in any_walk(tmp_path, "account").unknown
+    assert "holds more than could be looked at" in collectors_tree.walk_served(Disk(), str(tmp_path), []).unknown
+    identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
+    assert collectors_tree.walk_wide(Disk(), [str(tmp_path)], [], identities) == (
+        [],
+        "there is more than could be looked at",
+    )
+
+
+def test_what_takes_too_long_is_unknown(tmp_path: Path) -> None:
+    tree = Tree(str(tmp_path), "home")
+    walk_tree(Disk(seconds=-1), tree, [])
+    assert tree.unknown == "it took too long"
+
+
+def test_a_very_deep_directory_is_unknown(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _number in range(30):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert "File name too long" in any_walk(tmp_path).unknown
+
+
+def test_a_directory_that_goes_or_becomes_a_link_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gone", "link", "file"):
+        put(tmp_path / name / "a.py")
+    really = os.open
+
+    def raced(path: str, *arguments: Any, **more: Any) -> int:
+        name = os.path.basename(str(path))
+        if name in ("gone", "link", "file") and os.path.isdir(path) and not os.path.islink(path):
+            os.rename(path, f"{path}.before")
+            if name == "link":
+                os.symlink("/etc", path)
+            elif name == "file":
+                Path(path).touch()
+        return really(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", raced)
+    tree = any_walk(tmp_path)
+    assert tree.unknown == ""
+    assert not [row for row in tree.rows if row.path.endswith(("a.py", "passwd"))]
+
+
+def test_a_directory_that_cannot_be_read_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "closed/a.py")
+    really = os.open
+
+    def refused(path: str, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return really(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert any_walk(tmp_path).unknown.endswith("closed: Permission denied")
+
+
+def test_each_directory_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a/b.py")
+    reads: list[str] = []
+    really = os.scandir
+
+    def counted(where: str) -> Any:
+        reads.append(where)
+        return really(where)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    disk = Disk()
+    walk_tree(disk, Tree(str(tmp_path), "home"), [])
+    collectors_tree.walk_served(disk, str(tmp_path), [])
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", "A=b"),
+        (".env.production", "A=b"),
+        ("id_ed25519", "x"),
+        ("site.key", "x"),
+        ("db.sqlite3", "x"),
+        ("environment", "{}"),
+        ("settings.py", 'SECRET_KEY = "squirrel"\n'),
+        ("local_settings.py", "DATABASES = {'PASSWORD': 'squirrel'}"),
+        ("config.json", '{"api_key": "squirrel"}'),
+        ("app.ini", "[db]\npassword = squirrel\n"),
+        ("config.yml", "token: squirrel\n"),
+        ("server.pem", "-----BEGIN PRIVATE KEY-----\n"),
+    ],
+)
+def test_secrets_are_known_by_name_or_text(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path / name, text)
+    assert [row.path for row in any_walk(tmp_path).rows if row.kind == "secret"] == [str(tmp_path / name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env.example", "SECRET_KEY=change-me"),
+        (".env", ""),
+        ("id_ed25519.pub", "x"),
+        ("fullchain.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("settings.py", 'SECRET_KEY = os.environ["SECRET_KEY"]\nPASSWORD_HASHERS = ["a.b"]\n'),
+        ("settings.py", "TOKEN = get('x')\n"),
+        ("app.ini", "password = ${DB_PASSWORD}\n"),
+        ("setup.cfg", "[metadata]\nname = shop\n"),
+        ("locale.json", '{"password": "Passwort"}'),
+        ("views.py", 'PASSWORD = "squirrel"'),
+    ],
+)
+def test_what_only_looks_like_one_is_none(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path / name, text)
+    assert [row.path for row in any_walk(tmp_path).rows if row.kind == "secret"] == []
+
+
+def test_packages_hold_no_secrets_of_the_project(tmp_path: Path) -> None:
+    put(tmp_path / "venv/lib/python3.13/site-packages/tests/site.key")
+    put(tmp_path / "node_modules/x/.env", "A=b")
+    assert [row.path for row in any_walk(tmp_path).rows if row.kind == "secret"] == []
+    assert [row.path for row in any_walk(tmp_path / "venv", "python-home").rows if row.kind == "secret"] == []
+
+
+def test_a_path_that_no_file_can_have() -> None:
+    assert look_at("/srv/\0") is None
+
+
+@needs_root
+def test_what_a_mask_leaves_of_an_acl(tmp_path: Path) -> None:
+    def writers(acl: Acl) -> tuple[list[int], list[int], bool]:
+        write_acl_of(tmp_path, acl)
+        row = collectors_tree.look_at(str(tmp_path))
+        assert row is not None
+        found = collectors_tree.writers_of(row)
+        return found["users"], found["groups"], found["everybody"]
+
+    assert writers(Acl(7, 5, 5, {SHOP: 7}, {BLOG: 7}, 5)) == ([0], [], False)
+    assert writers(Acl(7, 5, 5, {SHOP: 7}, {BLOG: 7}, 7)) == ([0, SHOP], [BLOG], False)
+    assert writers(Acl(7, 7, 5, {SHOP: 5}, {}, 7)) == ([0], [0], False)
+    assert writers(Acl(7, 5, 7, {SHOP: 5}, {}, 5)) == ([0], [], True)
