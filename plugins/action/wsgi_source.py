@@ -16,8 +16,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.app.source import Source, read_row
 from ..module_utils.host.errors import PalisadeError
-from ..module_utils.release.fetch import release_name
 from ..module_utils.release.served import check_served
+from ..module_utils.release.store import release_name
 from ..module_utils.source.archive import extract
 from ..module_utils.source.download import require_checksum
 from ..module_utils.source.tree import file_digest, pack, subdirectory, tree_digest

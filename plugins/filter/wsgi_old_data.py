@@ -38,7 +38,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ..module_utils.app.model import check_app
+from ..module_utils.app.check import check_app
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.plan.resolve import old_places
 

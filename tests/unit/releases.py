@@ -14,7 +14,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.fs import switch_link
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import ensure_built
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import cached_place
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.cache import cached_place
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.installer import Pip
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP

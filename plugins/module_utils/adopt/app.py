@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..app.model import check_app
+from ..app.check import check_app
 from ..host.errors import PalisadeError
 
 Row = dict[str, Any]

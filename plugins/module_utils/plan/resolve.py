@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..apache.daemon_options import OWNER_CHECKS, owner_check_warning, parse_version
-from ..app.model import DIRECTORIES_ABOVE, App, check_app
+from ..app.check import check_app
+from ..app.model import DIRECTORIES_ABOVE, App
 from ..app.values import type_name
 from ..host.accounts import sysusers_path
 from ..host.errors import PalisadeError, nearest

@@ -24,7 +24,7 @@ from ..host.errors import PalisadeError
 from ..host.fs import opened_directory
 from ..host.parallel import in_parallel
 from ..host.unit import run_with_secrets
-from .fetch import cached_place, drop_empty_cache, is_fetched
+from .cache import cached_place, drop_empty_cache, is_fetched
 from .installer import Installer
 from .served import check_served, give, reader, serve
 from .store import check_names, describe, is_complete

@@ -31,12 +31,11 @@ from ..source.download import download
 from ..source.git import opened, tidy
 from ..source.requirements import check_requirements
 from ..source.tree import file_digest, subdirectory, tree_digest, unpack
+from . import cache
+from .cache import cached_place, downloads, drop_empty_cache, known_release, missing, note_origin
 from .installer import Installer
 from .served import check_served
-from .store import COMPLETE, check_names, describe, description, is_complete
-
-# Where sources and packages of a release wait until it is built; nothing serves from here.
-CACHE = "/var/cache/palisade-mod_wsgi"
+from .store import COMPLETE, check_names, is_complete, origin_of, release_name
 
 Row = Mapping[str, Any]
 
@@ -67,31 +66,6 @@ class Fetched:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def release_name(digest: str, requirements: str, python_version: str) -> str:
-    """Return the name of a release: the same for the same content on every host."""
-    return hashlib.sha256(repr((digest, str(requirements), str(python_version))).encode()).hexdigest()[:16]
-
-
-def origin_of(row: Row, source: Source, version: object, python_version: str) -> str:
-    """Return a key of what is fetched: equal keys are equal releases, without looking at the content."""
-    what = (source.kind, source.place, version, source.directory, str(row["requirements"]), python_version)
-    return hashlib.sha256(repr(what).encode()).hexdigest()
-
-
-def cached_place(row: Row) -> str:
-    """Return where a release waits; two apps may have one source, and so the same release."""
-    return os.path.join(CACHE, f"{row['app']}-{row['release']}")
-
-
-def is_fetched(row: Row) -> bool:
-    return os.path.isfile(os.path.join(cached_place(row), COMPLETE))
-
-
-def missing(rows: Sequence[Row]) -> list[str]:
-    """Return the apps whose release is neither built nor fetched on this host."""
-    return [row["app"] for row in rows if not is_complete(row["directory"], row["release"]) and not is_fetched(row)]
-
-
 def unsent(rows: Sequence[Row]) -> list[str]:
     """Return the apps whose source lies on the controller and is missing here."""
     check_names([row for row in rows if row["release"]])
@@ -109,7 +83,7 @@ def fetch(rows: Sequence[Row], how: Fetching) -> Fetched:
 
     On failure the cache is as it was; or, where the rest is to go on, without what failed.
     """
-    had_cache = os.path.isdir(CACHE)
+    had_cache = os.path.isdir(cache.CACHE)
     named: dict[str, dict[str, Any]] = {}
     failures: dict[str, str] = {}
     came: list[dict[str, Any]] = []
@@ -141,8 +115,8 @@ def fetch(rows: Sequence[Row], how: Fetching) -> Fetched:
         for row in came if not kept else []:
             if row["release"]:
                 shutil.rmtree(cached_place(row), ignore_errors=True)
-        if os.path.isdir(CACHE):
-            shutil.rmtree(_downloads(), ignore_errors=True)
+        if os.path.isdir(cache.CACHE):
+            shutil.rmtree(downloads(), ignore_errors=True)
             if not had_cache:
                 drop_empty_cache()
     new = {row["app"] for row in came}
@@ -169,7 +143,7 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
         key = private_key(how.keys.get(row["app"]), f"{subject}: git: key")
         return _bring_commit(row, replace(source, key=key), how)
     origin = origin_of(row, source, source.checksum or source.lines, how.python_version)
-    known = _known(row, origin)
+    known = known_release(row, origin)
     if known:
         return known, False
     if source.kind == "package":
@@ -196,7 +170,9 @@ def _bring_sent(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
 def _bring_commit(row: Row, source: Source, how: Fetching) -> tuple[dict[str, Any], bool]:
     subject = f"app {row['app']}: source: git: {source.place}"
     version = source.version
-    known = _known(row, origin_of(row, source, version, how.python_version)) if COMMIT.fullmatch(version) else None
+    known = (
+        known_release(row, origin_of(row, source, version, how.python_version)) if COMMIT.fullmatch(version) else None
+    )
     if known:
         return known, False
     # A check run on a bare host cannot ask what a branch is.
@@ -205,7 +181,7 @@ def _bring_commit(row: Row, source: Source, how: Fetching) -> tuple[dict[str, An
     with opened(row["app"], source, how.deploy_account, how.run) as repository:
         commit = repository.commit(how.run)
         origin = origin_of(row, source, commit, how.python_version)
-        known = _known(row, origin)
+        known = known_release(row, origin)
         if known:
             return known, False
 
@@ -234,9 +210,9 @@ def _stage(
     """Put a release together beside its place in the cache, and take it there when it is whole."""
     if how.check:
         return {**row, "release": "" if origin else row["release"], "origin": origin}, True
-    os.makedirs(CACHE, mode=0o700, exist_ok=True)
-    os.chmod(CACHE, 0o700)
-    stage = os.path.join(CACHE, f".new-{row['app']}")
+    os.makedirs(cache.CACHE, mode=0o700, exist_ok=True)
+    os.chmod(cache.CACHE, 0o700)
+    stage = os.path.join(cache.CACHE, f".new-{row['app']}")
     code = os.path.join(stage, "code")
     # What a killed fetch left.
     shutil.rmtree(stage, ignore_errors=True)
@@ -255,7 +231,7 @@ def _stage(
         named = {**row, "digest": digest, "release": row["release"] if not origin else release, "origin": origin}
         check_names([named])
         if is_complete(named["directory"], named["release"]):
-            _note_origin(named)
+            note_origin(named)
             return named, False
         told = {key: named[key] for key in ("app", "release", "digest", "origin")}
         with open(os.path.join(stage, COMPLETE), "w", encoding="utf-8") as file:
@@ -291,7 +267,7 @@ def _packages_of_lines(row: Row, lines: Sequence[str], stage: str, how: Fetching
 
 def _packages(row: Row, name: str, shown: str, stage: str, how: Fetching) -> None:
     try:
-        how.installer.fetch(row, os.path.join(stage, "code", name), stage, _downloads(), how.run)
+        how.installer.fetch(row, os.path.join(stage, "code", name), stage, downloads(), how.run)
     except PalisadeError as error:
         wheels = "" if row.get("allow_source_builds") else " from wheels"
         raise PalisadeError(
@@ -313,43 +289,3 @@ def _packages_digest(stage: str) -> str:
                 records = [line for line in file.read().splitlines() if not line.startswith("../")]
             lines += [os.path.basename(directory), *(line for line in records if ".dist-info/" not in line)]
     return hashlib.sha256(repr(sorted(lines)).encode()).hexdigest()
-
-
-def _told(place: str) -> dict[str, Any]:
-    try:
-        return description(place)
-    except (OSError, ValueError):
-        return {}
-
-
-def _known(row: Row, origin: str) -> dict[str, Any] | None:
-    """Return the row of a release that was built or fetched from this origin, None where there is none."""
-    directory = row["directory"]
-    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-        if is_complete(directory, name):
-            told = _told(os.path.join(directory, name))
-            if told.get("origin") == origin and told.get("release") == name:
-                return {**row, "release": name, "digest": told.get("digest", ""), "origin": origin}
-    for name in sorted(os.listdir(CACHE)) if os.path.isdir(CACHE) else []:
-        told = _told(os.path.join(CACHE, name)) if name.startswith(f"{row['app']}-") else {}
-        if told.get("origin") == origin and told.get("app") == row["app"]:
-            return {**row, "release": told["release"], "digest": told["digest"], "origin": origin}
-    return None
-
-
-def _note_origin(row: Row) -> None:
-    """Keep the origin of a release that was built from another one with the same content."""
-    place = os.path.join(row["directory"], row["release"])
-    if row["origin"]:
-        describe(place, {**_told(place), "origin": row["origin"]})
-
-
-def _downloads() -> str:
-    """Return what the downloads of one play share, so that ten apps fetch a wheel once; nothing of it stays."""
-    return os.path.join(CACHE, ".downloads")
-
-
-def drop_empty_cache() -> None:
-    # Another play's releases may wait in it.
-    with contextlib.suppress(OSError):
-        os.rmdir(CACHE)

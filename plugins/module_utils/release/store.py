@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..app.source import Source
 from ..host.errors import PalisadeError
 from ..host.fs import Attributes, opened_directory, replace_file
 
@@ -24,6 +26,17 @@ def is_complete(directory: str, release: str) -> bool:
     # In a home that is adopted, the account could put one there.
     ours = os.path.lexists(place) and os.lstat(place).st_uid == os.geteuid()
     return ours and os.path.isfile(os.path.join(place, COMPLETE))
+
+
+def release_name(digest: str, requirements: str, python_version: str) -> str:
+    """Return the name of a release: the same for the same content on every host."""
+    return hashlib.sha256(repr((digest, str(requirements), str(python_version))).encode()).hexdigest()[:16]
+
+
+def origin_of(row: Mapping[str, Any], source: Source, version: object, python_version: str) -> str:
+    """Return a key of what is fetched: equal keys are equal releases, without looking at the content."""
+    what = (source.kind, source.place, version, source.directory, str(row["requirements"]), python_version)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def check_names(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ...module_utils.app.model import check_app
+from ...module_utils.app.check import check_app
 from ...module_utils.host.errors import PalisadeError
 from ...module_utils.plan.clashes import check_clashes
 from ..report.document import visible

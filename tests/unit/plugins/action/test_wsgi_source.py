@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.palisade.mod_wsgi.plugins.action import wsgi_source
 from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import ActionModule, Sources
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import release_name
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import release_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.archive import extract
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import file_digest, tree_digest
 

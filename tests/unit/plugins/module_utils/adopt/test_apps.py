@@ -17,8 +17,8 @@ import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.adopt.apps import adopt, adopt_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, TLS_DIRECTORY
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.proxy_headers import PROXY_HEADERS
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.fields import DEFAULT_DAEMON_OPTIONS
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import entry_file

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.fields import APP, REQUIRED, SOURCES, Field
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import _BESIDE
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app

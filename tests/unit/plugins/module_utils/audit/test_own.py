@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox import Settings, drop_in
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules import report
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.virtual_host import virtual_host
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.facts import (

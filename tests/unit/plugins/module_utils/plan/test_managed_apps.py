@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import managed_apps
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import sysusers

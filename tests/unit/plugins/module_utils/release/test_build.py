@@ -19,9 +19,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command imp
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.parallel import in_parallel
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import build as release_build
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built, build, ensure_built
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import cached_place, missing
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.cache import cached_place, missing
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.installer import Pip
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import is_complete
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import tree_digest
@@ -39,7 +39,7 @@ PIP = Pip(PYTHON)
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(fetch, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(release_cache, "CACHE", str(tmp_path / "cache"))
     # Trials run as the account, without a sandbox.
     monkeypatch.setattr(host_unit, "_RUNNING_SYSTEMD", "/missing")
     return Host(tmp_path)

@@ -20,17 +20,11 @@ from typing import IO, Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import Source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch as release_fetch
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import (
-    Fetched,
-    Fetching,
-    cached_place,
-    fetch,
-    missing,
-    release_name,
-    unsent,
-)
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import describe
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.cache import cached_place, missing
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import Fetched, Fetching, fetch, unsent
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import describe, release_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import pack, tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run, snapshot
@@ -113,7 +107,7 @@ class Web:
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(release_fetch, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(release_cache, "CACHE", str(tmp_path / "cache"))
     return Host(tmp_path)
 
 
@@ -241,7 +235,7 @@ def test_a_killed_fetch_is_no_fetch(kind: str, target: Host, how: Fetching, web:
     assert not target.cache.exists()
     (target.cache / ".new-shop" / "code" / "planted").mkdir(parents=True)
     monkeypatch.undo()
-    monkeypatch.setattr(release_fetch, "CACHE", str(target.cache))
+    monkeypatch.setattr(release_cache, "CACHE", str(target.cache))
     monkeypatch.setattr(release_fetch, "download", web.download)
     monkeypatch.setattr(release_fetch, "opened", web.opened)
     (found,) = fetch([row], how).rows

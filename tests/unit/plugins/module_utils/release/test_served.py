@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.acl import Acl
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import served as release_served
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host, ensure_releases
@@ -22,7 +22,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.support import acls, allow
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(fetch, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(release_cache, "CACHE", str(tmp_path / "cache"))
     return Host(tmp_path)
 
 
@@ -190,7 +190,7 @@ def test_a_correction_that_was_killed_is_finished(
     with pytest.raises(KeyboardInterrupt):
         ensure(site)
     monkeypatch.undo()
-    monkeypatch.setattr(fetch, "CACHE", str(target.cache))
+    monkeypatch.setattr(release_cache, "CACHE", str(target.cache))
     assert "code/static access" in acls(target.release())
     site["served"] = served(*then)
     assert ensure(site)

@@ -6,7 +6,8 @@ import ipaddress
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.web import excluded_addresses, proxy_warnings
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.crowd import (

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import read_records
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.files import (
     entry_file,

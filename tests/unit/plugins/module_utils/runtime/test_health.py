@@ -17,7 +17,8 @@ import yaml
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import certificates
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import server as apache_server
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import DEFAULT_HEALTH_STATUS, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import DEFAULT_HEALTH_STATUS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import health
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, app, run

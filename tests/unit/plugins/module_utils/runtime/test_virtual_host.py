@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN, REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.proxy_headers import PROXY_HEADERS
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.web import below
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import read_records
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import virtual_host as runtime_virtual_host

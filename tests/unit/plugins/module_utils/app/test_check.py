@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.daemon_options import parse_version
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.check import check_app
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.fields import DEFAULT_DAEMON_OPTIONS
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App, check_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.model import App
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.accounts import RESERVED_ACCOUNTS
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
