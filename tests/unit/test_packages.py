@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[2] / "plugins/module_utils"
+PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 NAME = "ansible_collections.palisade.mod_wsgi.plugins.module_utils"
 
 # What each package may import beside itself. Modules, filters and action plugins may import any.
@@ -22,9 +24,9 @@ ARROWS = {
     "runtime": ["host", "apache", "app"],
     "release": ["host", "apache", "app", "source", "runtime"],
     "plan": ["host", "apache", "app", "source", "runtime", "release"],
-    "audit": ["host", "apache"],
+    "audit": ["apache"],
     "audit.collectors": ["host", "apache", "audit"],
-    "audit.rules": ["host", "apache", "audit"],
+    "audit.rules": ["apache", "audit"],
     "adopt": ["host", "apache", "app", "audit", "audit.rules"],
 }
 
@@ -91,13 +93,32 @@ def test_no_import_runs_in_a_circle() -> None:
     assert circle({name: set(others) for name, others in ARROWS.items()}) == []
 
 
+def words_of(package: str) -> tuple[str, str]:
+    """Return what a package's docstring says of what belongs there, and of its arrows."""
+    tree = ast.parse((CORE / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
+    assert [type(node) for node in tree.body] == [ast.Expr, ast.ImportFrom]
+    what, _blank, arrows = (ast.get_docstring(tree) or "").partition("\n\n")
+    return what, " ".join(arrows.split())
+
+
 def test_every_file_is_in_a_package_that_says_what_belongs_there() -> None:
-    packages = {package_of(name) for name, path in modules(CORE).items() if path.name != "__init__.py"}
-    assert packages == set(ARROWS)
-    for package in packages:
-        tree = ast.parse((CORE / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
-        assert len((ast.get_docstring(tree) or "").splitlines()) > 2
-        assert [type(node) for node in tree.body] == [ast.Expr, ast.ImportFrom]
+    assert {package_of(name) for name, path in modules(CORE).items() if path.name != "__init__.py"} == set(ARROWS)
+    for package, others in ARROWS.items():
+        above = [one for one, below in ARROWS.items() if package in below]
+        expected = f"May import {', '.join(others) or 'no other package'}. "
+        expected += f"May be imported by {', '.join(above) or 'no other package'}."
+        assert words_of(package)[1] == expected
+
+
+def test_the_page_on_the_architecture_has_the_packages() -> None:
+    rows = ["| package | what belongs there | may import |", "|---|---|---|"]
+    rows += [f"| `{name}` | {words_of(name)[0]} | {', '.join(ARROWS[name])} |" for name in ARROWS]
+    text = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("PALISADE_WRITE_DOCS"):
+        start, _header, rest = text.partition(rows[0] + "\n")
+        text = start + "\n".join(rows) + "\n\n" + rest.partition("\n\n")[2]
+        PAGE.write_text(text, encoding="utf-8")
+    assert "\n".join(["", *rows, ""]) in text
 
 
 def test_imports_are_relative_and_at_the_top() -> None:

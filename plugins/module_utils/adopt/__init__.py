@@ -4,7 +4,7 @@
 
 """The apps of a host, whoever made it, as a user of this collection would write them.
 
-It imports host, apache, app and audit. Only its own module imports it.
+May import host, apache, app, audit, audit.rules. May be imported by no other package.
 """
 
 from __future__ import annotations

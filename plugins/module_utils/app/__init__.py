@@ -2,9 +2,9 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user writes of one app: its fields, their checks, and what follows from them.
+"""What a user writes of one app: the table of fields, their checks, and the paths and identities that follow.
 
-It imports host and apache.
+May import host, apache. May be imported by source, runtime, release, plan, adopt.
 """
 
 from __future__ import annotations

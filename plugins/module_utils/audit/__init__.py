@@ -2,9 +2,9 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the audit knows of a host, as plain data: the facts, the configuration that Apache read, what a rule is.
+"""What the audit knows of a host, as plain data: facts, the configuration that Apache read, what a rule is.
 
-It imports host and apache; its subpackages, adopt and the modules import it.
+May import apache. May be imported by audit.collectors, audit.rules, adopt.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 """Files, accounts, ACLs, units and commands of a Linux host. Nothing here knows Apache or an app.
 
-Every other package may import it; it imports none of them.
+May import no other package.
+May be imported by apache, app, source, runtime, release, plan, audit.collectors, adopt.
 """
 
 from __future__ import annotations

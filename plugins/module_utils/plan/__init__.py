@@ -2,9 +2,9 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All apps of a play, resolved against what the host has: every later step reads its part of the result.
+"""All apps of a play, resolved against what the host has; every later step reads its part of the result.
 
-It imports every package but audit and adopt. Only modules, filters and action plugins import it.
+May import host, apache, app, source, runtime, release. May be imported by no other package.
 """
 
 from __future__ import annotations

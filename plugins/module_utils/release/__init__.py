@@ -4,7 +4,7 @@
 
 """Releases of an app: fetched, built, tried, made current, with the data of a site that it replaces.
 
-It imports host, apache, app, source and runtime.
+May import host, apache, app, source, runtime. May be imported by plan.
 """
 
 from __future__ import annotations
