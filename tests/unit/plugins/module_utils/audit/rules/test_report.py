@@ -172,3 +172,10 @@ def test_who_else_has_an_account_is_told() -> None:
         "blog": "blog-app and group blog-app, as shop",
         "wiki": "wiki-app and group wiki-app",
     }
+
+
+def test_every_file_with_rules_is_in_the_report() -> None:
+    files = (FIXTURES.parents[1] / "plugins/module_utils/audit/rules").glob("*.py")
+    assert {file.stem for file in files} - {"__init__", "report"} == {
+        module.__name__.rpartition(".")[2] for module in report._FILES
+    }
