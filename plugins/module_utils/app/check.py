@@ -31,7 +31,16 @@ from .values import (
     type_name,
     url_path,
 )
-from .web import below, check_acls, check_limits, check_proxies, check_static, check_tls, limit_warnings, proxy_warnings
+from .web import (
+    below,
+    check_acls,
+    check_limits,
+    check_proxies,
+    check_static,
+    check_tls,
+    limit_warnings,
+    proxy_warnings,
+)
 
 # systemd-sysusers takes names of 31 characters at most, and the default account is <name>-app.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,26}")

@@ -23,7 +23,12 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors impo
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch as release_fetch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.cache import cached_place, missing
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import Fetched, Fetching, fetch, unsent
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import (
+    Fetched,
+    Fetching,
+    fetch,
+    unsent,
+)
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import describe, release_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import pack, tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host

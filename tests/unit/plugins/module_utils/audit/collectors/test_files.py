@@ -9,7 +9,11 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import files, look
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.files import file_facts
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors import test_look
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors.disk import SHOP, paths, put
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors.disk import (
+    SHOP,
+    paths,
+    put,
+)
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.facts import facts, process
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 

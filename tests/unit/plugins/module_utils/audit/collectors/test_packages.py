@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import packages, proc
-from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors.live import host_of, no_run
+from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.collectors.live import (
+    host_of,
+    no_run,
+)
 
 MAPS = """\
 7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/x86_64-linux-gnu/libc.so.6
