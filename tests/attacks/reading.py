@@ -45,6 +45,14 @@ def search_memory(start_of_secret: str, digest: str, length: int) -> bool:
     return False
 
 
+def status_page(host: str) -> str:
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", timeout=10)
+    connection.request("GET", "/server-status", headers={"Host": host})
+    return connection.getresponse().read().decode(errors="replace")
+
+
 def keep(path: str, content: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(content)
@@ -129,3 +137,24 @@ def read_what_is_kept_for_apache(there: Deployment) -> Outcome:
     there.write(path, f"admin:{there.secret}")
     there.run("chown root:www-data %s && chmod 640 %s", path, path)
     return found(there.inside("forum", text, path), there.secret, "forum has the password")
+
+
+@attack(GROUP, 0, "D6")
+def read_requests_of_another_app_on_the_status_page(there: Deployment) -> Outcome:
+    """Asks a plain site on the same host for `/server-status`, and looks for what a visitor sent to shop."""
+    path = "/etc/apache2/sites-enabled/plain.conf"
+    there.write(path, "<VirtualHost *:80>\nServerName plain.test\n</VirtualHost>\n")
+    try:
+        there.restart()
+        there.wait()
+        there.ask("shop", f"/?token={there.secret[:16]}")
+        answer = there.inside("forum", status_page, "plain.test")
+    finally:
+        there.run("rm %s", path)
+        there.restart()
+        there.wait()
+    if "Server Built" not in answer.value:
+        raise UnclearError("there is no status page")
+    if there.secret[:16] in answer.value:
+        return succeeded("the page has the visitor's token")
+    return refused("the page shows no requests")

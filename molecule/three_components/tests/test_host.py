@@ -325,6 +325,7 @@ def test_apache(host: Host, dump: str) -> None:
         "ServerTokens": "Prod",
         "ServerSignature": "Off",
         "TraceEnable": "Off",
+        "ExtendedStatus": "Off",
         "LogLevel": "warn wsgi:info",
     }
     # Debian's own security.conf says otherwise before; of two, the last one counts.
