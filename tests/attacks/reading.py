@@ -139,7 +139,7 @@ def read_what_is_kept_for_apache(there: Deployment) -> Outcome:
     return found(there.inside("forum", text, path), there.secret, "forum has the password")
 
 
-@attack(GROUP, 0, "D6")
+@attack(GROUP, 158, "D6")
 def read_requests_of_another_app_on_the_status_page(there: Deployment) -> Outcome:
     """Asks a plain site on the same host for `/server-status`, and looks for what a visitor sent to shop."""
     path = "/etc/apache2/sites-enabled/plain.conf"
