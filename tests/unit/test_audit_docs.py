@@ -22,8 +22,8 @@ def text() -> str:
     lines = [
         "# Rules of the audit",
         "",
-        "Generated from the rules in `plugins/module_utils/`, which decide. The severity is that of a failure, where",
-        "the rule says no other.",
+        "Generated from the rules in `plugins/module_utils/audit/rules/`. The severity is that of a failure, unless",
+        "the rule says otherwise.",
     ]
     for rule in RULES:
         lines += [

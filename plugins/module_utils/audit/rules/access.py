@@ -93,16 +93,17 @@ def _read_code(rows: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str
     "What is a pool's is for no other account",
     "high",
     page.FILES,
-    looks_at="code, data and secrets of each pool (home=, python-home=, python-path=, the directory of its script "
-    "where code lies in it, the home of its account) as every other pool and as an account in no group; "
+    looks_at="code, data and secrets of each pool (home=, python-home=, python-path=, the directory of its script if "
+    "it holds code, and the home of its account), tried as every other pool and as an account in no group; "
     "the private keys of TLS sites",
-    decides="fails where another pool or everybody may write; critical where one can read a secret: a file with the "
-    "name of one, or a configuration with a password or key in it; medium where one can read code of the project "
-    "(packages in a virtual environment are no secret); low for a secret that only a directory above protects",
-    remedy="Give code and data to the pool's group, and nothing to others.",
+    decides="fails if another pool or everybody can write there. Critical if one of them can read a secret: a file "
+    "with the name of one, or a configuration that contains a password or key. Medium if one of them can "
+    "read the project's code; packages in a virtual environment are no secret. Low for a secret that is "
+    "protected only by a directory above it",
+    remedy="Give code and data to the pool's group, and remove all permissions for others.",
     variable="wsgi_apps[].environment",
     by_hand=("chown -R root:shop-app /var/lib/shop-app/code", "chmod -R o= /var/lib/shop-app"),
-    attack="Another application, or any account of the host, reads the keys that sign this one's sessions.",
+    attack="Another application, or any account on the host, reads the keys that sign this application's sessions.",
 )
 def no_world_access(facts: Facts) -> Iterable[Result]:
     files, readers = facts.files, _readers(facts)
@@ -140,12 +141,12 @@ def no_world_access(facts: Facts) -> Iterable[Result]:
     "Apache's own files are out of reach",
     "high",
     page.FILES,
-    looks_at="the files of the configuration, the loaded modules, the logs, and every directory above them, as each "
-    "pool, as Apache's own account, and as one in no group",
-    decides="fails where one of them can be written, or belongs to that account",
-    remedy="Let root own them. Logs belong into a directory of root's: Apache opens them as root.",
+    looks_at="the configuration files, the loaded modules, the logs, and every directory above them, tried as each "
+    "pool, as Apache's own account, and as an account in no group",
+    decides="fails if the account can write one of them, or owns it",
+    remedy="Make root their owner. Keep logs in a directory that only root can write to: Apache opens them as root.",
     by_hand=("chown root:adm /var/log/apache2", "chmod 0750 /var/log/apache2"),
-    attack="A log that became a symbolic link makes root append the attacker's lines to any file of the host.",
+    attack="A log is replaced by a symbolic link, and root appends the attacker's lines to any file on the host.",
     cis="3.4",
 )
 def path_safety(facts: Facts) -> Iterable[Result]:
@@ -170,15 +171,15 @@ def _safe(reach: Reach, kind: str, name: str, expected: str) -> Result:
     "Only Apache reaches the pools' sockets",
     "high",
     page.SOCKETS,
-    looks_at="the socket of each running pool: where it lies, owner, mode and ACL, the directories above it, and "
+    looks_at="the socket of each running pool: its place, owner, mode and ACL, the directories above it, and "
     "connections as every other pool and as an account in no group",
-    decides="fails below /tmp, /var/tmp and /dev/shm, where a directory above is not root's alone to write, where its "
-    "mode lets the group or others in, an ACL names somebody, its owner is not Apache's account (or socket-user=), or "
-    "a connection succeeds. With active: none the right to connect is looked at, and no connection made that could "
-    "succeed",
-    remedy="Leave WSGISocketPrefix alone, or name a directory of root's such as /run/apache2/wsgi.",
+    decides="fails for a socket below /tmp, /var/tmp or /dev/shm, and if anybody but root can write a directory "
+    "above it. Also fails if its mode lets the group or others in, if an ACL names somebody, if its owner is "
+    "not Apache's account (or socket-user=), or if a connection succeeds. With active: none, the rule checks "
+    "the permission to connect and makes no connection that could succeed",
+    remedy="Leave WSGISocketPrefix out, or name a directory that root owns, such as /run/apache2/wsgi.",
     by_hand=("WSGISocketPrefix /run/apache2/wsgi",),
-    attack="Another account takes the socket's place and gets every request of the site with its cookies.",
+    attack="Another account puts its own socket there and gets every request of the site, with its cookies.",
 )
 def socket_directory(facts: Facts) -> Iterable[Result]:
     prefix = facts.last("wsgisocketprefix")
@@ -227,14 +228,14 @@ def _socket(facts: Facts, pool: Pool, row: dict[str, Any]) -> Iterator[Evidence]
     "Apache reads the entry file and no more",
     "medium",
     page.ENTRY,
-    looks_at="as Apache's own account: the way to each script, and the code, packages and secrets of each pool. "
-    "Directories that an Alias serves are left out",
-    decides="fails where the script cannot be reached, or code or a secret of the pool can be read",
-    remedy="Take the right to read from others; give Apache's account the right to pass the directories on the way to "
+    looks_at="the path to each script, and the code, packages and secrets of each pool, tried as Apache's own "
+    "account; directories that an Alias serves are left out",
+    decides="fails if Apache cannot reach the script, or can read code or a secret of the pool",
+    remedy="Remove the read permission for others. Let Apache's account pass through the directories that lead to "
     "the entry file.",
     variable="wsgi_apps",
     by_hand=("chmod -R o= /var/lib/shop-app", "chmod 0755 /var/www/shop"),
-    attack="Another site's PHP page, or a mistyped Alias, reads the settings.",
+    attack="A PHP page of another site, or a mistyped Alias, reads the settings.",
 )
 def apache_traverses(facts: Facts) -> Iterable[Result]:
     apache = facts.files.apache
@@ -267,11 +268,12 @@ def apache_traverses(facts: Facts) -> Iterable[Result]:
     "Apache's account is not in a pool's group",
     "medium",
     page.ENTRY,
-    looks_at="the groups of Apache's own processes, and the group of each pool's",
-    decides="fails where Apache's are in the pool's; a pool in Apache's own group is for U1b and U3",
-    remedy="Take Apache's account out of the group; let it read single files by an ACL.",
+    looks_at="the groups of Apache's own processes, and the group of each pool",
+    decides="fails if Apache's processes are in the pool's group; U1b and U3 judge a pool that is in Apache's own "
+    "group",
+    remedy="Remove Apache's account from the group. If it has to read single files, use an ACL.",
     by_hand=("gpasswd -d www-data shop-app",),
-    attack="Everything that Apache runs, such as a PHP page of another site, reads the application's code.",
+    attack="Everything that Apache runs, such as a PHP page of another site, can read the application's code.",
 )
 def apache_not_in_group(facts: Facts) -> Iterable[Result]:
     own = facts.instance.gid
@@ -292,13 +294,13 @@ def apache_not_in_group(facts: Facts) -> Iterable[Result]:
     "No ACL opens code",
     "high",
     "For per-file or per-directory grants",
-    looks_at="every extended ACL, default ones as well, in the code, the data and the homes of the pools' accounts",
-    decides="fails where one in effect lets the pool write its code, or lets another pool read or write; others are "
-    "listed",
+    looks_at="every extended ACL, default ACLs included, in the code, the data and the homes of the pools' accounts",
+    decides="fails if an effective entry lets the pool write its code, or lets another pool read or write; other "
+    "entries are only listed",
     remedy="Remove the entry.",
     variable="wsgi_apps[].acls",
     by_hand=("setfacl -R -x u:shop-app /var/lib/shop-app/code",),
-    attack="ls shows a plus sign and no more: the right to write goes unnoticed.",
+    attack="ls shows only a plus sign, so nobody notices the write permission.",
 )
 def acl_inventory(facts: Facts) -> Iterable[Result]:
     for pool, reach in reaches(facts):
@@ -360,12 +362,12 @@ def _letters(bits: int) -> str:
     "No pool reads the logs of another",
     "medium",
     "",
-    looks_at="every log that the configuration names, as each pool and as an account in no group",
-    decides="fails where a pool of another virtual host, or everybody, can read one. A pool may read those of its own "
-    "virtual host",
-    remedy="Keep logs in a directory of root's with mode 0750.",
+    looks_at="every log that the configuration names, tried as each pool and as an account in no group",
+    decides="fails if a pool of another virtual host, or everybody, can read a log; a pool may read the logs of its "
+    "own virtual host",
+    remedy="Keep logs in a directory that root owns, with mode 0750.",
     by_hand=("chmod 0750 /var/log/apache2", "chmod 0640 /var/log/apache2/*.log"),
-    attack="Addresses, session tokens in URLs and tracebacks of one application are read by another.",
+    attack="One application reads the addresses, session tokens in URLs and tracebacks of another.",
 )
 def log_files(facts: Facts) -> Iterable[Result]:
     for row in facts.files.logs:

@@ -36,12 +36,12 @@ def _live(process: dict[str, Any], observed: str, expected: str) -> Evidence:
     "high",
     page.USERS,
     looks_at="user= of each WSGIDaemonProcess, and the user ids of its processes",
-    decides="fails without user=, where a process has another user id than that account, and in embedded mode; not "
-    "without user= where all of Apache is one account's: U8 judges that",
+    decides="fails without user=, if a process has another user id than that account, and in embedded mode. If all "
+    "of Apache runs as one account, a missing user= does not fail: U8 judges that",
     remedy="Set user= to a service account of this application.",
     variable="wsgi_apps[].account",
     by_hand=("useradd --system --no-create-home --shell /usr/sbin/nologin shop-app",),
-    attack="The application reads what Apache's user may read, such as password files and other sites.",
+    attack="The application reads what Apache's user can read, such as password files and other sites.",
     cis="3.1",
 )
 def user_explicit(facts: Facts) -> Iterable[Result]:
@@ -58,11 +58,11 @@ def user_explicit(facts: Facts) -> Iterable[Result]:
     "high",
     page.USERS,
     looks_at="group= of each WSGIDaemonProcess, and the group ids of its processes",
-    decides="fails without group=, or where a process has another group id than that group; not without group= where "
-    "all of Apache is one account's",
-    remedy="Set group= beside user=: without it the processes keep Apache's group.",
+    decides="fails without group=, or if a process has another group id than that group. If all of Apache runs as "
+    "one account, a missing group= does not fail",
+    remedy="Set group= beside user=. Without it, the processes keep Apache's group.",
     variable="wsgi_apps[].group",
-    attack="The application reads files that Apache's group may read.",
+    attack="The application reads files that Apache's group can read.",
     cis="3.1",
 )
 def group_explicit(facts: Facts) -> Iterable[Result]:
@@ -93,13 +93,13 @@ def _explicit(facts: Facts, option: str, known: dict[str, int | None], ids: str)
     "No pool runs as root",
     "critical",
     page.USERS,
-    looks_at="the user ids and the capabilities of each pool's processes, and what sudoers(5) lets its account do",
-    decides="fails for user id 0, or an effective or ambient capability, and for what the account, or a group of it, "
-    "may run by sudo without a password: high for single commands, medium where NoNewPrivileges keeps it from sudo; "
-    "rules in a directory service are not seen",
+    looks_at="the user ids and the capabilities of each pool's processes, and what sudoers(5) allows its account",
+    decides="fails for user id 0, for an effective or ambient capability, and for what the account or one of its "
+    "groups can run with sudo without a password: high for single commands, medium if NoNewPrivileges blocks "
+    "sudo. Rules in a directory service are not seen",
     remedy="Set user= and group= to a service account without privileges.",
     variable="wsgi_apps[].account",
-    attack="The application owns the host.",
+    attack="The application controls the host.",
     cis="3.1",
 )
 def not_root(facts: Facts) -> Iterable[Result]:
@@ -133,10 +133,10 @@ def _granted(row: dict[str, Any]) -> Evidence:
     "high",
     page.USERS,
     looks_at="user id, group id and supplementary groups of each pool's processes, and Apache's User and Group",
-    decides="fails where one of them is Apache's; does not apply where all of Apache is one account's: U8 judges that",
-    remedy="Give the pool an account and a group of its own, and take Apache's group off it.",
+    decides="fails if one of them is Apache's; does not apply if all of Apache runs as one account: U8 judges that",
+    remedy="Give the pool its own account and group, and remove it from Apache's group.",
     variable="wsgi_apps[].account",
-    attack="Every pool's socket, and every file kept for Apache, is open to this application.",
+    attack="The application can open every pool's socket, and every file that is meant for Apache.",
 )
 def not_apache(facts: Facts) -> Iterable[Result]:
     uid, gid = facts.instance.uid, facts.instance.gid
@@ -161,9 +161,9 @@ def not_apache(facts: Facts) -> Iterable[Result]:
     page.USERS,
     looks_at="the account and the group of each pool's processes",
     decides="fails for nobody, nogroup, daemon, bin, www, http, and the number 65534",
-    remedy="Give the pool an account of its own.",
+    remedy="Give the pool its own account.",
     variable="wsgi_apps[].account",
-    attack="Any other service that runs as nobody stops the application and reads its files.",
+    attack="Any other service that runs as nobody can stop the application and read its files.",
 )
 def not_nobody(facts: Facts) -> Iterable[Result]:
     def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
@@ -188,10 +188,10 @@ def applications(facts: Facts, pool: str) -> frozenset[str]:
     "high",
     page.USERS,
     looks_at="user and group ids of the processes of pools that serve different scripts",
-    decides="fails where two of these pools have the same user id or group id; pools of one script may share",
-    remedy="Give each application an account and a group of its own.",
+    decides="fails if two of these pools have the same user id or group id; pools of one script may share",
+    remedy="Give each application its own account and group.",
     variable="wsgi_apps[].account",
-    attack="One application stops the other's processes and reads its files.",
+    attack="One application can stop the other's processes and read its files.",
 )
 def account_per_app(facts: Facts) -> Iterable[Result]:
     rows = [

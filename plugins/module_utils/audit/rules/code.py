@@ -54,13 +54,14 @@ def _inside(path: str, directory: str) -> bool:
     "No code lies where Apache serves files",
     "high",
     page.FILES,
-    looks_at="the directories of code against each DocumentRoot, Alias and ScriptAlias, and who may read there",
-    decides="fails where code lies below one that is not denied, also if a WSGIScriptAlias hides it for now; "
-    "critical where it is served already. A script alone in its directory that only imports the application is no code",
-    remedy="Move the code out, to /var/lib/ACCOUNT, and leave the entry file alone in its directory.",
+    looks_at="the directories of code, compared with each DocumentRoot, Alias and ScriptAlias, and who can read there",
+    decides="fails if code lies below one that is not denied, even if a WSGIScriptAlias hides it for now; critical "
+    "if Apache already serves it. A script alone in its directory that only imports the application is not "
+    "code",
+    remedy="Move the code to /var/lib/ACCOUNT, and leave the entry file alone in its directory.",
     variable="wsgi_apps",
     by_hand=("mv /var/www/shop /var/lib/shop-app/code",),
-    attack="With the alias gone, or beside it, Apache sends settings and secrets as text.",
+    attack="If the alias goes away, or on a URL beside it, Apache sends settings and secrets as text.",
 )
 def code_outside_documents(facts: Facts) -> Iterable[Result]:
     code = _code(facts)
@@ -95,7 +96,7 @@ def code_outside_documents(facts: Facts) -> Iterable[Result]:
     decides="fails below /srv, /var/www, /home, /root, /tmp and /var/tmp",
     remedy="Use /var/lib/ACCOUNT or /opt/NAME.",
     variable="wsgi_apps",
-    attack="Rules and habits for documents and home directories are applied to code.",
+    attack="Rules and habits for documents and home directories are applied to the code.",
 )
 def conventional_location(facts: Facts) -> Iterable[Result]:
     for path, kind in sorted(_code(facts).items()):
@@ -106,15 +107,15 @@ def conventional_location(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "F3",
-    "The entry file stands apart from the code",
+    "The entry file is separate from the code",
     "medium",
     page.FILES,
     looks_at="what lies beside each script, and the pool's home=, python-home= and python-path=",
-    decides="fails where other Python code lies in its directory, or it lies in one of those",
-    remedy="Put a file that only imports the application into a directory of its own, which Apache may read.",
+    decides="fails if its directory holds other Python code, or if it lies in one of those directories",
+    remedy="Put a file that only imports the application into its own directory, which Apache can read.",
     variable="wsgi_apps",
     by_hand=("install -D -m 0644 wsgi.py /var/www/shop/wsgi.py",),
-    attack="To read the entry file Apache must be let into the code, and so is everything else that Apache runs.",
+    attack="Apache has to be let into the code to read the entry file, and so is everything else that Apache runs.",
 )
 def entry_apart(facts: Facts) -> Iterable[Result]:
     known = {os.path.basename(place.path) for place in facts.places}
@@ -139,11 +140,11 @@ def entry_apart(facts: Facts) -> Iterable[Result]:
     "medium",
     page.FILES,
     looks_at="home= of each WSGIDaemonProcess",
-    decides="fails without home=, where it is not there, for / and for directories that everybody writes",
-    remedy="Set home= to the code of the application, which its account cannot write.",
+    decides="fails without home=, if the directory does not exist, for /, and for directories that everybody can write",
+    remedy="Set home= to the application's code, which its account cannot write.",
     variable="wsgi_apps",
     by_hand=("home=/var/lib/shop-app/code",),
-    attack="home= is first in sys.path: a file that anybody put there is imported in place of the right one.",
+    attack="home= comes first in sys.path, so a file that somebody puts there is imported instead of the right one.",
 )
 def home_set(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:

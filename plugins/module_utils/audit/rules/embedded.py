@@ -23,12 +23,12 @@ GROUP = Group()
     "Every application runs in daemon mode",
     "high",
     page.DAEMON,
-    looks_at="the process group of every URL that mod_wsgi serves, merged by Apache's order of sections",
-    decides="fails where it is empty, %{GLOBAL}, or names no WSGIDaemonProcess",
+    looks_at="the process group of every URL that mod_wsgi serves, after Apache merges its sections",
+    decides="fails if it is empty, is %{GLOBAL}, or names no WSGIDaemonProcess",
     remedy="Name a WSGIDaemonProcess with WSGIProcessGroup, or with process-group= of the WSGIScriptAlias.",
     variable="wsgi_apps",
     by_hand=("WSGIDaemonProcess shop user=shop-app group=shop-app", "WSGIProcessGroup shop"),
-    attack="Code of the application reads the memory of Apache's own process: other sites' requests and TLS sessions.",
+    attack="The application's code reads the memory of Apache's own process: requests and TLS sessions of other sites.",
 )
 def daemon_mode(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -47,10 +47,11 @@ def daemon_mode(facts: Facts) -> Iterable[Result]:
     "medium",
     page.DAEMON,
     looks_at="WSGIRestrictEmbedded at server level",
-    decides="fails unless the last one is On; high where an application already is in embedded mode",
-    remedy="Set WSGIRestrictEmbedded On at server level. The role wsgi_server does.",
+    decides="fails unless the last one is On; high if an application already runs in embedded mode",
+    remedy="Set WSGIRestrictEmbedded On at server level. The role wsgi_server does this.",
     by_hand=("WSGIRestrictEmbedded On",),
-    attack="A mistyped or removed WSGIProcessGroup makes the application run as Apache's user, and answer as before.",
+    attack="If WSGIProcessGroup is mistyped or removed, the application runs as Apache's user and still answers as "
+    "before.",
 )
 def restrict_embedded(facts: Facts) -> Iterable[Result]:
     if "wsgi" not in facts.instance.modules and not facts.places:
@@ -71,12 +72,13 @@ _PROVIDERS = ("authbasicprovider", "authdigestprovider")
     "No Python runs in Apache's own processes by another way",
     "high",
     page.DAEMON,
-    looks_at="WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript, WSGIDispatchScript, WSGIImportScript, "
-    "the authentication provider wsgi, and directories with AllowOverride AuthConfig that others than root may write",
-    decides="fails for each of these; for a WSGIImportScript only without a declared process-group=",
+    looks_at="WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript, WSGIDispatchScript, WSGIImportScript, the "
+    "authentication provider wsgi, and directories with AllowOverride AuthConfig that others than root can "
+    "write",
+    decides="fails for each of these; WSGIImportScript fails only without a declared process-group=",
     remedy="Authenticate in the application or with one of Apache's own providers; give WSGIImportScript a "
     "process-group=.",
-    attack="Such a script runs as Apache's user, also with WSGIRestrictEmbedded On.",
+    attack="Such a script runs as Apache's user, even with WSGIRestrictEmbedded On.",
 )
 def hidden_embedded(facts: Facts) -> Iterable[Result]:
     found = False

@@ -23,12 +23,12 @@ GROUP = Group()
     "No two applications share a virtual environment",
     "medium",
     page.ISOLATION,
-    looks_at="where python-home= of pools that serve different scripts leads",
-    decides="fails where two of these lead to the same directory; pools of one script may share",
+    looks_at="the real directories behind python-home= of pools that serve different scripts",
+    decides="fails if two of them are the same directory; pools of one script may share",
     remedy="Make a virtual environment for each application.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv /var/lib/shop-app/venv",),
-    attack="Who can change one application's packages changes the other's.",
+    attack="Whoever can change one application's packages also changes the other's.",
 )
 def venv_distinct(facts: Facts) -> Iterable[Result]:
     rows = [
@@ -52,11 +52,11 @@ def venv_distinct(facts: Facts) -> Iterable[Result]:
     "medium",
     page.ISOLATION,
     looks_at="python-home= of each WSGIDaemonProcess, and pyvenv.cfg in it; WSGIPythonHome of mod_wsgi-express",
-    decides="fails without one, or where it is no virtual environment",
+    decides="fails without one, or if it is not a virtual environment",
     remedy="Make a virtual environment for the application and name it with python-home=.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv /var/lib/shop-app/venv",),
-    attack="An update of the system's packages, or another application's, changes this one's code.",
+    attack="An update of the system's packages, or of another application's, changes this application's code.",
 )
 def venv_set(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -76,15 +76,15 @@ def venv_set(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "I6b",
-    "Every virtual environment is of mod_wsgi's Python",
+    "Every virtual environment is for mod_wsgi's Python",
     "medium",
     page.ISOLATION,
     looks_at="the version in pyvenv.cfg of each python-home=, and the Python that mod_wsgi was built for",
-    decides="fails where they differ in major or minor version; unknown where one of them does not tell",
-    remedy="Make the virtual environment anew, with the Python that mod_wsgi was built for.",
+    decides="fails if the major or minor version differs; unknown if one of them does not say",
+    remedy="Create the virtual environment again, with the Python that mod_wsgi was built for.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv --upgrade /var/lib/shop-app/venv",),
-    attack="None of its packages is found, and the system's, which nobody chose, are imported in their place.",
+    attack="Python finds none of its packages, and imports the system's packages instead, which nobody chose.",
 )
 def venv_fits(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -104,17 +104,17 @@ def venv_fits(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "I5b",
-    "No two applications share packages by another way",
+    "No two applications share packages in any other way",
     "low",
     "Use a separate Python virtual environment per component",
     looks_at="python-path= of pools that serve different scripts, and include-system-site-packages in pyvenv.cfg of "
     "python-home=",
-    decides="fails where two of them name the same directory, or an environment sees the system's packages. Unknown "
-    "where the environment was not read",
+    decides="fails if two of them name the same directory, or if an environment sees the system's packages; unknown "
+    "if the environment was not read",
     remedy="Install what the application needs into its own virtual environment.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
-    attack="An update for one application, or of the system, changes another's code.",
+    attack="An update for one application, or of the system, changes another application's code.",
 )
 def packages_distinct(facts: Facts) -> Iterable[Result]:
     paths = {pool.name: {facts.real(path) for path in _python_path(pool)} for pool in facts.pools}

@@ -27,7 +27,7 @@ GROUP = Group()
     page.ISOLATION,
     confidence="medium",
     looks_at="the scripts that each pool serves",
-    decides="fails for a pool that serves several scripts of different directories",
+    decides="fails for a pool that serves several scripts from different directories",
     remedy="Declare a WSGIDaemonProcess for each application.",
     variable="wsgi_apps",
     attack="One application reads the other's memory, secrets and requests.",
@@ -85,7 +85,8 @@ def global_application_group(facts: Facts) -> Iterable[Result]:
     "Every URL can reach its own pool only",
     "high",
     page.ISOLATION,
-    looks_at="WSGIRestrictProcess of every URL that a pool serves; an inner section's replaces the outer one's",
+    looks_at="WSGIRestrictProcess of every URL that a pool serves; the setting of an inner section replaces that of "
+    "the outer one",
     decides="fails unless it names this pool and no other",
     remedy="Set WSGIRestrictProcess to the pool's name where WSGIProcessGroup is set.",
     variable="wsgi_apps",
@@ -115,10 +116,11 @@ def _domain(name: str) -> str:
     "This pattern works well",
     confidence="low",
     looks_at="the domains of the virtual hosts that serve applications, and who owns the code of their pools",
-    decides="fails for a domain whose code belongs to others than the code of another domain; a host does not show who "
-    "trusts whom, so this is a hint",
-    remedy="Give each party an Apache of its own behind a proxy.",
-    attack="A hole in Apache or mod_wsgi, or a mistake in the one configuration, opens every party's applications.",
+    decides="fails for a domain whose code has other owners than the code of another domain. A host does not show "
+    "who trusts whom, so this is only a hint",
+    remedy="Give each party its own Apache behind a proxy.",
+    attack="A hole in Apache or mod_wsgi, or one mistake in the shared configuration, exposes every party's "
+    "applications.",
 )
 def unrelated_parties(facts: Facts) -> Iterable[Result]:
     parties: dict[str, tuple[str, set[int]]] = {}
@@ -178,11 +180,11 @@ def _all_lines(facts: Facts) -> Iterable[Directive]:
     page.ISOLATION,
     looks_at="the modules for PHP, Perl, Lua, Python and CGI beside declared pools, the handlers and script aliases "
     "that use them, and interpreters that run as Apache's account",
-    decides="fails for a module in use and for such a process; not for a module that is only loaded, nor for a "
-    "ScriptAlias to an empty or missing directory",
-    remedy="Unload the module, or run that code as another account, such as php-fpm with its own.",
+    decides="fails for a module in use and for such a process; a module that is only loaded does not fail, nor does "
+    "a ScriptAlias to an empty or missing directory",
+    remedy="Unload the module, or run that code as another account, for example with php-fpm.",
     by_hand=("a2dismod php8.2 cgid",),
-    attack="Such a script connects to the socket of every pool, and sends it requests that no authentication saw.",
+    attack="Such a script connects to every pool's socket and sends it requests that passed no authentication.",
 )
 def no_other_code(facts: Facts) -> Iterable[Result]:
     if not facts.pools:
@@ -205,13 +207,13 @@ def no_other_code(facts: Facts) -> Iterable[Result]:
     "No pool reaches into another's processes",
     "medium",
     page.ISOLATION,
-    looks_at="what a process that really became a pool's account may do to other pools: send a signal, open the "
-    "environment; and the names of likely secrets in command lines of Apache's processes",
-    decides="fails where one is allowed for a pool of another script; for a secret in a command line, which every "
-    "account may read",
+    looks_at="what a process with a pool's account can do to other pools: send a signal, open the environment; and "
+    "the names of likely secrets in command lines of Apache's processes",
+    decides="fails if one of these works on a pool of another script, and for a secret in a command line, which "
+    "every account can read",
     remedy="Give each application its own account, and remove CoreDumpDirectory.",
     variable="wsgi_apps[].account",
-    attack="One application stops another's processes, or reads its secrets out of them.",
+    attack="One application stops another's processes, or reads secrets from them.",
 )
 def no_reach(facts: Facts) -> Iterable[Result]:
     told = sorted({name for row in facts.host.children for name in row["secrets"]})

@@ -212,14 +212,16 @@ def _telling(facts: Facts, lines: Sequence[str]) -> list[str]:
     "No .htaccess changes which code runs",
     "high",
     page.ISOLATION,
-    looks_at="AllowOverride and AllowOverrideList in every directory from / to what the virtual hosts of applications "
-    "serve and below, who may write these directories, and the .htaccess files in them",
-    decides="fails where FileInfo, AuthConfig, Options or All holds in a directory, or for a file, that others than "
-    "root may write; medium for a file of root's that sets a handler, the process group's variable or what the "
-    "application is told. A DocumentRoot that a WSGIScriptAlias for / hides is not read by Apache, and not judged",
-    remedy="Set AllowOverride None, and write what the files say into Apache's configuration.",
+    looks_at="AllowOverride and AllowOverrideList in every directory from / to what the virtual hosts of "
+    "applications serve, and below it; who can write these directories; and the .htaccess files in them",
+    decides="fails if FileInfo, AuthConfig, Options or All applies to a directory, or to a file, that others than "
+    "root can write. Medium for a file of root's that sets a handler, the variable of the process group, or "
+    "what the application is told. Apache does not read a DocumentRoot that a WSGIScriptAlias for / hides, "
+    "so it is not judged",
+    remedy="Set AllowOverride None, and move what the files say to Apache's configuration.",
     by_hand=("AllowOverride None",),
-    attack="An uploaded .htaccess sends requests to another application's pool, or makes a picture a program.",
+    attack="An uploaded .htaccess sends requests to another application's pool, or makes Apache run a picture as a "
+    "program.",
     cis="4.3",
 )
 def htaccess_cannot_reroute(facts: Facts) -> Iterable[Result]:

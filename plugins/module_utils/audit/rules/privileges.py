@@ -45,14 +45,16 @@ def _names(facts: Facts, gids: Iterable[int]) -> str:
     "The account of a pool is good for nothing else",
     "medium",
     page.USERS,
-    looks_at="shell, password, home, keys for SSH, crontab, other processes and number of each pool's account",
-    decides="fails for a shell that lets in, a password that is not locked, keys, a crontab, or a home of its own that "
-    "everybody may write or with files in it that everybody may read, apart from those that Apache serves; low for "
-    "nothing but a home that everybody may list or a number of persons, info for nothing but processes outside Apache",
-    remedy="Lock the password, set the shell to nologin, remove keys and crontab, and take the home from others.",
+    looks_at="shell, password, home, SSH keys, crontab, other processes and user id of each pool's account",
+    decides="fails for a shell that allows logins, a password that is not locked, keys, or a crontab. Also fails for "
+    "a home of its own that is world-writable or has world-readable files, apart from files that Apache "
+    "serves. Low for only a home that everybody can list or the user id of a person; info for only processes "
+    "outside Apache",
+    remedy="Lock the password, set the shell to nologin, remove keys and crontab, and close the home to others.",
     variable="wsgi_apps[].account",
     by_hand=("usermod --lock --shell /usr/sbin/nologin shop-app", "chmod o= /var/lib/shop-app"),
-    attack="Who took the application over logs in again later, or leaves a job behind that no new release ends.",
+    attack="An attacker who took over the application logs in again later, or leaves a job that survives every new "
+    "release.",
     cis="3.2",
 )
 def account_hygiene(facts: Facts) -> Iterable[Result]:
@@ -102,13 +104,13 @@ def _open_home(account: dict[str, Any]) -> list[tuple[str, Evidence]]:
     "Apache's own processes are not root's",
     "high",
     page.USERS,
-    looks_at="all processes that Apache's parent started, and other parents of the same command line",
-    decides="fails for one of Apache's binary that stays root, for a program that runs as root and is no log program "
-    "of the configuration, and for a second parent",
-    remedy="Set User and Group, start maps of mod_rewrite as another account, and end what was left behind.",
+    looks_at="all processes that Apache's parent started, and other parents with the same command line",
+    decides="fails for a process of Apache's binary that stays root, for a program that runs as root and is not a "
+    "log program of the configuration, and for a second parent",
+    remedy="Set User and Group, run mod_rewrite's map programs as another account, and end leftover processes.",
     variable="",
     by_hand=("RewriteMap names prg:/usr/local/bin/names nobody:nogroup", "systemctl restart apache2"),
-    attack="A hole in a module, or in that program, is root's at once.",
+    attack="A hole in a module, or in that program, gives root at once.",
     cis="3.1",
 )
 def children_unprivileged(facts: Facts) -> Iterable[Result]:
@@ -154,11 +156,12 @@ def _piped(row: dict[str, Any], pipes: Sequence[str]) -> bool:
     "high",
     "With mod_wsgi-express the recommended",
     looks_at="the user id of the parent of an Apache that mod_wsgi-express made, its User, and its ports",
-    decides="fails for root, unless it needs root for a port below 1024 and its User is an account of its own, and for "
-    "an account that others use; low where root is only so in a namespace of users; does not apply to another Apache",
-    remedy="Start it as the application's account, behind a proxy; for a port below 1024 with --user and --group.",
+    decides="fails for root, unless it needs root for a port below 1024 and its User is an account of its own, and "
+    "for an account that others use; low if it is root only inside a user namespace; does not apply to "
+    "another Apache",
+    remedy="Start it as the application's account, behind a proxy. For a port below 1024, use --user and --group.",
     by_hand=("sudo -u shop-app mod_wsgi-express start-server wsgi.py --host 127.0.0.1 --port 8000",),
-    attack="The application, or a module of Apache, owns the host or the container.",
+    attack="The application, or a module of Apache, controls the host or the container.",
     needs_configuration=False,
 )
 def express_account(facts: Facts) -> Iterable[Result]:

@@ -152,13 +152,14 @@ def _own_directory(row: dict[str, Any], uid: int, gid: int) -> bool:
     "A pool writes nothing but its own",
     "medium",
     "The daemon process should have read access to the application code",
-    looks_at="what each pool may write below /etc, /var, /opt, /srv and /home, tried as its account, and whether it "
-    "reads /etc/shadow, /etc/ssl/private and the like",
-    decides="fails for what belongs to another account, or lies below /etc, and for such a secret. Directories such as "
-    "/tmp, where nobody touches what another one owns, do not count; nor does what F6, F7, F13 and F20 judge",
-    remedy="Take the right to write from everybody, and the account out of groups that it does not need.",
+    looks_at="what each pool can write below /etc, /var, /opt, /srv and /home, tried as its account, and whether it "
+    "can read /etc/shadow, /etc/ssl/private and the like",
+    decides="fails for anything that belongs to another account or lies below /etc, and for such a secret. "
+    "Directories such as /tmp, where nobody can touch what another account owns, do not count, nor does what "
+    "F6, F7, F13 and F20 judge",
+    remedy="Remove the write permission for others, and remove the account from groups that it does not need.",
     by_hand=("chmod o-w /var/spool/shop",),
-    attack="Data of another program of the host is changed, and its account does what the attacker wants.",
+    attack="The attacker changes another program's data, and that program's account does what the attacker wants.",
 )
 def minimal_write_access(facts: Facts) -> Iterable[Result]:
     for pool, reach in reaches(facts):
