@@ -84,7 +84,7 @@ _add_header(
     expected="nosniff",
     told="not to guess what a file is",
     remedy="Let the application or Apache send X-Content-Type-Options: nosniff.",
-    attack="A file that a visitor uploads as text is run as script.",
+    attack="The browser runs a file that a visitor uploaded as text as a script.",
 )
 
 
@@ -120,13 +120,13 @@ _add_header(
     expected="default-src 'self'",
     told="whose scripts to run",
     remedy="Let the application send a Content-Security-Policy that names the sources of its scripts.",
-    attack="A script that somebody got into a page runs with the visitor's session.",
+    attack="A script that somebody put into a page runs with the visitor's session.",
 )
 
 
 @GROUP.add(
     "X-HDR-HSTS",
-    "Browsers keep to TLS",
+    "Browsers use TLS only",
     "low",
     "",
     looks_at="Header lines that set Strict-Transport-Security for an application with TLS; with active: full also a "
@@ -136,7 +136,7 @@ _add_header(
     remedy=f"Set Strict-Transport-Security to max-age={HSTS}. Sites of wsgi_app do.",
     variable="wsgi_apps[].tls.hsts",
     by_hand=(f'Header always set Strict-Transport-Security "max-age={HSTS}"',),
-    attack="Whoever is on the way answers the first request without TLS, and stays in between.",
+    attack="Anyone on the network path answers the first request without TLS, and stays in between.",
 )
 def hsts(facts: Facts) -> Iterable[Result]:
     for host in web_hosts(facts):

@@ -182,13 +182,12 @@ def _judged(facts: Facts, kind: str, bad: Any, expected: str, worst: Any = None)
     page.FILES,
     looks_at="the owner of the entry file, of its directory, and of everything in home=, python-home= and "
     "python-path=; in embedded mode for Apache's account",
-    decides="fails where it is the pool's account: an owner gives himself every right. Directories without code, "
-    "such as "
-    "uploads, do not count",
-    remedy="Let root or a deployment account own the code.",
+    decides="fails if the owner is the pool's account, because an owner can give itself every permission. "
+    "Directories without code, such as uploads, do not count",
+    remedy="Make root or a deployment account the owner of the code.",
     variable="wsgi_apps_deploy_account",
     by_hand=("chown -R root:shop-app /var/lib/shop-app/code", "chmod -R u=rwX,g=rX,o= /var/lib/shop-app/code"),
-    attack="A bug in the application becomes code of the attacker's that stays.",
+    attack="A bug in the application lets an attacker install code that stays.",
 )
 def code_owner(facts: Facts) -> Iterable[Result]:
     yield from _judged(
@@ -201,14 +200,14 @@ def code_owner(facts: Facts) -> Iterable[Result]:
     "No pool can change its code",
     "high",
     page.FILES,
-    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account, "
-    "in embedded mode as Apache's",
-    decides="fails where one can be written, or a directory above belongs to the account; critical for the entry file, "
-    "home=, the virtual environment and .pth files",
-    remedy="Take the right to write from the account, and from its groups.",
+    looks_at="write access to the same files, and to every directory above them, tried as the pool's own account; in "
+    "embedded mode as Apache's account",
+    decides="fails if one of them can be written, or if the account owns a directory above; critical for the entry "
+    "file, home=, the virtual environment and .pth files",
+    remedy="Remove the write permission of the account and of its groups.",
     variable="wsgi_apps_deploy_account",
     by_hand=("setfacl -R -x u:shop-app /var/lib/shop-app/code",),
-    attack="The application writes a .pth or a module that runs at the next start, or moves the whole tree aside.",
+    attack="The application writes a .pth file or a module that runs at the next start, or moves the whole tree aside.",
 )
 def code_not_writable(facts: Facts) -> Iterable[Result]:
     def bad(access: Any) -> list[dict[str, Any]]:
@@ -229,14 +228,14 @@ def code_not_writable(facts: Facts) -> Iterable[Result]:
     "A script alias names one file",
     "high",
     page.FILES,
-    looks_at="where each WSGIScriptAlias leads, and handlers that run files as scripts: AddHandler and SetHandler "
+    looks_at="the target of each WSGIScriptAlias, and handlers that run files as scripts: AddHandler and SetHandler "
     "wsgi-script or WSGIHandlerScript with ExecCGI",
     decides="fails for a directory, for a part of the URL in the path, and for such a handler outside of an alias; "
-    "critical where a pool, Apache's account or everybody may write there. Unknown where the file is not there",
-    remedy="Name the entry file itself, one alias for each application.",
+    "critical if a pool, Apache's account or everybody can write there; unknown if the file does not exist",
+    remedy="Name the entry file itself, with one alias for each application.",
     variable="wsgi_apps",
     by_hand=("WSGIScriptAlias / /var/www/shop/wsgi.py",),
-    attack="An uploaded picture with Python in it is run by a request for its name.",
+    attack="Apache runs an uploaded picture that contains Python when somebody requests it.",
 )
 def alias_to_file(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -279,11 +278,11 @@ _WITHOUT_THREADS = frozenset({"prefork", "itk"})
     decides="fails where anybody but root and one deployment account, which owns the script, may change one of them; "
     "low unless that is everybody, Apache's account or a pool's. Low for script-user= and script-group= where Apache "
     "has threads, for both of them, and for the pool's own account or group",
-    remedy="Let root own the script and all directories above it, writable for nobody else. Leave script-user= out: "
-    "under threads it denies requests by mistake, and costs a fifth of the speed.",
+    remedy="Make root the owner of the script and all directories above it, and let nobody else write to them. Leave "
+    "script-user= out: with threads it denies requests by mistake, and it costs a fifth of the speed.",
     variable="wsgi_apps",
     by_hand=("chown root:root /var/www /var/www/shop /var/www/shop/wsgi.py", "chmod go-w /var/www /var/www/shop"),
-    attack="A script that was replaced by somebody else's is run at the next request.",
+    attack="Apache runs the attacker's script at the next request.",
 )
 def script_replaced(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -352,11 +351,11 @@ def _identities(facts: Facts, pool: Pool, option: str) -> set[str]:
     "info",
     page.CODE,
     looks_at="the files and directories of its code, tried as the pool's own account",
-    decides="fails for one that it cannot read; the application may do without it",
-    remedy="Give the pool's group the right to read.",
+    decides="fails for anything that it cannot read, although the application may not need it",
+    remedy="Give the pool's group read permission.",
     variable="wsgi_apps",
     by_hand=("chgrp -R shop-app /var/lib/shop-app/code", "chmod -R g+rX /var/lib/shop-app/code"),
-    attack="None: a module that cannot be read is missing at the next start.",
+    attack="None. A module that cannot be read is missing at the next start.",
 )
 def code_readable(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:

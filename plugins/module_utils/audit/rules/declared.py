@@ -19,14 +19,14 @@ GROUP = Group()
 
 @GROUP.add(
     "AUDIT-CONFIG",
-    "Apache takes the configuration on disk",
+    "Apache accepts the configuration on disk",
     "medium",
     "",
     looks_at="Apache's check of its configuration, with the arguments and the environment that it was started with",
-    decides="fails where Apache refuses it; unknown where it cannot show it",
-    remedy="Correct the line that Apache names.",
+    decides="fails if Apache refuses it; unknown if it cannot show it",
+    remedy="Fix the line that Apache names.",
     by_hand=("apache2ctl configtest",),
-    attack="The next restart, such as that of an update, leaves the host without its sites.",
+    attack="The next restart, for example after an update, takes all sites of the host down.",
     needs_configuration=False,
 )
 def configuration_valid(facts: Facts) -> Iterable[Result]:
@@ -45,10 +45,11 @@ def configuration_valid(facts: Facts) -> Iterable[Result]:
     "medium",
     "",
     looks_at="the socket that each of Apache's processes listens on, and the declared pools",
-    decides="fails for a pool without a process while Apache runs; unknown where a container hides what processes hold",
-    remedy="Look into the error log; where the configuration is newer than Apache's processes, reload it.",
+    decides="fails for a pool without a process while Apache runs; unknown if a container hides which sockets the "
+    "processes hold",
+    remedy="Look into the error log. If the configuration is newer than Apache's processes, reload Apache.",
     by_hand=("systemctl reload apache2",),
-    attack="The application does not answer, and what the other rules say of a pool is not known of this one.",
+    attack="The application does not answer, and the other rules know less about this pool.",
 )
 def pool_runs(facts: Facts) -> Iterable[Result]:
     if facts.instance.pid is None:
@@ -66,7 +67,7 @@ def pool_runs(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "AUDIT-DRIFT",
-    "What runs is what the configuration on disk says",
+    "The running configuration is the one on disk",
     "medium",
     "",
     looks_at="the times of all files of the configuration, and when Apache read them: pools' sockets are made anew "
@@ -75,9 +76,9 @@ def pool_runs(facts: Facts) -> Iterable[Result]:
     decides="fails for a file that is newer, for another user or group id than declared, and for a pool that is not "
     "declared; info where only umask or directory differ, which an application may change itself; unknown where the "
     "start of processes does not tell",
-    remedy="Reload Apache, or take the change back.",
+    remedy="Reload Apache, or undo the change.",
     by_hand=("systemctl reload apache2",),
-    attack="The host is judged, and secured, by a configuration that does not run.",
+    attack="You judge and secure the host by a configuration that is not running.",
 )
 def drift(facts: Facts) -> Iterable[Result]:
     if facts.instance.pid is None:

@@ -23,14 +23,14 @@ _ERRORS = (400, 401, 403, 404, 405, 408, 413, 414, 500, 502, 503, 504)
 
 @GROUP.add(
     "D1",
-    "Apache does not tell what it is made of",
+    "Apache does not reveal its version and modules",
     "low",
     page.DISCLOSURE,
     looks_at="ServerTokens, and the Server header of answers over loopback",
-    decides="fails where an answer shows a version or a module; without an answer, where ServerTokens is not Prod",
-    remedy="Set ServerTokens Prod. The role wsgi_server does.",
+    decides="fails if an answer shows a version or a module; without an answer, fails if ServerTokens is not Prod",
+    remedy="Set ServerTokens Prod. The role wsgi_server does this.",
     by_hand=("ServerTokens Prod",),
-    attack="A scanner picks the hosts that a known hole fits.",
+    attack="A scanner picks the hosts that have a known hole.",
     cis="8.1",
 )
 def server_tokens(facts: Facts) -> Iterable[Result]:
@@ -46,14 +46,14 @@ def server_tokens(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "D2",
-    "Pages of Apache's own are not signed",
+    "Apache's own pages have no signature",
     "low",
     page.DISCLOSURE,
     looks_at="ServerSignature of each virtual host and of the sections in it, and the page of an error over loopback",
-    decides="fails where it is On or EMail, or where a page has the signature",
-    remedy="Set ServerSignature Off. The role wsgi_server does.",
+    decides="fails if it is On or EMail, or if a page has the signature",
+    remedy="Set ServerSignature Off. The role wsgi_server does this.",
     by_hand=("ServerSignature Off",),
-    attack="An error page shows version, name and port.",
+    attack="An error page shows the version, host name and port.",
     cis="8.2",
 )
 def server_signature(facts: Facts) -> Iterable[Result]:
@@ -80,17 +80,16 @@ def _foreign(line: Directive) -> bool:
 
 @GROUP.add(
     "D3",
-    "Error pages say nothing of the server",
+    "Error pages reveal nothing about the server",
     "low",
     page.DISCLOSURE,
     looks_at=f"ErrorDocument of each virtual host for {', '.join(map(str, _ERRORS))}, and the page of a 404 over "
     "loopback",
-    decides="fails for a status without one, for one that leads elsewhere or is expanded; medium where the page "
-    "repeats "
-    "what the client sent",
-    remedy="Give each of them a fixed text or a static file. The role wsgi_server does.",
+    decides="fails for a status without one, or with one that leads elsewhere or contains a variable; medium if the "
+    "page repeats what the client sent",
+    remedy="Give each status a fixed text or a static file. The role wsgi_server does this.",
     by_hand=('ErrorDocument 404 "Not found"',),
-    attack="An error page shows names of modules and hosts, or carries a forged text to a visitor.",
+    attack="An error page shows names of modules and hosts, or shows a forged text to a visitor.",
 )
 def error_documents(facts: Facts) -> Iterable[Result]:
     for host in serving_hosts(facts.tree):
@@ -111,14 +110,14 @@ def error_documents(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "D7",
-    "Telemetry goes where nobody else listens",
+    "Nobody else can read the telemetry",
     "low",
     page.DISCLOSURE,
     looks_at="the path of WSGITelemetryService (mod_wsgi 6), and who may write there",
-    decides="fails where everybody may write the socket or a directory on the way to it",
-    remedy="Put the socket into a directory of root's, such as /run/mod_wsgi-telemetry.",
+    decides="fails if everybody can write to the socket or to a directory on the path to it",
+    remedy="Put the socket into a directory that root owns, such as /run/mod_wsgi-telemetry.",
     by_hand=("WSGITelemetryService unix:/run/mod_wsgi-telemetry/telemetry.sock",),
-    attack="Another account makes the socket first and reads what visitors asked for, or sends forged records.",
+    attack="Another account creates the socket first and reads what visitors asked for, or sends forged records.",
 )
 def telemetry(facts: Facts) -> Iterable[Result]:
     for line, _around, _host in facts.tree.every("wsgitelemetryservice"):
@@ -136,10 +135,11 @@ def telemetry(facts: Facts) -> Iterable[Result]:
     "No secrets in Apache's environment and configuration",
     "high",
     "",
-    looks_at="names of variables in the environment of Apache's parent, and of SetEnv, and whether a value has a "
-    "password of an address in it; values are not kept",
-    decides="fails for a name such as DB_PASSWORD or API_KEY in the environment, which every pool inherits; medium "
-    "where there is one pool at most, and for SetEnv, whose values reach debug pages and readers of the configuration",
+    looks_at="the names of variables in the environment of Apache's parent and of SetEnv, and whether a value is a "
+    "URL with a password; values are not kept",
+    decides="fails for a name such as DB_PASSWORD or API_KEY in the environment, which every pool inherits. Medium "
+    "if there is at most one pool, and for SetEnv, whose values appear on debug pages and to anybody who "
+    "reads the configuration",
     remedy="Keep secrets in a file that only the application's account can read.",
     variable="wsgi_apps[].environment",
     by_hand=("install -m 0640 -o root -g shop-app environment /etc/shop/environment",),

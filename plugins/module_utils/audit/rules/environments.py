@@ -154,18 +154,18 @@ def _environments(facts: Facts) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @GROUP.add(
     "X-PIP-RECORD",
-    "Packages are as they were installed",
+    "Packages are unchanged since installation",
     "high",
     "",
     confidence="medium",
     looks_at="the size and the SHA-256 that RECORD of each package in python-home= lists for its .py, .so and .pth "
     "files",
-    decides="fails where one differs. Files that are gone, caches and scripts do not count. Unknown where it is too "
-    "much to read all of it: sizes are compared, and a part of the contents",
-    remedy="Make the virtual environment again, and find out who changed it.",
+    decides="fails if one differs. Missing files, caches and scripts do not count. Unknown if there is too much to "
+    "read: the rule then compares the sizes and a part of the contents",
+    remedy="Create the virtual environment again, and find out who changed it.",
     variable="wsgi_apps[].requirements",
     by_hand=("python3 -m venv --clear /var/lib/shop-app/venv",),
-    attack="A changed package keeps its name and version, and runs with every start.",
+    attack="A changed package keeps its name and version, and runs at every start.",
 )
 def pip_record(facts: Facts) -> Iterable[Result]:
     for home, found in _environments(facts):
@@ -188,10 +188,10 @@ def pip_record(facts: Facts) -> Iterable[Result]:
     looks_at="direct_url.json, .egg-link and __editable__ files, and .pth files that import, in python-home=",
     decides="fails for an editable install, one from a repository, and a .pth with an import; setuptools' and "
     "virtualenv's own are known",
-    remedy="Build a wheel and install that.",
+    remedy="Build a wheel and install it.",
     variable="wsgi_apps[].source",
     by_hand=("pip install --require-hashes -r requirements.txt",),
-    attack="Who can write the directory of an editable install changes the application.",
+    attack="Whoever can write to the directory of an editable install changes the application.",
 )
 def pip_editable(facts: Facts) -> Iterable[Result]:
     for home, found in _environments(facts):

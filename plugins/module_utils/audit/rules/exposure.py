@@ -47,13 +47,13 @@ def _on_loopback(row: Mapping[str, Any]) -> bool:
     "A server behind a proxy listens on loopback only",
     "high",
     page.NETWORK,
-    looks_at="the listening sockets of an Apache that mod_wsgi-express made, and those that ProxyPass, BalancerMember "
-    "or RewriteRule of an Apache on this host hand requests to",
-    decides="fails for an address that is not of loopback, info for port 80 or 443, which clients use as well; does "
-    "not apply to another listener",
-    remedy="Start it with --host 127.0.0.1, or Listen 127.0.0.1:PORT, and let the proxy in front be reached.",
+    looks_at="the listening sockets of an Apache that mod_wsgi-express made, and those to which ProxyPass, "
+    "BalancerMember or RewriteRule of an Apache on this host send requests",
+    decides="fails for an address other than loopback; info for port 80 or 443, which clients use as well; does not "
+    "apply to other listeners",
+    remedy="Start it with --host 127.0.0.1, or use Listen 127.0.0.1:PORT. Clients then reach only the proxy in front.",
     by_hand=("mod_wsgi-express start-server --host 127.0.0.1 --port 8000 wsgi.py",),
-    attack="A client that reaches it directly gets around the proxy's authentication, and forges its headers.",
+    attack="A client that connects directly bypasses the proxy's authentication and forges its headers.",
     needs_configuration=False,
 )
 def backend_on_loopback(facts: Facts) -> Iterable[Result]:
@@ -65,17 +65,17 @@ def backend_on_loopback(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "E2",
-    "A server behind a proxy is not reached from outside",
+    "A server behind a proxy cannot be reached from outside",
     "high",
     page.NETWORK,
     confidence="medium",
     looks_at="the listeners of E1; with active: full also a connection to this host's own address, which does not "
     "leave the host",
-    decides="fails where the own address takes a connection to one, info for port 80 or 443; unknown where that was "
-    "not tried. A packet filter may still keep others out, which is not looked at",
+    decides="fails if a connection to the host's own address succeeds; info for port 80 or 443; unknown if this was "
+    "not tried. A packet filter may still block outsiders, but the rule does not look at it",
     remedy="Let it listen on 127.0.0.1.",
     by_hand=("Listen 127.0.0.1:8000",),
-    attack="curl http://HOST:8000/ with forged headers gets around TLS and authentication in front.",
+    attack="curl http://HOST:8000/ with forged headers bypasses the TLS and the authentication of the proxy.",
     needs_configuration=False,
 )
 def backend_out_of_reach(facts: Facts) -> Iterable[Result]:
@@ -94,17 +94,16 @@ def backend_out_of_reach(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "E3",
-    "A server behind a proxy believes the proxy alone",
+    "A server behind a proxy trusts only the proxy",
     "high",
     page.NETWORK,
-    looks_at="the listeners of E1 that are not of loopback, WSGITrustedProxies, RemoteIPInternalProxy and "
-    "RequestHeader unset of every URL behind them",
-    decides="fails where X-Forwarded-For of whoever connects reaches the application or is believed; info for port 80 "
-    "or 443",
+    looks_at="the listeners of E1 on addresses other than loopback, and WSGITrustedProxies, RemoteIPInternalProxy "
+    "and RequestHeader unset of every URL behind them",
+    decides="fails if X-Forwarded-For from any client reaches the application or is trusted; info for port 80 or 443",
     remedy="Name the proxy in WSGITrustedProxies, and let the server listen on loopback.",
     variable="wsgi_apps[].trusted_proxies",
     by_hand=("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxies 127.0.0.1"),
-    attack="A forged X-Forwarded-For passes a list of allowed addresses.",
+    attack="A client forges X-Forwarded-For and passes a list of allowed addresses.",
 )
 def backend_believes_proxy(facts: Facts) -> Iterable[Result]:
     for row, why in _backends(facts):
@@ -133,10 +132,11 @@ def _redirects(place: Place) -> bool:
     page.NETWORK,
     confidence="medium",
     looks_at="SSLEngine of each virtual host that serves an application, and a redirect to https there",
-    decides="fails for one without both; info only, since a proxy in front may have TLS, which the host does not show",
+    decides="fails if it has neither; only info, because a proxy in front may provide TLS, which the host does not "
+    "show",
     remedy="Give the application a certificate; port 80 then redirects.",
     variable="wsgi_apps[].tls",
-    attack="Whoever is on the way reads sessions and passwords.",
+    attack="Anyone on the network path reads sessions and passwords.",
 )
 def served_with_tls(facts: Facts) -> Iterable[Result]:
     for host in web_hosts(facts):
@@ -149,14 +149,14 @@ def served_with_tls(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-DEFAULT-VHOST",
-    "A request for a name that no site has reaches no application",
+    "A request for an unknown host name reaches no application",
     "medium",
     "",
-    looks_at="the first virtual host of each address and port that Apache listens on, but for loopback alone: it "
-    "answers every name that no other has",
-    decides="fails where it serves an application to which somebody from outside is let in without a password; unknown "
-    "where the audit cannot see who is",
-    remedy="Put a virtual host first that refuses everything. The role wsgi_server does.",
+    looks_at="the first virtual host of each address and port that Apache listens on, except loopback; it answers "
+    "every name that no other virtual host has",
+    decides="fails if it serves an application that outsiders can reach without a password; unknown if the audit "
+    "cannot see who is let in",
+    remedy="Put a virtual host first that refuses everything. The role wsgi_server does this.",
     by_hand=("<VirtualHost *:80>", "ServerName default.invalid", "Redirect 404 /", "</VirtualHost>"),
     attack="A forged Host header reaches the application, which may put it into links and mails.",
 )

@@ -45,13 +45,12 @@ def _hidden_ways(place: Place) -> list[Setting]:
     page.AUTHENTICATION,
     looks_at="WSGIPassAuthorization, pass-authorization=, CGIPassAuth, and SetEnvIf, RewriteRule and RequestHeader "
     "lines that copy the header, for every URL that mod_wsgi serves; with active: full also whether a page repeats it",
-    decides="fails where one hands it on: high where Apache authenticates there, medium by another way than "
-    "mod_wsgi's, "
-    "info where the application is plainly meant to handle it",
+    decides="fails if one passes the header on: high if Apache authenticates there, medium if another setting than "
+    "mod_wsgi's does it, info if the application is clearly meant to handle it",
     remedy="Leave WSGIPassAuthorization Off unless the application checks the header itself.",
     variable="wsgi_apps[].handles_authorization",
     by_hand=("WSGIPassAuthorization Off", "CGIPassAuth Off"),
-    attack="The application, or who breaks into it, collects the passwords of its users.",
+    attack="The application, or an attacker who breaks into it, collects the passwords of its users.",
 )
 def authorization_kept(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -75,8 +74,8 @@ def authorization_kept(facts: Facts) -> Iterable[Result]:
     "medium",
     page.AUTHENTICATION,
     looks_at="WSGIPassAuthorization and AuthType of every URL that mod_wsgi serves",
-    decides="fails where the header is passed and Apache authenticates as well",
-    remedy="Let one of them do it.",
+    decides="fails if the header is passed on and Apache authenticates too",
+    remedy="Let only one of them authenticate: remove AuthType, or set WSGIPassAuthorization Off.",
     variable="wsgi_apps[].handles_authorization",
     attack="The application sees the passwords that Apache asked for.",
 )
@@ -106,9 +105,9 @@ def _drops(place: Place, header: str) -> bool:
     page.AUTHENTICATION,
     looks_at="WSGITrustedProxies, WSGITrustedProxyHeaders, RemoteIPHeader and RequestHeader unset of every URL; with "
     "active: full also whether a page repeats a forged X-Forwarded-For",
-    decides="fails where headers are trusted without proxies; medium where none is set and X-Forwarded-For of any "
+    decides="fails if headers are trusted without proxies; medium if neither is set and X-Forwarded-For from any "
     "client reaches the application",
-    remedy="Set WSGITrustedProxies with WSGITrustedProxyHeaders, or drop the headers of clients.",
+    remedy="Set WSGITrustedProxies with WSGITrustedProxyHeaders, or remove the headers that clients send.",
     variable="wsgi_apps[].trusted_proxies",
     by_hand=("RequestHeader unset X-Forwarded-For",),
     attack="A client writes an address of its choice into X-Forwarded-For and passes a list of allowed addresses.",
@@ -157,11 +156,11 @@ def _width(text: str) -> int:
     "high",
     page.AUTHENTICATION,
     looks_at="the networks of WSGITrustedProxies of every URL",
-    decides="fails for a network of whole parts of the Internet: IPv4 shorter than /8, IPv6 shorter than /16; medium "
-    "for one that holds a whole organisation: IPv4 /8, IPv6 /32 or shorter",
+    decides="fails for a network that covers large parts of the Internet: IPv4 shorter than /8, IPv6 shorter than "
+    "/16; medium for one as large as a whole organisation: IPv4 /8, IPv6 /32 or shorter",
     remedy="Name the addresses of the proxies.",
     variable="wsgi_apps[].trusted_proxies",
-    attack="Any client writes an address of its choice into X-Forwarded-For.",
+    attack="Any client can write any address into X-Forwarded-For.",
 )
 def not_everybody(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -174,15 +173,15 @@ def not_everybody(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "A5",
-    "A proxy says each thing in one header",
+    "A proxy sends each piece of information in one header",
     "medium",
     page.AUTHENTICATION,
     looks_at="WSGITrustedProxyHeaders of every URL",
-    decides="fails for two headers that tell the same, such as X-Forwarded-For and X-Real-IP",
-    remedy="Name the one that the proxy sets.",
+    decides="fails for two headers with the same information, such as X-Forwarded-For and X-Real-IP",
+    remedy="Name only the header that the proxy sets.",
     variable="wsgi_apps[].trusted_proxy_headers",
     by_hand=("WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto",),
-    attack="A client sends the header that the proxy does not set, and it is believed.",
+    attack="A client sends the header that the proxy does not set, and it is trusted.",
 )
 def one_header_each(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -206,15 +205,16 @@ _PROXY_GONE_SINCE = (2, 4, 25)
 
 @GROUP.add(
     "B2",
-    "A Proxy header becomes no HTTP_PROXY",
+    "A Proxy header does not become HTTP_PROXY",
     "high",
     page.BUILT_IN,
     looks_at="Apache's version, RequestHeader unset Proxy, and with active: full pages of the applications",
-    decides="passes from Apache 2.4.25 on, which drops it, and where a line drops it; fails where a page repeats it; "
-    "unknown for an older Apache, which a distributor may have mended (CVE-2016-5387)",
+    decides="passes from Apache 2.4.25 on, which drops the header, and if a line drops it; fails if a page repeats "
+    "it; unknown for an older Apache, which a distributor may have fixed (CVE-2016-5387)",
     remedy="Set RequestHeader unset Proxy early.",
     by_hand=("RequestHeader unset Proxy early",),
-    attack="An application that asks another server lets a client's proxy read along (httpoxy).",
+    attack="If the application sends requests to another server, a client can route them through its own proxy "
+    "(httpoxy).",
 )
 def httpoxy(facts: Facts) -> Iterable[Result]:
     instance = facts.instance
@@ -238,11 +238,11 @@ def httpoxy(facts: Facts) -> Iterable[Result]:
     "mod_wsgi keeps Authorization from the application",
     "high",
     page.BUILT_IN,
-    looks_at="mod_wsgi's version, and with active: full pages of the applications that A1 has nothing against",
-    decides="passes for a known version, since all of them do; fails where a page repeats the header nevertheless",
+    looks_at="mod_wsgi's version, and with active: full pages of the applications for which A1 found nothing",
+    decides="passes for a known version, because all of them do this; fails if a page repeats the header anyway",
     remedy="Find the line or the module that copies the header.",
     by_hand=("WSGIPassAuthorization Off", "CGIPassAuth Off"),
-    attack="The application, or who breaks into it, collects the passwords of its users.",
+    attack="The application, or an attacker who breaks into it, collects the passwords of its users.",
 )
 def authorization_stripped(facts: Facts) -> Iterable[Result]:
     version = facts.instance.mod_wsgi_version
@@ -262,17 +262,17 @@ def authorization_stripped(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "B4",
-    "Headers of a proxy that nobody asked for are dropped",
+    "Undeclared proxy headers are dropped",
     "low",
     page.BUILT_IN,
     looks_at="WSGITrustedProxyHeaders and RequestHeader unset of every URL with trusted proxies, and mod_wsgi's "
     "version",
     decides="fails where a header of a kind that is not declared, such as X-Forwarded-Host, reaches the application "
     "from any client; before mod_wsgi 6.0 X-Forwarded-Port and X-Forwarded-Server do, declared or not",
-    remedy="Drop them: RequestHeader unset X-Forwarded-Host, and so on. Sites of wsgi_app do.",
+    remedy="Drop them: RequestHeader unset X-Forwarded-Host, and so on. Sites of this collection do this.",
     variable="wsgi_apps[].trusted_proxies",
     by_hand=("RequestHeader unset X-Forwarded-Host",),
-    attack="A framework that believes X-Forwarded-Host writes a forged name into links and mails.",
+    attack="A framework that trusts X-Forwarded-Host writes a forged name into links and mails.",
 )
 def others_dropped(facts: Facts) -> Iterable[Result]:
     late = version_of(facts.instance.mod_wsgi_version) < (6,)

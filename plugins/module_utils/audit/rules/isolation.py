@@ -239,12 +239,12 @@ def no_reach(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-COREDUMP",
-    "Daemons cannot be looked into by their own account",
+    "An account cannot inspect its own daemons",
     "medium",
     "",
     looks_at="CoreDumpDirectory, and who owns the files of each pool's processes in /proc",
-    decides="fails where it is set, or where the account owns them: the kernel then lets it trace the process; the "
-    "latter not where all of Apache is one account's",
+    decides="fails if it is set, or if the account owns these files, because the kernel then lets it trace the "
+    "process; the latter does not fail if all of Apache runs as one account",
     remedy="Remove CoreDumpDirectory, and set the sysctl fs.suid_dumpable to 0.",
     by_hand=("sysctl fs.suid_dumpable=0",),
     attack="Any other process of the account reads the environment and the memory of a daemon, secrets included.",

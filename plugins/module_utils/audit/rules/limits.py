@@ -38,17 +38,18 @@ _UNLIMITED = ("unlimited", "max", "")
 
 @GROUP.add(
     "L8",
-    "Memory and processes of a pool are bounded",
+    "A pool's memory and number of processes are limited",
     "info",
     page.LIMITS,
     looks_at="memory-limit= and virtual-memory-limit= of each WSGIDaemonProcess, the limits of its processes, and "
     "memory.max and pids.max of their cgroups",
-    decides="fails where nothing bounds the memory, or nothing the number of processes: info, since the bound depends "
-    "on the application; low for a limit of less than 32 MiB, such as memory-limit=512M, which is 512 bytes",
+    decides="fails if nothing limits the memory or the number of processes; only info, because the right limit "
+    "depends on the application. Low for a limit of less than 32 MiB, such as memory-limit=512M, which means "
+    "512 bytes",
     remedy="Set MemoryMax= and TasksMax= for Apache's unit, or memory-limit= in bytes.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("memory-limit=536870912", "systemctl set-property apache2 MemoryMax=2G"),
-    attack="One request that needs much memory makes the kernel end other services.",
+    attack="One request that needs much memory makes the kernel kill other services.",
 )
 def bounded(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -86,7 +87,7 @@ _TIMES = (("timeout", 60, 60), ("keepalivetimeout", 5, 15))
     decides="fails for a Timeout of more than 60 seconds or a KeepAliveTimeout of more than 15",
     remedy="Set Timeout 60 and KeepAliveTimeout 5.",
     by_hand=("Timeout 60", "KeepAliveTimeout 5"),
-    attack="Fewer clients than the server has workers keep it busy.",
+    attack="A few clients, fewer than the server has workers, keep it busy.",
     cis="9.1",
 )
 def waits(facts: Facts) -> Iterable[Result]:
@@ -121,14 +122,14 @@ _OTHER_BOUNDS = ("secconnreadstatelimit", "secconnwritestatelimit", "ipreadlimit
     looks_at="MaxRequestWorkers as it is in effect, with the MPM's own numbers where nothing is set; "
     "QS_SrvMaxConnPerIP of mod_qos; rules of nftables and iptables that count the connections of an address (ct count, "
     "connlimit) on Apache's ports",
-    decides="fails where one address may hold more than three quarters of the threads, or nothing bounds it. The "
-    "second number of QS_SrvMaxConnPerIP counts too: one address may hold that many before the bound starts. Unknown "
-    "where a rule of a packet filter, or a line of another module, may bound it but does not tell. Does not apply to "
-    "an Apache that listens on loopback only",
-    remedy="Load mod_qos, and bound the connections of an address. The role wsgi_server does, with 20.",
+    decides="fails if one address can hold more than three quarters of the threads, or if nothing limits it. The "
+    "second number of QS_SrvMaxConnPerIP counts too: one address can hold that many connections before the "
+    "limit applies. Unknown if a rule of a packet filter, or a line of another module, may limit it but does "
+    "not say so. Does not apply to an Apache that listens on loopback only",
+    remedy="Load mod_qos, and limit the connections of each address. The role wsgi_server does this, with 20.",
     variable="wsgi_server_address_connections",
     by_hand=("a2enmod qos", "QS_SrvMaxConnPerIP 20"),
-    attack="One laptop with some hundred slow connections leaves no thread to anybody else, on any site.",
+    attack="One laptop with a few hundred slow connections leaves no thread for anybody else, on any site.",
 )
 def crowd(facts: Facts) -> Iterable[Result]:
     ports, name = public_ports(facts), facts.instance.config_file
@@ -194,17 +195,17 @@ def _number(value: str) -> int | None:
 
 @GROUP.add(
     "L4",
-    "Bodies of requests have a limit",
+    "Request bodies have a limit",
     "medium",
     page.LIMITS,
     looks_at="LimitRequestBody of every URL that mod_wsgi serves; with active: full also Apache's answer to the "
     "announcement of a larger body",
-    decides="fails where it is 0, or unset; low where Apache's own limit of 1 GiB holds, which it has from 2.4.54 on; "
-    "fails too where a larger body is not refused",
+    decides="fails if it is 0 or unset; low if Apache's own limit of 1 GiB applies, which exists since 2.4.54; also "
+    "fails if a larger body is not refused",
     remedy="Set LimitRequestBody to what the application needs, such as 10485760.",
     variable="wsgi_apps[].limits.request_body",
     by_hand=("LimitRequestBody 10485760",),
-    attack="A few clients fill the memory or the disk with bodies that nobody reads.",
+    attack="A few clients fill the memory or the disk with request bodies that nobody reads.",
     cis="10.4",
 )
 def request_body(facts: Facts) -> Iterable[Result]:
@@ -229,17 +230,17 @@ _LINE_LIMITS = {"LimitRequestFields": 100, "LimitRequestFieldSize": 8190, "Limit
 
 @GROUP.add(
     "L5",
-    "Headers of requests have a limit",
+    "Request headers have a limit",
     "low",
     page.LIMITS,
     looks_at="LimitRequestFields, LimitRequestFieldSize and LimitRequestLine of each virtual host that serves an "
     "application and of the first one of its addresses, which counts before Apache has read the Host header; and the "
     "answer to a header of 9000 bytes",
-    decides="fails where one is above Apache's default, or the number of fields is 0: without limit",
+    decides="fails if one is above Apache's default, or if the number of fields is 0, which means no limit",
     remedy="Leave them at Apache's defaults, or lower.",
     variable="wsgi_server_limit_request_fields",
     by_hand=tuple(f"{name} {most}" for name, most in _LINE_LIMITS.items()),
-    attack="Requests with endless headers take memory in every worker.",
+    attack="Requests with endless headers use up memory in every worker.",
     cis="10.1",
 )
 def request_headers(facts: Facts) -> Iterable[Result]:
@@ -276,12 +277,12 @@ def _timeout_line(facts: Facts, host: VirtualHost) -> Evidence:
     page.LIMITS,
     looks_at="mod_reqtimeout and RequestReadTimeout of each virtual host that serves an application, and of the first "
     "one of its addresses; with active: full also what becomes of half a request",
-    decides="fails where the module is not loaded, header or body is 0, or half of a request is waited for longer; "
-    "without a line the module's own limits hold",
+    decides="fails if the module is not loaded, if header or body is 0, or if Apache waits longer for the rest of "
+    "half a request; without a line, the module's own limits apply",
     remedy="Load mod_reqtimeout, and set RequestReadTimeout header=15-30,MinRate=500 body=20,MinRate=500.",
     variable="wsgi_server_request_read_timeout",
     by_hand=("a2enmod reqtimeout",),
-    attack="A few hundred connections that send one byte a minute stop the server.",
+    attack="A few hundred connections that send one byte a minute block the server.",
     cis="9.5",
 )
 def slow_requests(facts: Facts) -> Iterable[Result]:
@@ -306,10 +307,10 @@ def slow_requests(facts: Facts) -> Iterable[Result]:
     "medium",
     page.LIMITS,
     looks_at="RequestReadTimeout in the configuration that mod_wsgi-express generates",
-    decides="fails without it, and where header or body is 0; does not apply to another Apache",
-    remedy="Leave the options --header-timeout and --body-timeout out, or set them above 0.",
+    decides="fails without it, and if header or body is 0; does not apply to another Apache",
+    remedy="Leave out the options --header-timeout and --body-timeout, or set them above 0.",
     by_hand=("mod_wsgi-express start-server --header-timeout 15 --body-timeout 15 wsgi.py",),
-    attack="A few hundred connections that send one byte a minute stop the server.",
+    attack="A few hundred connections that send one byte a minute block the server.",
 )
 def express_timeouts(facts: Facts) -> Iterable[Result]:
     if not facts.instance.express:

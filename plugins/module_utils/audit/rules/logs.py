@@ -49,17 +49,17 @@ def _log_lines(lines: Sequence[Directive]) -> list[Directive]:
 
 @GROUP.add(
     "D4",
-    "Logs do not tell everything",
+    "Logs do not record too much",
     "low",
     page.DISCLOSURE,
     looks_at="LogLevel of the server, of each virtual host and of the sections in them, DumpIOInput, DumpIOOutput and "
     "ForensicLog",
-    decides="fails for a level above warn, but for wsgi:info; medium for trace, for mod_dumpio and for a forensic log, "
-    "which keep what clients send",
+    decides="fails for a level above warn, except wsgi:info; medium for trace, mod_dumpio and a forensic log, which "
+    "record what clients send",
     remedy="Set LogLevel warn wsgi:info.",
     variable="wsgi_server_log_level",
     by_hand=("LogLevel warn wsgi:info",),
-    attack="Who reads the log finds passwords, cookies and what the application keeps from its users.",
+    attack="Whoever reads the log finds passwords, cookies and internals of the application.",
     cis="6.1",
 )
 def log_level(facts: Facts) -> Iterable[Result]:
@@ -116,10 +116,10 @@ def _formats(facts: Facts, host: VirtualHost) -> list[tuple[Directive, str]]:
     "low",
     "",
     looks_at="LogFormat, CustomLog and TransferLog of each virtual host that serves an application",
-    decides="fails for a format with Authorization, Cookie, or the query string; %r has it in it",
-    remedy='Log "%m %U %H" in the place of "%r". Sites of wsgi_app do.',
+    decides="fails for a format with Authorization, Cookie or the query string, which %r contains",
+    remedy='Log "%m %U %H" instead of "%r". Sites of this collection do this.',
     by_hand=('CustomLog /var/log/apache2/access.log "%h %l %u %t \\"%m %U %H\\" %>s %O"',),
-    attack="Who reads the log takes over sessions, or uses the tokens of links that were sent by mail.",
+    attack="Whoever reads the log takes over sessions, or uses tokens from links that were sent by mail.",
 )
 def log_format(facts: Facts) -> Iterable[Result]:
     for host in web_hosts(facts):

@@ -79,7 +79,7 @@ def _neutral(sections: Sequence[Directive]) -> bool:
 
 @GROUP.add(
     "F11",
-    "Nothing that a pool writes is served or run",
+    "Apache neither serves nor runs what a pool writes",
     "critical",
     page.WRITABLE,
     looks_at="the directories that each pool may write, tried as its account, below every DocumentRoot, Alias, "
@@ -88,11 +88,11 @@ def _neutral(sections: Sequence[Directive]) -> bool:
     decides="fails for each; critical where a file put there runs (a directory of scripts, ExecCGI, or AllowOverride "
     "that lets a .htaccess name the handler), high where it is served, medium where SetHandler default-handler holds "
     "with nosniff or Content-Disposition, and for a DocumentRoot that a WSGIScriptAlias hides for now",
-    remedy="Keep uploads outside of what Apache serves, and let the application send them; or force the handler: "
+    remedy="Keep uploads outside of what Apache serves, and let the application send them. Or force the handler: "
     "SetHandler default-handler, AllowOverride None, Options None, X-Content-Type-Options nosniff.",
     variable="wsgi_apps[].writable",
     by_hand=("mv /var/www/shop/uploads /var/lib/shop-app/data/uploads",),
-    attack="An uploaded page with a script runs in the visitors' browsers, an uploaded .htaccess in the server.",
+    attack="An uploaded page with a script runs in the visitors' browsers, and an uploaded .htaccess in the server.",
 )
 def writable_not_served(facts: Facts) -> Iterable[Result]:
     rows = [(host, *row) for host in serving_hosts(facts.tree) for row in served(facts, host, SCRIPTS)]

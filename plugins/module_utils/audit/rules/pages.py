@@ -53,13 +53,13 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
     page.DISCLOSURE,
     looks_at="names of debug switches in the environment of each pool; with active: full also the answers to pages "
     "that are not there and to those of known debuggers",
-    decides="fails for the mark of a debugger in an answer, high for a switch that is on, or for a traceback; unknown "
-    "where no application was asked",
+    decides="critical if an answer shows the mark of a debugger; high for a switch that is on, or for a traceback; "
+    "unknown if no application was asked",
     confidence="medium",
-    remedy="Switch the framework's debug mode off in production: DEBUG = False, no FLASK_DEBUG, no debug toolbar.",
+    remedy="Turn off the framework's debug mode in production: DEBUG = False, no FLASK_DEBUG, no debug toolbar.",
     variable="wsgi_apps[].environment",
     by_hand=("unset FLASK_DEBUG",),
-    attack="An error shows settings, keys and source; a debugger's console runs what the visitor types.",
+    attack="An error page shows settings, keys and source code. A debugger's console runs whatever the visitor types.",
 )
 def debug_pages(facts: Facts) -> Iterable[Result]:
     for host in web_hosts(facts):
@@ -186,18 +186,19 @@ def _files(facts: Facts) -> Iterator[Result]:
 
 @GROUP.add(
     "D6",
-    "Pages about the server are not for everybody",
+    "Pages about the server are not public",
     "medium",
     page.DISCLOSURE,
     looks_at="SetHandler server-status, server-info, balancer-manager and ldap-status with the Require lines that hold "
     "there, WSGIServerMetrics, TraceEnable and the answer to TRACE, Options Indexes and version control in directories "
     "that are served",
-    decides="fails where somebody from outside may read such a page, by the configuration alone, since the audit asks "
-    "from inside; low for TRACE, WSGIServerMetrics and listings of directories, high for .git and the like; what "
-    "no Require line says is unknown",
-    remedy="Let Require local stand where such a page is, set TraceEnable Off and Options None. wsgi_server does.",
+    decides="fails if somebody from outside can read such a page. The configuration alone decides, because the audit "
+    "asks from inside. Low for TRACE, WSGIServerMetrics and directory listings, high for .git and the like; "
+    "unknown if no Require line says who is let in",
+    remedy="Protect such a page with Require local, and set TraceEnable Off and Options None. The role wsgi_server "
+    "does this.",
     by_hand=("TraceEnable Off", "Options -Indexes", "Require local"),
-    attack="A stranger reads URLs with session numbers, the names of internal hosts, or the whole source.",
+    attack="A stranger reads URLs with session ids, the names of internal hosts, or the whole source code.",
     cis="5.8",
 )
 def status_pages(facts: Facts) -> Iterable[Result]:

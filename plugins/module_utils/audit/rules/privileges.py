@@ -188,11 +188,11 @@ def express_account(facts: Facts) -> Iterable[Result]:
     "medium",
     "Do not add the",
     looks_at="the groups that the host's databases give to each pool's account",
-    decides="fails for one beside its primary group and the pool's group=",
-    remedy="Take the account out of the group, and name the group in supplementary-groups=.",
+    decides="fails for a group other than its primary group and the pool's group=",
+    remedy="Remove the account from the group, and name the group in supplementary-groups=.",
     variable="wsgi_apps[].supplementary_groups",
     by_hand=("gpasswd --delete shop-app adm",),
-    attack="Every process of the account has the group's rights, also a cron job that the application left behind.",
+    attack="Every process of the account has the group's rights, even a cron job that an attacker left behind.",
 )
 def no_permanent_groups(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -215,10 +215,11 @@ def no_permanent_groups(facts: Facts) -> Iterable[Result]:
     looks_at="the groups of each pool's processes, and supplementary-groups=",
     decides="fails where they are not the primary group and the declared ones; critical for one of "
     f"{', '.join(sorted(_POWERFUL))}, declared or not",
-    remedy="Set supplementary-groups= to what the application needs; with the pool's own group it needs none.",
+    remedy="Set supplementary-groups= to the groups that the application needs, or to the pool's own group if it "
+    "needs none.",
     variable="wsgi_apps[].supplementary_groups",
     by_hand=("supplementary-groups=shop-app",),
-    attack="The application reads the logs or the passwords of the host, or becomes root by way of such a group.",
+    attack="The application reads the host's logs or passwords, or becomes root through such a group.",
 )
 def supplementary_groups(facts: Facts) -> Iterable[Result]:
     def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:

@@ -23,11 +23,11 @@ GROUP = Group()
     "low",
     page.PS,
     looks_at="display-name= of each WSGIDaemonProcess, and the names that its processes show",
-    decides="fails without display-name=, or where two pools show the same name: it is cut to the length of "
-    "Apache's path",
-    remedy="Set display-name=%{GROUP}, and names that differ in their first eight characters.",
+    decides="fails without display-name=, or if two pools show the same name, which is cut to the length of Apache's "
+    "path",
+    remedy="Set display-name=%{GROUP}, and use names that differ in their first eight characters.",
     variable="wsgi_apps[].name",
-    attack="Whoever stops a runaway process takes another application's for it.",
+    attack="An administrator who wants to stop a runaway process stops another application's process.",
 )
 def display_name(facts: Facts) -> Iterable[Result]:
     titles = {pool: {one["title"] for one in processes} for pool, processes in facts.live.items()}
@@ -53,11 +53,11 @@ def _seconds(pool: Pool, option: str, default: int) -> int:
 
 @GROUP.add(
     "N2",
-    "A restarted process may finish its requests, and not for ever",
+    "A restarted process can finish its requests, but has a time limit",
     "medium",
     page.RESTART,
     looks_at="graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess; 15 seconds where unset",
-    decides="fails where both are 0",
+    decides="fails if both are 0",
     remedy="Leave graceful-timeout= out, or set it to more than 0.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("graceful-timeout=15",),
@@ -74,12 +74,13 @@ def graceful_timeout(facts: Facts) -> Iterable[Result]:
     "A changed entry file restarts nothing that its author should not",
     "low",
     page.RESTART,
-    looks_at="WSGIScriptReloading of every URL of a pool, what lies beside the script, and who can write both",
-    decides="fails where it is On, its default, and code lies beside the script or the pool's account can write there",
-    remedy="Set WSGIScriptReloading Off, or keep the script alone in a directory of root's.",
+    looks_at="WSGIScriptReloading of every URL of a pool, the files beside the script, and who can write to both",
+    decides="fails if it is On, which is the default, and code lies beside the script or the pool's account can "
+    "write there",
+    remedy="Set WSGIScriptReloading Off, or keep the script alone in a directory that root owns.",
     variable="wsgi_apps",
     by_hand=("WSGIScriptReloading Off",),
-    attack="The application touches its own script again and again: every process restarts without end.",
+    attack="The application touches its own script again and again, so that every process restarts without end.",
 )
 def script_reloading(facts: Facts) -> Iterable[Result]:
     for place in facts.places:
@@ -114,8 +115,8 @@ _RECYCLING = ("maximum-requests", "restart-interval", "inactivity-timeout", "cpu
     "info",
     "maximum-requests recycles the daemon",
     looks_at="maximum-requests=, restart-interval=, inactivity-timeout= and cpu-time-limit= of each WSGIDaemonProcess",
-    decides="fails where none of them is more than 0; info, since only an application that leaks needs it",
-    remedy="Set restart-interval=86400, or maximum-requests= where memory grows.",
+    decides="fails if none of them is more than 0; only info, because only an application that leaks memory needs it",
+    remedy="Set restart-interval=86400, or maximum-requests= if memory grows.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("restart-interval=86400",),
     attack="A leak grows until the host has no memory left.",
@@ -129,15 +130,15 @@ def recycling(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "L2",
-    "A request that hangs ends",
+    "A request that hangs is ended",
     "medium",
     page.LIMITS,
     looks_at="request-timeout= and deadlock-timeout= of each WSGIDaemonProcess",
-    decides="fails where request-timeout= is 0, its default, or deadlock-timeout=0 switches it off",
+    decides="fails if request-timeout= is 0, which is the default, or if deadlock-timeout=0 switches it off",
     remedy="Set request-timeout=60, and leave deadlock-timeout= alone.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("request-timeout=60",),
-    attack="As many slow requests as the pool has threads stop the application.",
+    attack="A few slow requests, as many as the pool has threads, block the application.",
 )
 def request_timeout(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -174,16 +175,16 @@ def span(text: str) -> float | None:
 
 @GROUP.add(
     "L3",
-    "A pool ends in time",
+    "A pool stops in time",
     "low",
     page.LIMITS,
     looks_at="shutdown-timeout=, graceful-timeout= and eviction-timeout= of each WSGIDaemonProcess, and TimeoutStopSec "
     "of Apache's unit",
-    decides="fails for more than 30 seconds of the first, or more than 60 of one of the others, and where the time for "
-    "a restart and the first together are not less than TimeoutStopSec, as far as systemd runs Apache",
+    decides="fails if the first is more than 30 seconds or one of the others more than 60. If systemd runs Apache, "
+    "also fails if the time for a restart plus the first is not less than TimeoutStopSec",
     remedy="Set shutdown-timeout= to at most 30, graceful-timeout= and eviction-timeout= to at most 60.",
     variable="wsgi_apps[].daemon_process",
-    attack="Old code serves on long after it was replaced.",
+    attack="Old code keeps serving long after it was replaced.",
 )
 def stop_timeouts(facts: Facts) -> Iterable[Result]:
     bounds = (("shutdown-timeout", 5, 30), ("graceful-timeout", 15, 60), ("eviction-timeout", 0, 60))
@@ -205,15 +206,16 @@ def stop_timeouts(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "L3b",
-    "A request does not wait for ever",
+    "No request waits forever",
     "info",
     page.LIMITS,
     looks_at="queue-timeout=, connect-timeout= and listen-backlog= of each WSGIDaemonProcess",
-    decides="fails where queue-timeout= is 0, its default, connect-timeout= is 0, or listen-backlog= is below 10",
+    decides="fails if queue-timeout= is 0, which is the default, if connect-timeout= is 0, or if listen-backlog= is "
+    "below 10",
     remedy="Set queue-timeout=45, and leave the others alone.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("queue-timeout=45",),
-    attack="Visitors pile up in front of a pool that is busy, and take Apache's own threads from every other site.",
+    attack="Visitors queue for a busy pool and use up Apache's own threads, which every other site needs.",
 )
 def waiting(facts: Facts) -> Iterable[Result]:
     bounds = (("queue-timeout", 0, 1), ("connect-timeout", 15, 1), ("listen-backlog", 100, 10))
@@ -232,12 +234,13 @@ def waiting(facts: Facts) -> Iterable[Result]:
     "info",
     page.RESTART,
     confidence="medium",
-    looks_at="files of cron, logrotate and units in /etc/systemd, the first thousand of them",
-    decides="fails for each one that calls pkill or killall with -f and wsgi",
+    looks_at="the first thousand files of cron, logrotate and units in /etc/systemd",
+    decides="fails for each file that calls pkill or killall with -f and wsgi",
     remedy="Send the signal to the processes that hold the pool's socket, as the module wsgi_pool does.",
     variable="wsgi_pool",
     by_hand=("ss -lxp",),
-    attack="It ends processes that only have the word in their arguments, and misses a pool whose name ps cuts.",
+    attack="The command ends processes that only have the word in their arguments, and misses a pool whose name ps "
+    "cuts.",
 )
 def no_pkill(facts: Facts) -> Iterable[Result]:
     if not facts.pools:

@@ -79,7 +79,7 @@ def _contradictions(facts: Facts) -> Iterable[tuple[str, str]]:
 
 @GROUP.add(
     "X-SYSTEMD-BREAKS",
-    "The unit's sandbox leaves the pools what they need",
+    "The unit's sandbox allows what the pools need",
     "medium",
     "",
     looks_at="the settings of the unit that Apache's parent belongs to, as systemctl shows them, and declared pools",
@@ -87,10 +87,10 @@ def _contradictions(facts: Facts) -> Iterable[tuple[str, str]]:
     "for a filter of system calls without setuid, setgid, setgroups or chown, or setrlimit where a pool needs it, for "
     "RestrictAddressFamilies= without AF_UNIX, ProtectHome= over a pool's code, LimitNPROC= below a pool's threads, "
     "and NoNewPrivileges= beside suexec",
-    remedy="Take the setting out of the unit's drop-in.",
+    remedy="Remove the setting from the unit's drop-in.",
     variable="wsgi_server_sandbox",
     by_hand=("systemctl edit apache2",),
-    attack="Pools run as Apache's account, or old code runs on, while the configuration says otherwise.",
+    attack="Pools run as Apache's account, or old code keeps running, although the configuration says otherwise.",
 )
 def unit_fits(facts: Facts) -> Iterable[Result]:
     named = [pool for pool in facts.pools if "user" in pool.options]
@@ -126,11 +126,11 @@ _SANDBOX = {
     "info",
     "",
     looks_at=f"{', '.join(_SANDBOX)} and CapabilityBoundingSet of the unit that Apache's parent belongs to",
-    decides="fails where one of them is off, or CAP_SYS_ADMIN is in the bounding set; unknown without systemd",
+    decides="fails if one of them is off, or if CAP_SYS_ADMIN is in the bounding set; unknown without systemd",
     remedy="Let the role wsgi_server write its drop-in.",
     variable="wsgi_server_sandbox",
     by_hand=("systemd-analyze security apache2",),
-    attack="A hole in Apache or in an application reaches all of the host that its account may reach.",
+    attack="A hole in Apache or in an application reaches everything on the host that its account can reach.",
 )
 def unit_sandboxed(facts: Facts) -> Iterable[Result]:
     if facts.instance.pid is None:
@@ -149,14 +149,14 @@ def unit_sandboxed(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-MAC",
-    "A profile of AppArmor or SELinux confines Apache",
+    "AppArmor or SELinux confines Apache",
     "info",
     "",
     looks_at="/proc/PID/attr/current of Apache's parent, and whether SELinux enforces",
     decides="fails for no label, unconfined, a profile that only complains, and SELinux that does not enforce",
     remedy="Load a profile for Apache, or set SELinux to enforcing.",
     by_hand=("getenforce", "aa-status"),
-    attack="A hole in Apache reaches all that its account may reach.",
+    attack="A hole in Apache reaches everything that its account can reach.",
     cis="11.1",
 )
 def confined(facts: Facts) -> Iterable[Result]:
@@ -174,14 +174,14 @@ def confined(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-SYSCTL",
-    "The kernel guards links in directories for everybody",
+    "The kernel protects links in world-writable directories",
     "info",
     "",
     looks_at="fs.protected_symlinks, protected_hardlinks, protected_regular and protected_fifos",
-    decides="fails where one is 0, or the kernel has it not",
+    decides="fails if one is 0, or if the kernel does not have it",
     remedy="Set them to 1 or 2, as systemd and Debian do.",
     by_hand=("sysctl -w fs.protected_regular=2",),
-    attack="A link that one application puts into /tmp leads another one's writing to a file of its choice.",
+    attack="One application puts a link into /tmp, and another application writes to a file of the attacker's choice.",
 )
 def guarded_links(facts: Facts) -> Iterable[Result]:
     name = facts.instance.config_file

@@ -50,10 +50,10 @@ def protocols(line: Directive | None) -> set[str]:
     "",
     looks_at="SSLProtocol of each virtual host with TLS, and the answer to a handshake of TLS 1.1",
     decides=f"fails where an older one is let in ({GUIDELINE}); low where only the library's own level refuses it",
-    remedy="Set SSLProtocol -all +TLSv1.2 +TLSv1.3. The role wsgi_server does.",
+    remedy="Set SSLProtocol -all +TLSv1.2 +TLSv1.3. The role wsgi_server does this.",
     variable="wsgi_apps[].tls",
     by_hand=("SSLProtocol -all +TLSv1.2 +TLSv1.3",),
-    attack="Whoever is on the way forces an old protocol, whose ciphers are broken.",
+    attack="Anyone on the network path forces an old protocol, whose ciphers are broken.",
 )
 def tls_protocol(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
@@ -70,17 +70,17 @@ def tls_protocol(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-TLS-CIPHER",
-    "Ciphers are not broken, and keep past sessions secret",
+    "Ciphers are strong, and past sessions stay secret",
     "medium",
     "",
     confidence="medium",
     looks_at="SSLCipherSuite of each virtual host with TLS, as this host's OpenSSL reads it",
     decides="fails for NULL, EXPORT, RC4, DES, 3DES, MD5 or without authentication; low for one that uses CBC, or "
     f"the same key for all sessions ({GUIDELINE} has neither); unknown where OpenSSL does not read it",
-    remedy="Take the ciphers of Mozilla's intermediate guideline. The role wsgi_server does.",
+    remedy="Use the ciphers of Mozilla's intermediate guideline. The role wsgi_server does this.",
     variable="wsgi_apps[].tls",
     by_hand=("SSLCipherSuite ECDHE+AESGCM:ECDHE+CHACHA20",),
-    attack="Who recorded the traffic reads it once he has the key, or breaks the cipher.",
+    attack="Whoever recorded the traffic can read it after getting the key or breaking the cipher.",
 )
 def tls_cipher(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
@@ -123,10 +123,11 @@ def _curves(facts: Facts, host: VirtualHost) -> Directive | None:
     "",
     looks_at="SSLOpenSSLConfCmd Curves or Groups of each virtual host with TLS",
     decides=f"fails for a curve that is neither one of {GUIDELINE} nor as strong; without a line OpenSSL takes its own",
-    remedy="Leave the line out, or name X25519MLKEM768, X25519, prime256v1 and secp384r1. The role wsgi_server does.",
+    remedy="Leave the line out, or name X25519MLKEM768, X25519, prime256v1 and secp384r1. The role wsgi_server does "
+    "this.",
     variable="wsgi_apps[].tls",
     by_hand=("SSLOpenSSLConfCmd Curves X25519:prime256v1:secp384r1",),
-    attack="Who recorded the traffic breaks the key exchange.",
+    attack="Whoever recorded the traffic breaks the key exchange.",
 )
 def tls_curve(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
@@ -140,16 +141,16 @@ def tls_curve(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-TLS-SESSION",
-    "What resumes or compresses a session gives none away",
+    "Session tickets and compression reveal nothing",
     "low",
     "",
     looks_at="SSLSessionTickets and SSLCompression of each virtual host with TLS",
-    decides="fails where tickets are not off, whose key stays the same until Apache starts again, and where "
+    decides="fails if tickets are not off, because their key stays the same until Apache restarts, and if "
     "compression is on",
-    remedy="Set SSLSessionTickets Off. The role wsgi_server does.",
+    remedy="Set SSLSessionTickets Off. The role wsgi_server does this.",
     variable="wsgi_apps[].tls",
     by_hand=("SSLSessionTickets Off",),
-    attack="Who gets the key of the tickets reads every session since Apache was started.",
+    attack="Whoever gets the key of the tickets can read every session since Apache was started.",
 )
 def tls_session(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
@@ -173,16 +174,17 @@ def _readers(facts: Facts, path: str) -> list[str]:
 
 @GROUP.add(
     "X-TLS-CERT",
-    "Certificates hold, and their keys are root's",
+    "Certificates are valid, and only root can read their keys",
     "medium",
     "",
     looks_at="the certificate of each virtual host with TLS, the size of its key, and who can read the file of the key",
-    decides="fails for less than 15 days, and for RSA below 2048 bits or another key below 224; high where the account "
-    "of a pool or of Apache reads the key; unknown where the certificate cannot be read",
-    remedy="Renew it; let the key be root's alone, with mode 0600.",
+    decides="fails if the certificate expires in less than 15 days, and for an RSA key below 2048 bits or another "
+    "key below 224; high if the account of a pool or of Apache can read the key; unknown if the certificate "
+    "cannot be read",
+    remedy="Renew the certificate. Make the key readable for root only, with mode 0600.",
     variable="wsgi_apps[].tls",
     by_hand=("chown root:root site.key", "chmod 0600 site.key"),
-    attack="Who breaks into one application takes the key, and is the site from then on.",
+    attack="An attacker who breaks into one application takes the key, and can pose as the site from then on.",
 )
 def tls_certificate(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
@@ -216,15 +218,15 @@ def _redirecting(facts: Facts, host: VirtualHost) -> bool:
 
 @GROUP.add(
     "X-TLS-REDIRECT",
-    "What has TLS is not served without it as well",
+    "A site with TLS is not also served without it",
     "medium",
     "",
-    looks_at="virtual hosts without TLS that have a name of one with TLS that serves an application",
-    decides="fails where one serves an application as well, or files, without a redirect to https",
-    remedy='Let port 80 redirect: Redirect permanent / "https://NAME/". Sites of wsgi_app do.',
+    looks_at="virtual hosts without TLS that share a name with a virtual host with TLS that serves an application",
+    decides="fails if such a virtual host serves an application or files without a redirect to https",
+    remedy='Make port 80 redirect: Redirect permanent / "https://NAME/". Sites of this collection do this.',
     variable="wsgi_apps[].tls",
     by_hand=("Redirect permanent / https://shop.example.org/",),
-    attack="A visitor who types the name alone sends his session in the clear.",
+    attack="A visitor who types only the host name sends the session in the clear.",
 )
 def tls_redirect(facts: Facts) -> Iterable[Result]:
     for host in web_hosts(facts):

@@ -32,17 +32,18 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 @GROUP.add(
     "B1",
-    "mod_wsgi has no known hole",
+    "mod_wsgi has no known vulnerability",
     "high",
     page.BUILT_IN,
     looks_at="the version of the module in Apache's memory, the distribution's package that it is of, and the "
     "changelog of that package",
-    decides="fails for a version with a known hole that the package does not say to have mended (critical before "
-    "4.2.4, else high), for one that was replaced on disk (medium), and for 4.x, which its author maintains no more: "
-    "low, info for a distribution's package, which gets mended as long as the release is",
+    decides="fails for a version with a known vulnerability, unless the package's changelog says that it is fixed "
+    "(critical before 4.2.4, otherwise high). Medium for a module that was replaced on disk. Version 4.x, "
+    "which its author no longer maintains, is low, or info if it is a distribution's package, which gets "
+    "fixes as long as the release is supported",
     remedy="Install the distribution's updates, or mod_wsgi 6 from PyPI; then restart Apache.",
     variable="wsgi_server_mod_wsgi_version",
-    attack="CVE-2022-2255: a client gets X-Client-IP past WSGITrustedProxies; CVE-2014-8583: root's groups are kept.",
+    attack="CVE-2022-2255: a client gets X-Client-IP past WSGITrustedProxies. CVE-2014-8583: root's groups are kept.",
     needs_configuration=False,
 )
 def module_version(facts: Facts) -> Iterable[Result]:
@@ -85,12 +86,13 @@ def _origin(package: dict[str, Any]) -> str:
     "Apache gets the distribution's updates",
     "info",
     page.BUILT_IN,
-    looks_at="Apache's version, the package that its program is of, and whether that was replaced since it started",
-    decides="fails where the program is of no package, or an update waits for a restart; whether an update is there to "
-    "install is not looked up",
+    looks_at="Apache's version, the package that its program belongs to, and whether the program was replaced since "
+    "it started",
+    decides="fails if the program belongs to no package, or if an update waits for a restart; the rule does not look "
+    "up whether an update is available",
     remedy="Install Apache from the distribution, and restart it after updates.",
     by_hand=("systemctl restart apache2",),
-    attack="A hole of Apache that was made known, and mended, stays open here.",
+    attack="A published vulnerability of Apache that was fixed long ago stays open here.",
     needs_configuration=False,
 )
 def apache_version(facts: Facts) -> Iterable[Result]:
@@ -107,15 +109,15 @@ def apache_version(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-STALE",
-    "Pools run the libraries that are installed",
+    "Pools run the installed versions of libraries",
     "medium",
     "",
     looks_at="the shared libraries and modules in the memory of each pool's processes",
-    decides="fails where the file of one was replaced or removed since",
-    remedy="Restart the pool after an update: a new release does, and wsgi_pool without one.",
+    decides="fails if the file of one was replaced or removed since then",
+    remedy="Restart the pool after an update. A new release does this, and wsgi_pool does it without a release.",
     variable="wsgi_pool",
     by_hand=("systemctl restart apache2",),
-    attack="A hole that an update closed on the disk stays open in the memory.",
+    attack="An update closed a hole on disk, but it stays open in memory.",
 )
 def no_stale_libraries(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:

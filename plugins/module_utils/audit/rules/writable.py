@@ -26,11 +26,12 @@ _UMASK = 0o027
     "medium",
     page.FILES,
     looks_at="the umask of each pool's processes",
-    decides="fails unless it takes writing from the group and everything from others: 0027 or stricter",
+    decides="fails unless it removes the write permission for the group and all permissions for others: 0027 or "
+    "stricter",
     remedy="Set umask=0027.",
     variable="wsgi_apps[].daemon_process",
     by_hand=("umask=0027",),
-    attack="Another account of the host reads session files and uploads.",
+    attack="Another account on the host reads session files and uploads.",
 )
 def umask(facts: Facts) -> Iterable[Result]:
     def judged(pool: Pool, processes: Sequence[dict[str, Any]]) -> Result:
@@ -53,12 +54,12 @@ def umask(facts: Facts) -> Iterable[Result]:
     "Not under /tmp. /tmp is world-writable",
     looks_at="home=, python-eggs= and WSGISocketPrefix, logs of the virtual host, TMPDIR of each pool's process, and "
     "the files that it holds open",
-    decides="fails for what is below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
-    "/tmp of the unit is told, and does not help: all pools share it",
-    remedy="Use a directory of the application's own, and set TMPDIR to it where the application needs one.",
+    decides="fails for paths below /tmp, /var/tmp and /dev/shm. Open files without a name do not count. A private "
+    "/tmp of the unit is mentioned but does not help: all pools share it",
+    remedy="Use a directory of the application's own. If the application needs TMPDIR, set it to that directory.",
     variable="wsgi_apps[].writable",
     by_hand=("install -d -o shop-app -g shop-app -m 0750 /var/lib/shop-app/data/tmp",),
-    attack="Another application makes the file or the link first, and this one writes where that leads.",
+    attack="Another application creates the file or a link first, and this application writes where the link leads.",
 )
 def not_in_tmp(facts: Facts) -> Iterable[Result]:
     private = "; /tmp is the unit's own, and all its pools'" if facts.files.private_tmp else ""
@@ -89,14 +90,14 @@ def not_in_tmp(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "X-NOEXEC",
-    "Programs cannot be run from where a pool writes",
+    "Programs cannot run from where a pool can write",
     "info",
     "",
     looks_at="the mount options of each pool's writable directories",
     decides="fails for one on a file system without noexec",
     remedy="Put data on a file system of its own, mounted with noexec, nosuid and nodev.",
     by_hand=("mount -o remount,noexec,nosuid,nodev /var/lib/shop-app/data",),
-    attack="An uploaded program or library is run or loaded; a Python module would run anyway.",
+    attack="An uploaded program or library is run or loaded. A Python module would run anyway.",
 )
 def no_exec(facts: Facts) -> Iterable[Result]:
     for pool in facts.pools:
@@ -110,17 +111,17 @@ def no_exec(facts: Facts) -> Iterable[Result]:
 
 @GROUP.add(
     "F10",
-    "What a pool writes is its own",
+    "A pool owns its writable directories",
     "low",
     "Owned by and writable by the daemon user",
     looks_at="the topmost directories without code that each pool may write, below its code and the home of its "
     "account",
-    decides="fails where the owner is another one, where others may enter or read, or a group may write that is not "
-    "its own",
-    remedy="Let the account own its directories, with mode 0750, or 2770 for its own group.",
+    decides="fails if another account owns one, if others can enter or read it, or if a group other than the pool's "
+    "own can write to it",
+    remedy="Make the account the owner of its directories, with mode 0750, or 2770 for its own group.",
     variable="wsgi_apps[].writable",
     by_hand=("chown shop-app:shop-app /var/lib/shop-app/data", "chmod 0750 /var/lib/shop-app/data"),
-    attack="Another account of the host reads uploads, or plants some.",
+    attack="Another account on the host reads uploads, or plants its own.",
 )
 def writable_directories(facts: Facts) -> Iterable[Result]:
     for pool, reach in reaches(facts):
