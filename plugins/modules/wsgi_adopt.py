@@ -10,13 +10,12 @@ module: wsgi_adopt
 short_description: Write the apps of a host as a list for the role wsgi_apps
 version_added: 0.1.0
 description:
-  - Reads what serves on a host, whoever set it up, and writes on the controller a file with the list C(wsgi_apps) that
+  - Reads what Apache serves on a host, whoever set it up. Writes a file on the controller with a list C(wsgi_apps) that
     would serve the same with this collection.
-  - Comments in it say what hardening will change, and what a person has to look at. C(TO DO) marks what has to be
-    filled in, such as the place of the source.
-  - Nothing on the host is changed, no code of an application runs, and values of its environment stay there.
-  - The file is written on the controller as the account that runs Ansible. One that says something else is not
-    overwritten.
+  - Comments in the file say what hardening will change, and what you have to look at. C(TO DO) marks what you have to
+    fill in, such as where the source is.
+  - Changes nothing on the host. No code of an application runs. Values of environment variables stay on the host.
+  - The file belongs to the account that runs Ansible. An existing file with different content is not overwritten.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -25,25 +24,25 @@ attributes:
     support: full
 options:
   directory:
-    description: Directory on the controller; made where it is missing. The file is called C(<inventory_hostname>.yml).
+    description: Directory on the controller, created if missing. The file is called C(<inventory_hostname>.yml).
     type: path
     required: true
 """
 
 EXAMPLES = r"""
-- name: Adopt what the host serves
+- name: Write the list of apps that the host serves
   palisade.mod_wsgi.wsgi_adopt:
     directory: "{{ playbook_dir }}/adopted"
 """
 
 RETURN = r"""
 file:
-  description: The file that was written, or would be.
+  description: Path of the file. In check mode the file is not written.
   type: str
   returned: success
   sample: /srv/play/adopted/www1.yml
 apps:
-  description: What is in it of each app; C(fields) are those of C(wsgi_apps).
+  description: The apps in the file. C(fields) are the fields of C(wsgi_apps).
   type: list
   elements: dict
   returned: success
@@ -58,7 +57,7 @@ apps:
       findings: [U3 No pool shares Apache's account or group]
       remarks: ["RewriteRule ^/old /new (/etc/apache2/sites-enabled/shop.conf:9)"]
 remarks:
-  description: What no app of the list says.
+  description: What none of the apps can express.
   type: list
   elements: str
   returned: success

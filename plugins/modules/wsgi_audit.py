@@ -7,35 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_audit
-short_description: Judge a host's Apache and mod_wsgi by the rules of the hardening page
+short_description: Audit a host's Apache and mod_wsgi against the hardening page
 version_added: 0.1.0
 description:
-  - Reads the running processes, Apache's own dump of its configuration, files, and answers over loopback, and judges
-    them. It does not matter what made the host what it is.
-  - Needs root, since only root sees the daemons' processes and can look at files as their accounts.
-  - Nothing is changed, no code of an application runs, and values that may be secrets are left out.
+  - Checks the running processes, Apache's own dump of its configuration, files, and answers over loopback. It works on
+    any host, whoever set it up.
+  - Needs root, because only root can see the daemons' processes and look at files as their accounts.
+  - Changes nothing on the host. No code of an application runs. Values that may be secrets are left out.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Changes nothing, so it runs fully in check mode.
+    description: The module changes nothing, so check mode makes no difference.
     support: full
 options:
   active:
     description:
       - Requests that the audit may send over loopback.
-      - With V(none) it sends none, and what only an answer shows is unknown.
-      - With V(safe) it sends a few a virtual host that Apache answers itself, so that no application sees them, and
-        connects to the sockets of pools as other accounts, which has to fail.
-      - With V(full) it also sends some that applications may see, none of which changes anything in one that keeps to
-        HTTP, and half of a request a listener. That takes up to two minutes.
+      - V(none) sends no requests. A rule that needs an answer is then unknown.
+      - V(safe) sends a few requests to each virtual host. Apache answers them itself, so no application sees them. It
+        also tries to connect to the sockets of pools as other accounts, which has to fail.
+      - V(full) also sends requests that applications may see, and half a request to each listener. They change nothing
+        in an application that follows HTTP. This takes up to two minutes.
     type: str
     choices: [none, safe, full]
     default: safe
 """
 
 EXAMPLES = r"""
-- name: Judge the host
+- name: Audit the host
   palisade.mod_wsgi.wsgi_audit:
   register: audit
 
@@ -46,36 +46,36 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The document; docs/audit.md has all of its fields.
+  description: The report. docs/audit.md describes all of its fields.
   type: dict
   returned: always
   contains:
-    schema: {description: Name and version of this form., type: str, sample: palisade.mod_wsgi/audit/1}
+    schema: {description: Name and version of the report's format., type: str, sample: palisade.mod_wsgi/audit/1}
     host: {description: Name of the host., type: str, sample: www1}
-    collected_at: {description: "When it was read, in UTC.", type: str, sample: "2026-01-31T12:00:00Z"}
+    collected_at: {description: "When the audit looked at the host, in UTC.", type: str, sample: "2026-01-31T12:00:00Z"}
     collection_version: {description: Version of this collection., type: str, sample: 0.1.0}
     instances:
-      description: Every Apache that runs on the host, or the installed one that does not.
+      description: Every Apache that runs on the host, or the installed one if none runs.
       type: list
       elements: dict
       sample: [{binary: /usr/sbin/apache2, pid: 812, config_file: /etc/apache2/apache2.conf, pools: [shop]}]
     results:
-      description: What every rule says of each of its subjects.
+      description: The result of every rule for each of its subjects.
       type: list
       elements: dict
       contains:
         rule_id: {description: The rule., type: str, sample: U1}
-        title: {description: What the rule asks., type: str}
+        title: {description: What the rule requires., type: str}
         severity: {description: How bad a failure is., type: str, sample: high}
-        confidence: {description: How sure the rule is., type: str, sample: high}
-        status: {description: What it found., type: str, sample: fail}
+        confidence: {description: How sure the rule is of its result., type: str, sample: high}
+        status: {description: The result., type: str, sample: fail}
         subject: {description: Kind and name of what was judged., type: dict}
-        instance: {description: Configuration file of the Apache., type: str}
+        instance: {description: Configuration file of the Apache that was judged., type: str}
         evidence: {description: "What was seen: kind, source, observed and expected.", type: list, elements: dict}
         remedy: {description: "What to do: text, variable and by_hand.", type: dict}
-        attack: {description: What a failure allows., type: str}
+        attack: {description: What an attacker gains from a failure., type: str}
         reference: {description: Paragraph of the hardening page and number of the CIS benchmark., type: dict}
-        fingerprint: {description: The same for the same finding in another run., type: str}
+        fingerprint: {description: Identifies the finding. It is the same in every run., type: str}
     summary: {description: Number of results by status and of failures by severity., type: dict}
 """
 
