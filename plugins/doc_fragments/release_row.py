@@ -24,37 +24,36 @@ options:
       app: {description: Name of the app., type: str, required: true}
       source:
         description:
-          - Where its code comes from. A mapping with C(path) names a directory on the controller, C(archive) a tar or
-            zip archive on the controller or at an C(https) address, C(git) a repository, and C(package) a list of
-            pinned requirements.
-          - Beside C(archive) stand C(checksum), which is C(sha256:) and 64 digits and is required for an address, and
-            C(directory) for one inside the archive. Beside C(git) stand C(version), C(directory) and C(known_hosts).
+          - Where its code comes from. C(path) is a directory on the controller, C(archive) a tar or zip archive on the
+            controller or at an C(https) URL, C(git) a repository, and C(package) a list of pinned requirements.
+          - C(archive) also takes C(checksum), which is C(sha256:) with 64 digits and is required for a URL, and
+            C(directory), a directory inside the archive. C(git) also takes C(version), C(directory) and C(known_hosts).
         type: dict
         default: {}
       requirements: {description: Requirements file inside the source., type: str, default: ""}
       allow_source_builds:
-        description: Whether what has no wheel is built, by the account for deployments in a sandbox.
+        description: Whether the deployment account may build packages without a wheel, in a sandbox.
         type: bool
         default: false
       directory: {description: Directory of the app's releases on the host., type: path, required: true}
-      current: {description: Link to the release that is served., type: path, required: true}
+      current: {description: Link to the current release., type: path, required: true}
       group: {description: Group that may read the releases., type: str, required: true}
       account: {description: Service account of the app., type: str, default: ""}
       groups: {description: Supplementary groups of its daemon., type: list, elements: str, default: []}
       application: {description: What is imported of it; V(package.module:callable)., type: str, default: ""}
       umask: {description: Umask of its daemon., type: str, default: "0027"}
       hooks:
-        description: Commands before a release is switched to, each a list of words.
+        description: Commands to run before the switch to a release, each a list of words.
         type: list
         elements: list
         default: []
       writable: {description: Paths that the app may write to., type: list, elements: path, default: []}
       data_marker:
-        description: File that is there while data of an old site is on its way; until then no hook runs.
+        description: File that exists until the data of an old site is complete; until then no hook runs.
         type: path
         default: ""
       served:
-        description: Directories of the source that another account reads too, by POSIX ACLs; Apache's static files.
+        description: Directories with static files that another account may also read, by POSIX ACLs.
         type: dict
         suboptions:
           account: {description: Account that serves them., type: str, required: true}

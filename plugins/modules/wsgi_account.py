@@ -7,19 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_account
-short_description: Service accounts of WSGI applications, by systemd-sysusers
+short_description: Create service accounts of WSGI applications with systemd-sysusers
 version_added: 0.1.0
 description:
   - Declares each account in C(/etc/sysusers.d) and lets systemd-sysusers create it, locked and without a shell.
-  - Repairs what happened to an account since, and reports it. That is a shell, a usable password, a membership in
-    another group, another home, another primary group, or members in the app's group.
-  - Refuses an account that a person or another service uses, unless it is to be adopted. The superuser's is always
-    refused.
+  - Repairs and reports drift of an account. This covers its shell, a usable password, memberships in other groups, its
+    home, its primary group, and other members of the app's group.
+  - Refuses an account that a person or another service uses, unless it should be adopted. Root is always refused.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Says what would be created, repaired or removed.
+    description: Reports what would be created, repaired or removed.
     support: full
   diff_mode:
     description: Shows each difference of each account.
@@ -31,12 +30,12 @@ options:
     elements: dict
     required: true
     suboptions:
-      app: {description: App that the account is for., type: str, required: true}
+      app: {description: App that uses the account., type: str, required: true}
       name: {description: Name of the account., type: str, required: true}
       group: {description: Name of its primary group., type: str, required: true}
       home: {description: Home directory in passwd; not created here., type: path}
       adopt:
-        description: Whether an account or group of these names that exists already is taken over and repaired.
+        description: Whether to take over and repair an existing account or group of this name.
         type: bool
         default: false
       sysusers: {description: Content of its sysusers.d file., type: str}

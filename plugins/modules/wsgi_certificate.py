@@ -10,66 +10,66 @@ module: wsgi_certificate
 short_description: Certificates of WSGI applications
 version_added: 0.1.0
 description:
-  - Makes and renews self-signed certificates on the host, whose keys never leave it.
-  - Judges the files that a user gives before anything changes. The key belongs to the certificate and only root can
-    read it, the certificate holds today and for the app's first server name, and root alone can change any step of
-    their paths, and a running Apache sees them from inside its unit's sandbox.
-  - A self-signed certificate holds for 365 days and is renewed in the last 30 of them, by this module alone.
-  - With O(state=ready) it sees that Apache serves the certificates. What it compares is what Apache answers on port 443
-    of the host, so that a renewed file is found whoever renewed it; Apache is reloaded once where something differs.
-  - A certificate that mod_md orders is served after a reload. With O(state=ready) the first one is waited for; later
-    ones are taken by any reload, such as the daily one of Debian's logrotate.
+  - Creates and renews self-signed certificates on the host. Their keys never leave it.
+  - Checks given certificates before anything changes. The key must match the certificate, and only root may read it.
+    The certificate must be valid today and cover the app's first server name. Only root may be able to change any part
+    of the two paths, and a running Apache must see the files from inside its sandbox.
+  - A self-signed certificate is valid for 365 days. Only this module renews it, in the last 30 days.
+  - With O(state=ready), compares the certificates with what Apache presents on port 443 of the host, and reloads Apache
+    once if they differ. This finds a renewed file, whoever renewed it.
+  - Apache serves a certificate from mod_md after its next reload. With O(state=ready), the module waits for the first
+    certificate. Any reload picks up later ones, such as the daily reload by Debian's logrotate.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Also where openssl is not installed yet; names and dates of files that are given are then not compared.
+    description: Works without openssl too; it then does not compare the names and dates of given certificates.
     support: full
   diff_mode:
-    description: Shows the names and the end of each certificate, and why it is renewed; never a key.
+    description: Shows the names and the expiry of each certificate and why it is renewed. Never shows a key.
     support: full
 options:
   state:
     description:
-      - V(present) makes, judges and removes files.
-      - V(ready) sees that Apache serves them, and needs neither O(absent) nor accounts and groups.
+      - V(present) creates, checks and removes files.
+      - V(ready) checks that Apache serves them. It does not use O(absent), O(accounts) and O(groups).
     type: str
     choices: [present, ready]
     default: present
   self_signed:
-    description: Certificates to make, C(NAME.crt) and C(NAME.key) in C(/etc/palisade-mod_wsgi/tls).
+    description: Certificates to create, C(NAME.crt) and C(NAME.key) in C(/etc/palisade-mod_wsgi/tls).
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that it is for; named in errors., type: str, default: ""}
+      app: {description: App that uses it; errors name it., type: str, default: ""}
       name: {description: Name of its files., type: str, required: true}
       server_names:
-        description: Host names that it is for.
+        description: Host names that it covers.
         type: list
         elements: str
         required: true
   given:
-    description: Files that the user gives.
+    description: Certificates that you provide.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that they are for; named in errors., type: str, required: true}
+      app: {description: App that uses them; errors name it., type: str, required: true}
       certificate: {description: Certificate and its chain in PEM format., type: path, required: true}
       key: {description: Its key., type: path, required: true}
       server_names:
-        description: Host names of the app; the certificate has to cover the first.
+        description: Host names of the app; the certificate must cover the first.
         type: list
         elements: str
         required: true
   acme:
-    description: Virtual hosts whose certificates mod_md orders; for O(state=ready) alone.
+    description: Virtual hosts whose certificates mod_md orders; used with O(state=ready) only.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that it is for; named in errors., type: str, required: true}
+      app: {description: App that uses it; errors name it., type: str, required: true}
       server_names:
         description: Host names of the app; the first is the name of its managed domain.
         type: list
@@ -88,19 +88,19 @@ options:
       app: {description: App that it was for., type: str, default: ""}
       name: {description: Name of its files., type: str, required: true}
   accounts:
-    description: Accounts that must not be able to read a key that is given, beside Apache's own.
+    description: Accounts that must not be able to read a given key, in addition to Apache's.
     type: list
     elements: str
     default: []
   groups:
-    description: Groups that must not be able to read a key that is given; the apps' own and supplementary ones.
+    description: Groups that must not be able to read a given key, both the apps' own and supplementary groups.
     type: list
     elements: str
     default: []
 """
 
 EXAMPLES = r"""
-- name: Make a certificate, judge another one
+- name: Create one certificate and check another
   palisade.mod_wsgi.wsgi_certificate:
     self_signed:
       - app: public
@@ -114,7 +114,7 @@ EXAMPLES = r"""
     accounts: [public-app, shop-app]
     groups: [public-app, shop-app]
 
-- name: See that Apache serves a new certificate
+- name: Check that Apache serves a new certificate
   palisade.mod_wsgi.wsgi_certificate:
     state: ready
     acme:
@@ -124,7 +124,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: Files and directories that were made, renewed or removed, and addresses that have another certificate.
+  description: Files and directories that were created, renewed or removed, and addresses with a new certificate.
   type: list
   elements: str
   returned: always

@@ -11,13 +11,13 @@ short_description: Move the data of a site that was set up by hand to the app th
 version_added: 0.1.0
 description:
   - With O(state=copied), copies the data while the old site still serves.
-  - With O(state=switched), closes the old site, so that it answers 503 and none of its processes is left, copies what
-    has changed since, runs the app's commands of C(before_switch), and puts the app's site in place. Where one of
-    these fails, or the app does not answer its health check, the old site serves again.
-  - The old place is only read. The copies get the app's account, its group and the modes 0750 and 0640. Symbolic links
+  - With O(state=switched), closes the old site, so that it answers 503 and none of its processes is left. Then copies
+    what has changed since, runs the app's C(before_switch) commands and enables the app's site. If a step or the app's
+    health check fails, the old site serves again.
+  - The old data is only read. The copies get the app's account, its group and the modes 0750 and 0640. Symbolic links
     are neither followed nor copied.
-  - An app that is served already, or that has data of its own, gets none. What an interrupted play has left is gone
-    on with.
+  - An app that is already served, or that has data of its own, gets none. After an interrupted play, the next one
+    continues the copy.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -42,16 +42,16 @@ options:
       app: {description: Name of the app., type: str, required: true}
       owner: {description: Owner of the copies., type: str, required: true}
       group: {description: Group of the copies., type: str, required: true}
-      marker: {description: File of root's that is there while data is on its way., type: path, required: true}
+      marker: {description: File of root that exists until the data is complete., type: path, required: true}
       copies:
         description: What to copy.
         type: list
         elements: dict
         required: true
         suboptions:
-          path: {description: Place of the app's own., type: path, required: true}
-          source: {description: Old place; a directory or a file., type: path, required: true}
-          directory: {description: Whether it has to be a directory., type: bool, default: false}
+          path: {description: Path in the app's data., type: path, required: true}
+          source: {description: Old path; a directory or a file., type: path, required: true}
+          directory: {description: Whether it must be a directory., type: bool, default: false}
       site:
         description: Virtual host of the app.
         type: dict
@@ -59,10 +59,10 @@ options:
         suboptions:
           path: {description: Its file., type: path, required: true}
           link: {description: Link that makes it live., type: str, default: ""}
-          closed: {description: Its text while nothing is served., type: str, required: true}
+          closed: {description: Its text while the site is closed., type: str, required: true}
       replaced: {description: Links of the sites that it replaces., type: list, elements: path, default: []}
   site:
-    description: The virtual hosts as they are to be, as O(palisade.mod_wsgi.wsgi_site#module:files).
+    description: The virtual hosts as they should be, as O(palisade.mod_wsgi.wsgi_site#module:files).
     type: list
     elements: dict
     default: []
@@ -87,7 +87,7 @@ options:
       owner: {description: Owner., type: str, required: true}
       group: {description: Group., type: str, required: true}
       mode: {description: Octal mode., type: str, required: true}
-      content: {description: Text; a file without it has one in O(secrets)., type: str}
+      content: {description: Text. Without it the text is in O(secrets)., type: str}
   secrets:
     description: Texts of files by their paths, for texts that are never shown.
     type: dict
@@ -118,7 +118,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: Places that got data, and files and links of Apache's configuration that changed.
+  description: Paths that received data, and files and links of Apache's configuration that changed.
   type: list
   elements: str
   returned: always
@@ -127,7 +127,7 @@ closed:
   type: float
   returned: always
 hooks:
-  description: What the commands of C(before_switch) said, as RV(palisade.mod_wsgi.wsgi_release#module:hooks).
+  description: Output of the C(before_switch) commands, as RV(palisade.mod_wsgi.wsgi_release#module:hooks).
   type: list
   elements: dict
   returned: always

@@ -10,13 +10,13 @@ module: wsgi_health
 short_description: Check that WSGI applications run as their accounts and answer
 version_added: 0.1.0
 description:
-  - Waits until every pool has its processes under its account, then requests each app from the host itself.
-  - A failure names the app, what came, what was expected and the end of the app's error log.
+  - Waits until every pool has its processes under its account, then sends a request to each app from the host itself.
+  - A failure names the app, the answer, the expected answer and the end of the app's error log.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Does nothing in check mode, since the change that it would check has not been made.
+    description: Does nothing in check mode, because there is no change to check.
     support: full
 options:
   pools:
@@ -27,24 +27,23 @@ options:
     suboptions:
       app: {description: Name of the app., type: str, required: true}
       name: {description: Name of its pool., type: str, required: true}
-      account: {description: Account that its processes are to have., type: str, required: true}
-      group: {description: Group that they are to have., type: str, required: true}
+      account: {description: Account of its processes., type: str, required: true}
+      group: {description: Group of its processes., type: str, required: true}
       processes: {description: Number of processes., type: int, required: true}
       server_name: {description: Host name to request., type: str, required: true}
       tls:
         description:
-          - Request by TLS on port 443, where the certificate has to name O(pools[].server_name). Whether clients would
-            trust it is not asked.
+          - Whether to use TLS on port 443. The certificate must name O(pools[].server_name); it need not be trusted.
         type: bool
         default: false
       path: {description: URL path to request., type: str, default: /}
-      status: {description: HTTP statuses that are well., type: list, elements: int, required: true}
+      status: {description: HTTP statuses that count as healthy., type: list, elements: int, required: true}
       timeout: {description: Seconds to wait., type: int, default: 30}
       error_log: {description: Log to quote from., type: path, required: true}
 """
 
 EXAMPLES = r"""
-- name: See that an app answers
+- name: Check that an app answers
   palisade.mod_wsgi.wsgi_health:
     pools:
       - app: public

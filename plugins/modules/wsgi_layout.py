@@ -10,29 +10,29 @@ module: wsgi_layout
 short_description: Directories and files of WSGI applications, with owners, modes and ACLs
 version_added: 0.1.0
 description:
-  - Brings any number of directories and files to their owner, group, mode and content in one call.
-  - Opens every directory on the way without following symbolic links and changes it through its descriptor, so that
-    a link planted by an application is refused and nothing outside is changed.
-  - Looks at everything before it changes anything.
-  - Gives an account an entry in the POSIX ACL of a file or directory that belongs to somebody else, and takes it away.
-    The program setfacl is not needed. Default ACLs are left alone.
+  - Sets the owner, group, mode and content of any number of directories and files in one call.
+  - Opens each directory of a path without following symbolic links, and changes it through its descriptor. A link that
+    an application planted is refused, and nothing outside is changed.
+  - Checks everything before it changes anything.
+  - Adds and removes an account's entry in the POSIX ACL of a file or directory that belongs to another account. It does
+    not need setfacl, and leaves default ACLs alone.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Also before the accounts and the parent directories exist.
+    description: Works even if the accounts and the parent directories do not exist yet.
     support: full
   diff_mode:
     description: Shows owner, group, mode and content, but never the content of a secret file.
     support: full
 options:
   directories:
-    description: Directories to have, parents before children.
+    description: Directories to create or correct, parents before children.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the path belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
@@ -48,31 +48,31 @@ options:
   root_only:
     description:
       - Directories that only root may change, such as V(/var/www). They are never changed here.
-      - One that belongs to somebody else, or that its mode or its ACL lets somebody else write, is an error before the
-        first change. One that does not exist is not.
+      - If another account owns one, or may write to it by its mode or ACL, the task fails before the first change. A
+        directory that does not exist is no error.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the path belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
   files:
-    description: Files to have.
+    description: Files to create or correct.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the path belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       owner: {description: Name of the owner., type: str, required: true}
       group: {description: Name of the group., type: str, required: true}
       mode: {description: Octal mode; never writable for all., type: str, required: true}
-      content: {description: Text of the file; a file without it has one in O(secrets)., type: str}
+      content: {description: Text of the file. Without it the text is in O(secrets)., type: str}
   secrets:
     description:
       - Texts of files by their paths, for texts that are never shown.
-      - Not a part of O(files), since Ansible writes a module's arguments to the system's log and finds a secret in
-        a longer argument only if it has neither newlines nor quotes.
+      - They are not part of O(files), because Ansible writes a module's arguments to the system log. It finds a secret
+        in a longer argument only if the secret has neither newlines nor quotes.
     type: dict
     default: {}
   absent:
@@ -81,33 +81,33 @@ options:
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the path belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the path belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
   grants:
     description:
-      - Entries to have in the POSIX ACLs of existing files, directories, sockets and FIFOs of others.
-      - Owner, default ACL and the entries of others stay. What others may stays the same in effect; entries that the
-        mask cuts are cut to that where the mask has to become wider. C(ls) shows the mask in the place of the group.
-      - The owner's chmod of the group bits changes the mask, and may cut the entry; the next run gives it effect again.
-      - An entry is all that the account has there. It no longer has what the group or the mode would give it.
-      - An error names the file system where it keeps no ACLs, and the directory on the way that the account cannot pass
-        whatever its groups are.
+      - Entries to add to the POSIX ACLs of existing files, directories, sockets and FIFOs of other accounts.
+      - The owner, the default ACL and all other entries stay, with the same effect. If the mask must become wider,
+        entries that it limited are reduced to what they allowed. C(ls) shows the mask in the place of the group.
+      - A chmod of the group bits by the owner changes the mask and may limit the entry. The next run restores it.
+      - The entry is the account's only permission there. Its groups and the mode no longer count.
+      - The task fails if the file system does not support ACLs, or if the account cannot pass a directory of the path.
+        The error names it.
       - Symbolic links, devices, and writing to what belongs to root in the directories of the system are refused.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the account belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the account belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       account: {description: Name of the account., type: str, required: true}
       permissions: {description: Some of r and w and x such as V(rx)., type: str, required: true}
   revoked:
-    description: Entries to remove; no change where the path or the account is gone.
+    description: Entries to remove. Nothing changes if the path or the account no longer exists.
     type: list
     elements: dict
     default: []
     suboptions:
-      app: {description: App that the account belongs to; named in errors., type: str, default: ""}
+      app: {description: App that the account belongs to; errors name it., type: str, default: ""}
       path: {description: Absolute path., type: str, required: true}
       account: {description: Name of the account., type: str, required: true}
 """

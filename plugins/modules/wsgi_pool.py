@@ -10,20 +10,20 @@ module: wsgi_pool
 short_description: Restart daemon process groups of mod_wsgi one process at a time
 version_added: 0.1.0
 description:
-  - Replaces the processes of the named pools one after the other. Each is asked to end with SIGUSR1, so that it
-    finishes its requests, and the next one is asked when the replacement of the one before is ready.
-  - Nothing else is restarted, neither another pool nor Apache. A process belongs to the pool whose socket it
-    listens on, so no other process is signalled, whatever it is called in C(ps).
-  - Works with sites that this collection did not make as well. Only where Apache loads the application when a
-    process starts (C(WSGIImportScript), or C(process-group) with C(application-group) of C(WSGIScriptAlias)) is a
-    replacement that is ready known to have loaded it.
+  - Replaces the processes of the named pools one after the other. Each gets SIGUSR1, so that it finishes its requests.
+    The next one follows when the replacement is ready.
+  - Restarts neither Apache nor another pool. A process belongs to the pool whose socket it listens on, so no other
+    process gets a signal, whatever its name in C(ps) is.
+  - Also works with sites that this collection did not create. A ready replacement is known to have loaded the
+    application only if Apache loads it when a process starts (C(WSGIImportScript), or C(process-group) with
+    C(application-group) of C(WSGIScriptAlias)).
   - A process may take as long to end as C(graceful-timeout) (C(eviction-timeout) if set) and C(shutdown-timeout) of
     its pool allow.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Reports which processes would be replaced as RV(pools[].processes[].stale).
+    description: Reports the processes that would be replaced in RV(pools[].processes[].stale).
     support: full
 options:
   names:
@@ -40,20 +40,20 @@ options:
     default: restarted
   loads:
     description:
-      - Files, directories or links that the pools load. A process that started after the latest change of all of
-        them is left alone, so that a second run changes nothing.
-      - Without any, every process that runs at the start of the task is stale.
+      - Files, directories or links that the pools load. A process that started after their latest change is left alone,
+        so a second run changes nothing.
+      - If the list is empty, every process that runs at the start of the task is stale.
     type: list
     elements: path
     default: []
   releases:
     description:
-      - By the name of a pool, the directory that its new processes have to work in, such as a release with the
-        C(home) of the pool below it. A process that works elsewhere is stale.
+      - The directory that the new processes of a pool must work in, by the pool's name. This is for instance a release
+        that contains the pool's C(home). A process with another working directory is stale.
     type: dict
     default: {}
   timeout:
-    description: Seconds that a replacement may take to be ready.
+    description: Seconds to wait until a replacement is ready.
     type: int
     default: 60
 """

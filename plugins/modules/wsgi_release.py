@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_release
-short_description: Build releases of WSGI applications, switch to them, go back, and remove old ones
+short_description: Build, activate, roll back and prune releases of WSGI applications
 version_added: 0.1.0
 description:
-  - With O(state=built), builds each release that is missing from what M(palisade.mod_wsgi.wsgi_source) fetched, in a
-    directory that nothing serves, and tries it there; an app that has no current release yet gets this one at once.
-  - A release has C(code), a virtual environment C(venv) of its own without pip, and compiled bytecode. All of it is
-    root's and readable for the app's group only, except for what O(releases[].served) lists. C(pip check) has to pass,
-    and the application is imported as the service account, with its environment and without a listener.
+  - With O(state=built), builds each missing release from what M(palisade.mod_wsgi.wsgi_source) fetched, and tries it in
+    a directory that nothing serves. If an app has no current release yet, the new one becomes current at once.
+  - A release contains C(code), a virtual environment C(venv) without pip, and compiled bytecode. Root owns it, and only
+    the app's group can read it, except for what O(releases[].served) lists. C(pip check) must pass. The trial imports
+    the application as the service account, with its environment and without a listener.
   - With O(state=active), points C(current) at the release, writes the files in O(files), restarts the pool one process
-    at a time, and asks its health check. Where that fails, release and files of before come back, and the pool is
+    at a time, and runs its health check. If that fails, the previous release and files are restored, and the pool is
     restarted with them.
-  - With O(state=rolled_back), does the same with a release of before.
-  - Each app is on its own; what fails for one is told at the end, after the others are done.
-  - A build that fails or is killed is never taken for a release. A release that is built already is corrected where
-    O(releases[].served) has changed.
+  - With O(state=rolled_back), does the same with an earlier release.
+  - If one app fails, the others are still done. The task reports the failures at its end.
+  - A build that failed or was killed never counts as a release. If O(releases[].served) has changed, releases that are
+    already built are corrected.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -40,12 +40,12 @@ options:
     required: true
   release:
     description:
-      - Release to go back to with O(state=rolled_back). Where it is empty, each app goes back to the one that served
-        before its current one and was not taken back.
+      - Release to go back to with O(state=rolled_back). If it is empty, each app goes back to the last release before
+        its current one that was not rolled back itself.
     type: str
     default: ""
   files:
-    description: Files that belong to an app's code and are switched with it.
+    description: Files that change together with an app's release.
     type: list
     elements: dict
     default: []
@@ -55,9 +55,9 @@ options:
       owner: {description: Owner., type: str, required: true}
       group: {description: Group., type: str, required: true}
       mode: {description: Octal mode., type: str, required: true}
-      content: {description: Text; in O(secrets) if it is missing here., type: str}
+      content: {description: Text. Without it the text is in O(secrets)., type: str}
   secrets:
-    description: Texts of O(files) by path that must not be shown; the app's variables, as JSON.
+    description: Secret texts of O(files) by path; the app's variables as JSON.
     type: dict
     default: {}
   absent:
@@ -74,11 +74,11 @@ options:
     elements: dict
     default: []
   keep:
-    description: Number of releases of an app that stay after O(state=active), the current one included.
+    description: Number of releases to keep for each app with O(state=active), including the current one.
     type: int
     default: 5
   failures:
-    description: What failed in an earlier step, by the app's name; told with the failures of O(state=active).
+    description: Failures of an earlier step by the app's name; reported with those of O(state=active).
     type: dict
     default: {}
   installer:
@@ -87,10 +87,10 @@ options:
     choices: [pip, uv]
     default: pip
   uv:
-    description: Program uv on the host, where O(installer=uv); one in the usual places is found without.
+    description: Path of uv on the host for O(installer=uv), if it is not in one of the usual places.
     type: path
   python:
-    description: Interpreter that the virtual environments are made with.
+    description: Interpreter for the virtual environments.
     type: path
     default: /usr/bin/python3
   parallel:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The rows that came in, without those of apps that failed.
+  description: The given rows, without those of apps that failed.
   type: list
   elements: dict
   returned: always
@@ -129,13 +129,13 @@ failures:
   type: dict
   returned: always
 hooks:
-  description: What the commands before the switch printed.
+  description: Output of the C(before_switch) commands.
   type: list
   elements: dict
   returned: always
   sample: [{app: public, command: [python, manage.py, migrate], output: "No migrations to apply."}]
 processes:
-  description: Processes that took the place of others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
+  description: Processes that replaced others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
   type: list
   elements: dict
   returned: always

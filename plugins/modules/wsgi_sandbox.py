@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_sandbox
-short_description: Put Apache's unit into a sandbox of systemd
+short_description: Run Apache's unit in a systemd sandbox
 version_added: 0.1.0
 description:
-  - Writes a drop-in for Apache's unit that leaves its daemons a read-only host, no home directories, no other
-    accounts' processes and no way to more privileges, and restarts a running Apache into it.
-  - A new start that does not bring every pool back, in the sandbox and as its account, is undone; the error has the
-    last lines of the unit's journal and of Apache's log.
-  - Whether systemd can do so on this host is tried out with a program first. Where it cannot, as in many containers,
-    the unit goes without and a warning says why.
-  - With O(apps) it lets apps write to their own paths, without a restart where Apache runs.
+  - Writes a drop-in for Apache's unit and restarts a running Apache with it. For Apache and its daemons the host is
+    then read-only, home directories and processes of other accounts are hidden, and no process can gain privileges.
+  - If a pool does not come back in the sandbox under its account, the change is undone. The error then quotes the last
+    lines of the unit's journal and of Apache's log.
+  - First runs a trial program, to find out whether systemd can sandbox a unit on this host. In many containers it
+    cannot. Apache then runs without a sandbox, and a warning says why.
+  - With O(apps), lets apps write to their own paths. A running Apache is not restarted for that.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -29,19 +29,19 @@ attributes:
 options:
   state:
     description:
-      - V(present) gives the unit a sandbox if systemd can do so, V(required) fails if it cannot, and V(absent) takes it
-        away. Without it only O(apps) are looked at.
+      - V(present) gives the unit a sandbox if systemd can do so, V(required) fails if it cannot, and V(absent)
+        removes the sandbox. Without O(state), only O(apps) is used.
     type: str
     choices: [present, required, absent]
   protect_home:
-    description: What C(/home), C(/root) and C(/run/user) are to Apache, as systemd's C(ProtectHome).
+    description: How much Apache sees of C(/home), C(/root) and C(/run/user); the values of systemd's C(ProtectHome).
     type: str
     choices: ["yes", read-only, tmpfs, "no"]
     default: "yes"
   memory_deny_write_execute:
     description:
-      - Refuses memory that is both writable and executable. Breaks apps with a compiler of their own, and some that use
-        C(ctypes) or C(cffi).
+      - Refuses memory that is both writable and executable. This breaks apps that compile code at run time, and some
+        that use C(ctypes) or C(cffi).
     type: bool
     default: false
   address_families:
@@ -51,16 +51,15 @@ options:
     default: [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]
   writable_paths:
     description:
-      - Further paths that Apache and its daemons may write to, where owners and modes let them.
-      - One that does not exist is passed over.
+      - Further paths that Apache and its daemons may write to, where owners and modes allow it.
+      - A path that does not exist is ignored.
     type: list
     elements: str
     default: []
   apps:
     description:
-      - Paths that apps may write to, as far as owners and modes let them. Passed over without a sandbox.
-      - With O(state), what the sites write to that apps are to replace, so that these serve until then. An app that has
-        a drop-in keeps it.
+      - Paths that apps may write to, where owners and modes allow it. Ignored without a sandbox.
+      - With O(state), paths that old sites write to until apps replace them. An app with a drop-in keeps it.
     type: list
     elements: dict
     suboptions:
@@ -72,12 +71,12 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Put Apache into a sandbox
+- name: Run Apache in a sandbox
   palisade.mod_wsgi.wsgi_sandbox:
     state: present
     writable_paths: [/srv/wiki/uploads]
 
-- name: Let an app write to its data
+- name: Allow an app to write to its data
   palisade.mod_wsgi.wsgi_sandbox:
     apps:
       - app: public

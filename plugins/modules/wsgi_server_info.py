@@ -17,11 +17,11 @@ author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Changes nothing, so it runs fully in check mode, also on a host without Apache.
+    description: Changes nothing, so it runs fully in check mode, even on a host without Apache.
     support: full
 options:
   python:
-    description: Interpreter to report beside mod_wsgi's, the one that virtual environments are made with.
+    description: Interpreter for virtual environments, reported in addition to mod_wsgi's.
     type: path
     default: /usr/bin/python3
 """
@@ -104,7 +104,7 @@ virtual_hosts:
   returned: always
   sample: [{addresses: ["*:80"], server_names: [www.example.com], file: /etc/apache2/sites-enabled/x.conf, line: 1}]
 apps:
-  description: Apps that plays of this collection put on the host.
+  description: Apps that this collection manages on the host.
   type: list
   elements: dict
   returned: always
@@ -130,17 +130,17 @@ groups:
   elements: str
   returned: always
 default_site:
-  description: Link of the distribution's default site if it is live and nobody changed it; else empty.
+  description: Link of the distribution's default site if it is enabled and unchanged; else empty.
   type: str
   returned: always
   sample: /etc/apache2/sites-enabled/000-default.conf
 unlinked_sites:
-  description: Live sites that are files and no links.
+  description: Enabled sites that are files instead of links.
   type: list
   elements: str
   returned: always
 openssl:
-  description: Version of OpenSSL's program; empty where it is not installed.
+  description: Version of the openssl program; empty if it is not installed.
   type: str
   returned: always
   sample: 3.5.1
@@ -157,7 +157,7 @@ tasks_max:
   returned: always
   sample: 4915
 occupied:
-  description: What stands in C(/var/lib) and C(/var/www).
+  description: Names in C(/var/lib) and C(/var/www).
   type: list
   elements: str
   returned: always

@@ -10,17 +10,17 @@ module: wsgi_site
 short_description: Change Apache's configuration as one transaction
 version_added: 0.1.0
 description:
-  - Takes a set of files, lets Apache check a copy of its whole configuration with them in it, swaps them in, checks
-    again and reloads.
-  - On failure the old files are put back, Apache runs with them, and the error names the app, the file and Apache's
-    message.
-  - Also reloads where a pool in O(pools) runs since before a change of what it loads, for instance because an earlier
-    play was interrupted.
+  - Lets Apache check a copy of its whole configuration with the new files in it, then puts the files in place, checks
+    again and reloads Apache.
+  - On failure, restores the old files and runs Apache with them. The error names the app and the file, and quotes
+    Apache.
+  - Also reloads Apache if a pool in O(pools) is older than the files that declare it, for instance after an interrupted
+    play.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
   check_mode:
-    description: Checks the copy as well, where Apache and the accounts named in the files exist.
+    description: Also checks the copy, if Apache and the accounts named in the files exist.
     support: full
   diff_mode:
     description: Shows each file and link before and after.
@@ -34,16 +34,16 @@ options:
     suboptions:
       path: {description: Absolute path., type: str, required: true}
       content:
-        description: Text. Without it and O(files[].target) the file and its link are removed.
+        description: Text. Without it and without O(files[].target), the file and its link are removed.
         type: str
       target:
-        description: Makes O(files[].path) a symbolic link to this instead.
+        description: Target, if O(files[].path) should be a symbolic link.
         type: str
         default: ""
       link: {description: Symbolic link that makes the file live., type: str, default: ""}
-      app: {description: App that the file is for; named in errors., type: str, default: ""}
+      app: {description: App that the file is for; errors name it., type: str, default: ""}
       restart:
-        description: Whether a change needs a restart, as a loaded module does.
+        description: Whether a change needs a restart. Loading a module does.
         type: bool
         default: false
   pools:
@@ -75,7 +75,7 @@ paths:
   elements: str
   returned: always
 reload:
-  description: What Apache was told; V(none), V(reload) or V(restart).
+  description: What was done to Apache; V(none), V(reload) or V(restart).
   type: str
   returned: always
 stale:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wsgi_source
-short_description: Bring the source and the wheels of missing releases to a host
+short_description: Copy the sources and wheels of new releases to a host
 version_added: 0.1.0
 description:
-  - Names each release after the content of its source, its requirements and the Python that it is for, and brings
-    sources and packages of those that a host does not have into a cache that only root can enter.
-  - Comes before anything else changes, so that a source that cannot be had leaves the host as it was.
+  - Names each release after the content of its source, its requirements and its Python version. Fetches the sources and
+    packages of releases that the host does not have, into a cache that only root can enter.
+  - Runs before anything else changes. If a source cannot be fetched, the host stays as it was.
   - Directories and archives on the controller are sent by an action plugin, all in one archive and each once.
-    Addresses, repositories and packages are fetched by the host itself, and not again while they are what they were;
-    a branch or a tag takes one question to its server.
-  - Repositories are read by an account of their own in a transient unit of systemd, with submodules refused and
-    without hooks, filters and attributes. Files of Git LFS stay the pointers that are committed.
+    The host itself fetches URLs, repositories and packages, and fetches them again only if they changed. A branch or a
+    tag costs one request to its server.
+  - A separate account clones repositories in a transient systemd unit, without hooks, filters and attributes.
+    Submodules are refused. Git LFS files stay pointers.
 author:
   - palisade.mod_wsgi contributors (@palisade)
 attributes:
@@ -29,25 +29,25 @@ extends_documentation_fragment:
 options:
   source_secrets:
     description:
-      - Private keys of repositories, and what follows the C(?) of addresses, by the names of their apps.
-      - A key goes from here into an agent, and on the host to no file and no command line. Without pipelining Ansible
-        itself puts a module's options into a file for a moment.
+      - Private keys of repositories, and the part of a URL after C(?), by the names of their apps.
+      - The module passes a key to an SSH agent, and never writes it to a file or a command line of the host. Without
+        pipelining, Ansible itself writes a module's options to a temporary file.
     type: dict
     default: {}
   deploy_account:
-    description: Account that reads repositories and builds packages from source; made where it is needed.
+    description: Account that reads repositories and builds packages from source; created if it is needed.
     type: str
     default: wsgi-deploy
   installer:
-    description: What fetches packages.
+    description: Program that fetches packages.
     type: str
     choices: [pip, uv]
     default: pip
   uv:
-    description: Where O(installer=uv) is, other than in C(/usr/local/bin) or C(/usr/bin).
+    description: Path of uv for O(installer=uv), if it is not in C(/usr/local/bin) or C(/usr/bin).
     type: path
   python:
-    description: Interpreter on the host that the releases are for.
+    description: Interpreter on the host that runs the releases.
     type: path
     default: /usr/bin/python3
   python_version:
@@ -63,14 +63,14 @@ options:
     default: 4
   keep_going:
     description:
-      - Whether the other apps are fetched where one fails. Otherwise any failure fails the task, and the cache is as it
-        was before.
+      - Whether to fetch the other apps if one fails. Otherwise any failure fails the task, and the cache is as it was
+        before.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Bring a release to the host
+- name: Fetch a release
   palisade.mod_wsgi.wsgi_source:
     releases:
       - app: public
@@ -82,7 +82,7 @@ EXAMPLES = r"""
     python_version: "3.13"
   register: source
 
-- name: Bring a release from a repository
+- name: Fetch a release from a repository
   palisade.mod_wsgi.wsgi_source:
     releases:
       - app: shop
@@ -102,7 +102,7 @@ RETURN = r"""
 releases:
   description:
     - What came in, with the name of each release; the argument of M(palisade.mod_wsgi.wsgi_release).
-    - Without the apps among RV(failures). In check mode a release that is still to be fetched has no name.
+    - Apps in RV(failures) are left out. In check mode, a release that is not fetched yet has no name.
   type: list
   elements: dict
   returned: always
@@ -112,7 +112,7 @@ missing:
   elements: str
   returned: always
 failures:
-  description: Why an app's source could not be had, by app.
+  description: Why the source of an app could not be fetched, by app.
   type: dict
   returned: always
 """
