@@ -20,10 +20,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import testinfra
 from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import Outcome, UnclearError, refused, succeeded
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import ask, content
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import request
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import reach, request
 
 APPS = ("shop", "forum")
 # The tutorial's host, by the name that tutorial.sh knows.
@@ -68,7 +67,7 @@ class Deployment:
 
     def __init__(self, container: str, secret: str) -> None:
         self.container, self.secret = container, secret
-        self.host: Any = testinfra.get_host(f"podman://{container}")
+        self.host: Any = reach(container)
 
     def path(self, what: str, app: str) -> str:
         return self.paths[what].format(app)
@@ -222,4 +221,4 @@ class Ours(Deployment):
 
 @cache
 def _uid(container: str, account: str) -> int:
-    return int(testinfra.get_host(f"podman://{container}").check_output("id -u %s", account))
+    return int(reach(container).check_output("id -u %s", account))

@@ -66,7 +66,9 @@ def inventory(secret: str) -> Path:
     ]
     apps[0]["environment"] = {**environment, "SHOP_SECRET": secret}
     variables = {
-        "ansible_connection": "containers.podman.podman",
+        "ansible_connection": "ssh",
+        "ansible_ssh_args": f"-F {os.environ['PALISADE_SSH_CONFIG']}",
+        "ansible_ssh_retries": 3,
         "ansible_python_interpreter": "/usr/bin/python3",
         "wsgi_apps": apps,
     }

@@ -8,9 +8,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-import testinfra
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import ask, content
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, reach
 from testinfra.host import Host
 
 APPS = ("trusting", "signing", "plain")
@@ -55,7 +54,7 @@ def variable(header: str) -> str:
 
 
 def named(name: str) -> Host:
-    return testinfra.get_host(f"podman://palisade-behind_proxy-{name}")
+    return reach(f"palisade-behind_proxy-{name}")
 
 
 @cache

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, request
-from testinfra import get_host
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name, reach, request
 from testinfra.host import Host
 
 HOME = "/var/lib/shop-app"
@@ -32,5 +31,5 @@ def test_a_bad_release_went_no_further(host: Host) -> None:
 def test_the_same_input_is_the_same_release(host: Host) -> None:
     if inventory_name(host) != HOSTS[2]:
         pytest.skip("the other two have each their own Python")
-    twin = get_host(f"podman://{host.backend.name.removesuffix('b')}")
+    twin = reach(host.backend.hostname.removesuffix("b"))
     assert releases(host) < releases(twin)

@@ -82,7 +82,7 @@ class Apache:
 
     def ask(self, what: str, given: list[Any]) -> list[Any]:
         done = subprocess.run(
-            ["podman", "exec", "--interactive", self.host.backend.name, "/usr/bin/python3", "-c", PROGRAM, what],
+            ["podman", "exec", "--interactive", self.host.backend.hostname, "/usr/bin/python3", "-c", PROGRAM, what],
             input=json.dumps(given),
             text=True,
             capture_output=True,
