@@ -11,7 +11,8 @@ export HOME=${HOME:-/root} LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true
 # uv reads none of pip's settings: a machine with its own index names it once.
 [[ -z ${PIP_INDEX_URL:-} ]] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}
-unset PYTHONPATH PYTHONHOME VIRTUAL_ENV ANSIBLE_CONFIG
+# Where Python may not keep what it compiled, each of a thousand short programs compiles all of Ansible again.
+unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV ANSIBLE_CONFIG
 
 say() { printf '%s\n' "$*"; }
 
