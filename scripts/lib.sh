@@ -184,7 +184,7 @@ use_ssh() {
   local sockets
   # A socket's path may have 108 characters; that of the project may be long.
   sockets=/tmp/palisade-$(id -u)-$(cksum <<<"$root" | cut -d ' ' -f 1)
-  mkdir -p -m 700 "$sockets"
+  mkdir -m 700 "$sockets" 2>/dev/null || true
   [[ -O $sockets ]] || fail "$sockets belongs to somebody else" "Remove it."
   [[ -f $cache/lab/key ]] || ssh-keygen -q -t ed25519 -N "" -C palisade-lab -f "$cache/lab/key"
   cat >"$cache/lab/ssh_config" <<CONFIG

@@ -15,7 +15,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.plan import resolve  # noqa: F401
+from ..module_utils.plan.resolve import resolve
+
+# Named, because linters take an import for its effect alone for a mistake.
+LOADED = (resolve,)
 
 
 class ActionModule(ActionBase):
