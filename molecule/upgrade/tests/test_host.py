@@ -116,7 +116,7 @@ def test_owners_and_modes(host: Host) -> None:
 
 
 def test_all_data_can_be_read_and_written(host: Host) -> None:
-    command = "runuser -u shop-app -- find %s/data -type f -readable -writable"
+    command = "cd / && runuser -u shop-app -- find %s/data -type f -readable -writable"
     files = {f"{HOME}/data/orders", f"{HOME}/data/photos/photo", f"{HOME}/data/invoices/an invoice"}
     assert set(host.check_output(command, HOME).splitlines()) == files
 
