@@ -98,7 +98,7 @@ _TABLE: tuple[Option, ...] = (
         "python-path",
         "text",
         "Directories to add to sys.path, separated by colons",
-        refused="is not set here: it names code outside the release; make that code a package of the app's requirements",
+        refused="is not set here: it names code outside the release; add it to the app's requirements as a package",
     ),
     Option(
         "python-eggs",
