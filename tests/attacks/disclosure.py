@@ -15,7 +15,7 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import attack as send
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import body
 
-GROUP = "What answers tell"
+GROUP = "What answers reveal"
 CANARY = "canary"
 
 

@@ -11,7 +11,7 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
     succeeded,
 )
 
-GROUP = "Headers that an app believes"
+GROUP = "Headers that an app trusts"
 FORGED = "203.0.113.66"
 ADDRESSES = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto")
 

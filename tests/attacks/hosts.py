@@ -27,14 +27,14 @@ from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import reach, requ
 APPS = ("shop", "forum")
 # The tutorial's host, by the name that tutorial.sh knows.
 VARIANTS = {
-    "plain": "pools without `user=`, everything Apache's account's",
-    "embedded": "no `WSGIDaemonProcess` at all",
-    "accounts": "`user=` and `group=` of its own for each app, which owns its tree",
-    "core-dumps": "plain, and `CoreDumpDirectory`, as guides to look into crashes say",
-    "pool-from-environment": "accounts, and `WSGIProcessGroup %{ENV:POOL}` with `SetEnv POOL`",
-    "pool-from-host": "accounts, and `WSGIProcessGroup %{HOST}` for hosts of any name; shop's own host is on port 8080",
-    "no-limits": "plain, with time limits off, larger headers and chunked bodies let in, as is advised against errors",
-    "proxy-header": "plain, and a `SetEnvIf` that hands on the header; Apache and mod_wsgi drop it otherwise",
+    "plain": "pools without `user=`; Apache's account owns everything",
+    "embedded": "no `WSGIDaemonProcess`",
+    "accounts": "each app has its own `user=` and `group=`, and owns its tree",
+    "core-dumps": "plain, with `CoreDumpDirectory`, as guides to debugging crashes recommend",
+    "pool-from-environment": "accounts, with `WSGIProcessGroup %{ENV:POOL}` and `SetEnv POOL`",
+    "pool-from-host": "accounts, with `WSGIProcessGroup %{HOST}` for any host name; shop's own host is on port 8080",
+    "no-limits": "plain, without time limits, with larger headers and chunked bodies, as is advised against errors",
+    "proxy-header": "plain, with a `SetEnvIf` that passes the header on; otherwise Apache and mod_wsgi drop it",
 }
 OWN_ACCOUNTS = ("accounts", "pool-from-environment", "pool-from-host")
 REFUSALS = ("EACCES", "EPERM", "EROFS")

@@ -18,7 +18,7 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import attack as send
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import content
 
-GROUP = "Taking the server's time and memory"
+GROUP = "Using up the server's time and memory"
 HOST = "Host: forum.test\r\n"
 CLOSE = f"{HOST}Connection: close\r\n"
 # The default bound is 15 s, with a byte a second.

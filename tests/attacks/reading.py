@@ -13,7 +13,7 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
     succeeded,
 )
 
-GROUP = "Reading what is another's"
+GROUP = "Reading the data of others"
 KEPT = "/tmp/shop-session"
 
 

@@ -15,7 +15,7 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import (
 )
 from ansible_collections.palisade.mod_wsgi.tests.fixtures.clients.run import ask_each, body, content
 
-GROUP = "Running what was uploaded"
+GROUP = "Running uploaded files"
 PROGRAM = """
 import os
 import pwd

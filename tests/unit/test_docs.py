@@ -82,9 +82,9 @@ def options_table() -> str:
     lines = [
         "# Options of WSGIDaemonProcess",
         "",
-        "Generated from the table in `plugins/module_utils/apache/daemon_options.py`, which checks, writes and reads",
-        "them. A value is a plain number in the option's own unit; `512M` or `5s` is refused. The last column says",
-        "where an app sets the option; the filter `wsgi_daemon_process` takes them all.",
+        "Generated from the table in `plugins/module_utils/apache/daemon_options.py`, which also checks, writes and",
+        "reads the options. A number is plain, in the option's own unit: `512M` and `5s` are refused. The last column",
+        "says where an app sets the option. The filter `wsgi_daemon_process` accepts all of them.",
         "",
         "| option | type | range | default | versions | meaning | set by |",
         "|---|---|---|---|---|---|---|",
