@@ -69,6 +69,7 @@ def inventory(secret: str) -> Path:
         "ansible_connection": "ssh",
         "ansible_ssh_args": f"-F {os.environ['PALISADE_SSH_CONFIG']}",
         "ansible_ssh_retries": 3,
+        "ansible_ssh_use_tty": False,
         "ansible_python_interpreter": "/usr/bin/python3",
         "wsgi_apps": apps,
     }
