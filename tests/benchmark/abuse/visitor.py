@@ -20,13 +20,13 @@ class Secure(http.client.HTTPConnection):
     """Speaks TLS to a site by its name, at whatever address, and takes any certificate."""
 
     name = ""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
 
     def connect(self) -> None:
         super().connect()
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.name)
+        self.sock = self.context.wrap_socket(self.sock, server_hostname=self.name)
 
 
 def visit(told: dict[str, Any], site: dict[str, Any], rows: dict[str, Any]) -> None:
