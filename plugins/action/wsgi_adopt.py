@@ -56,6 +56,7 @@ class ActionModule(ActionBase):
             raise PalisadeError(f"wsgi_adopt_dir: {path} cannot be read: {error}") from error
         if there != text:
             raise PalisadeError(
-                f"wsgi_adopt_dir: {path} says something else already, perhaps by hand: move it away to have it anew"
+                f"wsgi_adopt_dir: {path} exists with other content, perhaps edited by hand; move it away to get a new "
+                "one"
             )
         return False

@@ -69,7 +69,7 @@ def test_the_list_says_what_changes_and_keeps_secrets_back() -> None:
     text = LIST.read_text(encoding="utf-8")
     for words in (
         "it runs as shop-app, not as www-data",
-        "umask becomes 0027, from 0022",
+        "umask changes to 0027, from 0022",
         "embedded mode becomes a pool of its own",
         "U3 No pool shares Apache's account or group",
         "RewriteRule ^/old$ / [R]",
@@ -79,7 +79,7 @@ def test_the_list_says_what_changes_and_keeps_secrets_back() -> None:
         "SHOP_COLOUR:",
     ):
         assert words in text
-    assert "secret" not in text.replace("secrets from a file", "")
+    assert "secret" not in text.replace("Keep secrets in Ansible Vault", "")
 
 
 def test_hardening_took_place(host: Host) -> None:

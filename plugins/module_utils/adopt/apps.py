@@ -50,7 +50,7 @@ def adopt(facts: Facts, results: Iterable[Mapping[str, Any]], taken: Sequence[st
     served = {place.process_group.value for place in facts.places}
     elsewhere += [f"pool {pool.name} serves no URL" for pool in facts.pools if pool.name not in served]
     if any(module.startswith("php") for module in facts.instance.modules):
-        elsewhere.append("PHP runs in this Apache: it reaches every pool's socket; give it a server of its own")
+        elsewhere.append("PHP runs in this Apache and can reach every pool's socket; give it a server of its own")
     if facts.instance.error:
         elsewhere.append(f"Apache shows no configuration: {facts.instance.error}")
     return rows, elsewhere
@@ -110,5 +110,5 @@ def _writable(app: Adopted, facts: Facts, pool: Pool | None, code: str, served: 
     if found.writable and app.keep("writable", found.writable):
         if found.sources:
             app.keep("data_from", found.sources)
-        app.changes.append("only directories below its data/ can be written, which `writable` names")
+        app.changes.append("it can write only to the directories of `writable`, below its data/")
     return found

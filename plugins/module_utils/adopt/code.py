@@ -53,7 +53,7 @@ def application_of(app: Adopted, facts: Facts, place: Place, pool: Pool | None, 
         code = next((root for root in roots if _has_module(root, top)), "")
         if not code:
             code = roots[0] if roots else ""
-            app.remarks.append(f"package {top} lies in none of {', '.join(roots)}: name where the code comes from")
+            app.remarks.append(f"package {top} is not in {', '.join(roots)}: say where the code comes from")
         app.keep("application", f"{script.module}:{script.callable}")
     else:
         # The longest directory of the module search path that it is in.
@@ -69,16 +69,18 @@ def application_of(app: Adopted, facts: Facts, place: Place, pool: Pool | None, 
         else:
             module = re.sub(r"\W", "_", os.path.basename(stem), flags=re.ASCII)
             if app.keep("application", f"{module}:{callable_of(place)}"):
-                app.remarks.append(f"{place.path} makes the application itself: rename it to {module}.py in the source")
+                app.remarks.append(
+                    f"{place.path} creates the application itself: rename it to {module}.py in the source"
+                )
     return facts.real(code) if code else ""
 
 
 def say_moves(app: Adopted, place: Place, script: Script, code: str) -> None:
-    beside = f"; what {place.path} does beside that is not carried over" if script.module and script.more else ""
-    app.changes.append(f"the entry file is root's, alone in its directory, and imports the application{beside}")
+    beside = f"; anything else that {place.path} does is not carried over" if script.module and script.more else ""
+    app.changes.append(f"root owns the entry file, which is alone in its directory and imports the application{beside}")
     home = f"/var/lib/{app.fields.get('account', app.fields['name'] + '-app')}"
     if code:
-        app.changes.append(f"code is root's, and moves from {code} to {home}/current/code")
+        app.changes.append(f"root owns the code, which moves from {code} to {home}/current/code")
 
 
 def _has_module(root: str, top: str) -> bool:

@@ -211,7 +211,7 @@ class _Found:
             what = (
                 "log to standard error, which is the app's error log" if path.endswith(".log") else "move it to data/"
             )
-            self.remarks.append(f"{path} is written, and the release can only be read: {what}")
+            self.remarks.append(f"{path} is written to, but a release is read-only: {what}")
 
     def _is_passed_over(self, path: str) -> bool:
         name = os.path.basename(path)

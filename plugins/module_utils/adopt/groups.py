@@ -50,11 +50,11 @@ def groups_of(facts: Facts) -> tuple[list[Group], list[str]]:
 
 def _why_not(facts: Facts, place: Place) -> str:
     if not place.aliased:
-        return "files are handed to mod_wsgi by their names, so every file is an application; name each script"
+        return "mod_wsgi gets files by their names, so every file is an application; name each script"
     if len(place.mapped.words) < 2:
         return "it names no script"
     if place.mapped.name.endswith("match") or "$" in place.path:
-        return "a pattern of URLs; name each script"
+        return "it matches URLs by a pattern; name each script"
     if place.path.endswith("/") or facts.paths.get(place.path, {}).get("directory"):
         return "a directory in which each file is an application; name each script"
     return ""

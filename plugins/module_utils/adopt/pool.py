@@ -24,7 +24,7 @@ def keep_pool(app: Adopted, facts: Facts, group: Group, pool: Pool | None, code:
     name, place = app.fields["name"], group.place
     if pool is None:
         today = place.process_group.value
-        what = f"{today}, which the request chooses or nobody declares," if today else "embedded mode"
+        what = f"{today}, which the request chooses or which is not declared," if today else "embedded mode"
         app.changes.append(f"{what} becomes a pool of its own, as {name}-app in place of {facts.instance.user}")
         return
     options = pool.options
@@ -36,14 +36,14 @@ def keep_pool(app: Adopted, facts: Facts, group: Group, pool: Pool | None, code:
     for key, value in options.items():
         option = OPTIONS.get(key)
         if option is None:
-            app.remarks.append(f"{key}= of WSGIDaemonProcess is not known here")
+            app.remarks.append(f"{key}= of WSGIDaemonProcess is unknown here")
             continue
         if option.set_by:
             continue
         if key in OWNER_CHECKS:
             app.changes.append(
-                f"{key}={value} goes: it denies requests by mistake where Apache has threads, and what it was for is "
-                "made sure by every play: only root can change the entry file and the directories above it"
+                f"{key}={value} is dropped: with threads in Apache it denies some requests by mistake. Every play "
+                "ensures what it was for: only root can change the entry file and the directories above it"
             )
             continue
         if key == "python-path":
@@ -71,12 +71,12 @@ def keep_pool(app: Adopted, facts: Facts, group: Group, pool: Pool | None, code:
         if isinstance(default, int) and key not in daemon and options.get(key) != str(default)
     ]
     if new:
-        app.changes.append(f"waiting ends: {', '.join(new)}; daemon_process sets others")
+        app.changes.append(f"time limits: {', '.join(new)}; change them in daemon_process")
     if not _strict(options.get("umask", "")) and "umask" not in daemon:
-        app.changes.append(f"umask becomes 0027, from {options.get('umask') or 'that of Apache'}")
+        app.changes.append(f"umask changes to 0027, from {options.get('umask') or 'that of Apache'}")
     for place_option, what in (("home", "the working directory"), ("python-home", "the virtual environment")):
         if place_option not in options:
-            app.changes.append(f"{place_option}= is set: {what} is the release's")
+            app.changes.append(f"{place_option}= is set: {what} belongs to the release")
     if place.application_group.value != "%{GLOBAL}":
         app.changes.append("it runs in the main interpreter of its processes, WSGIApplicationGroup %{GLOBAL}")
 
@@ -113,7 +113,7 @@ def _identity(app: Adopted, facts: Facts, group: Group, pool: Pool) -> None:
     if further:
         app.keep("supplementary_groups", further)
     if facts.instance.user in groups:
-        app.changes.append(f"it leaves Apache's group {facts.instance.user}")
+        app.changes.append(f"it is no longer in Apache's group {facts.instance.user}")
 
 
 def _live_groups(facts: Facts, pool: Pool) -> list[str]:

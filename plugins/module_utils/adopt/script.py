@@ -41,13 +41,13 @@ def read_script(path: str, name: str = "application") -> Script:
     try:
         # Never a FIFO or a device, and without waiting for one that took the file's place.
         if not os.path.isfile(path) or os.path.getsize(path) > _SIZE:
-            return Script(problem="is no file of at most 1 MiB")
+            return Script(problem="is not a file of at most 1 MiB")
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             parsed = ast.parse(file.read(_SIZE))
     except OSError as error:
         return Script(problem=f"cannot be read: {error.strerror}")
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return Script(problem="is no Python of this host's version")
+        return Script(problem="is not valid for this host's version of Python")
     return _script(parsed, name)
 
 
@@ -83,7 +83,7 @@ def _script(parsed: ast.Module, name: str) -> Script:
     elif starred:
         found.module, found.callable = starred, name
     else:
-        found.problem = f"has no {name} that can be seen without running it"
+        found.problem = f"has no {name} that shows without running it"
     return found
 
 

@@ -54,7 +54,7 @@ def tell_rest(app: Adopted, facts: Facts, group: Group, code: str) -> None:
         lines = [line for line in lines_of(facts, group, host) if not is_ours(line.file)]
         app.remarks += [f"{where}{line.shown} ({line.source})" for where, line in _left(lines, "")]
     if code and os.path.isfile(os.path.join(code, "pyvenv.cfg")):
-        app.remarks.append("the code lies in a virtual environment: leave that out of the source")
+        app.remarks.append("the code is inside a virtual environment: keep that out of the source")
 
 
 def _left(lines: Sequence[Directive], where: str) -> Iterable[tuple[str, Directive]]:

@@ -27,7 +27,7 @@ def keep_server_names(app: Adopted, facts: Facts, group: Group) -> None:
     for name in names:
         app.keep("server_names", [*(known for known in app.fields["server_names"] if known != TO_DO_HOST), name])
     if app.fields["server_names"] == [TO_DO_HOST]:
-        app.remarks.append("the virtual host has no name that can be kept: give server_names")
+        app.remarks.append("the virtual host has no usable name: set server_names")
 
 
 def keep_tls(app: Adopted, facts: Facts, group: Group) -> None:
@@ -54,14 +54,14 @@ def keep_tls(app: Adopted, facts: Facts, group: Group) -> None:
             break
     else:
         if not any(is_ours(line.file) for line in host.directives):
-            app.changes.append("answers have Strict-Transport-Security; hsts: 0 in tls sends none")
+            app.changes.append("answers get Strict-Transport-Security; hsts: 0 in tls turns that off")
         else:
             tls["hsts"] = 0
     app.keep("tls", tls)
     if "certificate" in tls and not is_ours(group.place.mapped.file):
-        app.remarks.append("certificate and key are not copied: they have to be on the new host at these paths")
+        app.remarks.append("certificate and key are not copied: put them at these paths on a new host")
     if any(said(one, "sslengine").lower() != "on" for one in group.hosts):
-        app.changes.append("port 80 redirects to TLS, where it answered before")
+        app.changes.append("port 80 now redirects to HTTPS instead of answering")
 
 
 def keep_web(app: Adopted, place: Place) -> None:
@@ -94,7 +94,9 @@ def keep_web(app: Adopted, place: Place) -> None:
             app.fields.update(trusted_proxies=proxies, trusted_proxy_headers=headers)
         app.remarks[before:] = trial.remarks
     elif headers or not place.lines("requestheader"):
-        app.changes.append("headers of proxies, such as X-Forwarded-For, reach it from trusted_proxies only; name them")
+        app.changes.append(
+            "headers of proxies, such as X-Forwarded-For, reach it only from trusted_proxies; list your proxies there"
+        )
     if not is_ours(place.mapped.file) and place.setting("allowoverride").value.lower() not in ("", "none"):
         app.changes.append(".htaccess files are no longer read")
 
@@ -126,7 +128,7 @@ def keep_static(
             real = str(facts.paths.get(line.words[1], {}).get("real") or path).rstrip("/")
             if any(below(real, path) for path in data):
                 app.remarks.append(
-                    f"{line.shown} ({line.source}): data of the application, which Apache does not serve; let the "
+                    f"{line.shown} ({line.source}): data of the application, which Apache no longer serves; let the "
                     "application answer these URLs"
                 )
             elif code and real.startswith(code + "/") and url not in static:
@@ -134,5 +136,6 @@ def keep_static(
                     static = app.fields["static"]
             elif url not in static:
                 app.remarks.append(
-                    f"{line.shown} ({line.source}): not a directory of the code; static takes those of the source only"
+                    f"{line.shown} ({line.source}): not a directory of the code; static serves only directories of "
+                    "the source"
                 )

@@ -130,7 +130,7 @@ def _pair_problem(certificate: str, key: str) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=no_passphrase)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{key}: expected the key of {certificate}, got the key of another certificate"
+            return f"{key}: expected the key of {certificate}, got another one"
         return f"{key}: expected the PEM key of {certificate}, got one that cannot be used ({error.reason or error})"
     except PalisadeError as error:
         return str(error)
@@ -142,12 +142,12 @@ def _pair_problem(certificate: str, key: str) -> str:
 
 def _check_step(path: str, found: os.stat_result) -> None:
     if found.st_uid not in (0, os.geteuid()):
-        raise PalisadeError(f"{path}: expected an owner root, got uid {found.st_uid}; chown root {path}")
+        raise PalisadeError(f"{path}: expected root as its owner, got uid {found.st_uid}; run: chown root {path}")
     # What is root's cannot be replaced in a sticky directory; the mode of a link says nothing.
     open_for_others = found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode)
     if open_for_others and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
         mode = stat.S_IMODE(found.st_mode)
-        raise PalisadeError(f"{path}: expected that root alone can write, got mode {mode:04o}; chmod go-w {path}")
+        raise PalisadeError(f"{path}: expected that only root can write to it, got mode {mode:04o}; chmod go-w {path}")
 
 
 def trusted_file(path: str, apache_root: str = "") -> str:
@@ -173,7 +173,8 @@ def trusted_file(path: str, apache_root: str = "") -> str:
         _check_step(step, found)
         if apache_root and not os.path.lexists(apache_root + step):
             raise PalisadeError(
-                f"{path}: expected a file that Apache sees, got one that the sandbox of its unit hides; move it to a "
+                f"{path}: expected a file that Apache can see, got one that the sandbox of its unit hides; move it to "
+                "a "
                 "directory such as /etc/ssl/private, or set wsgi_server_sandbox_protect_home to read-only"
             )
         if not stat.S_ISLNK(found.st_mode):
@@ -181,7 +182,7 @@ def trusted_file(path: str, apache_root: str = "") -> str:
             continue
         links += 1
         if links > _LINKS:
-            raise PalisadeError(f"{path}: expected a file, got links without an end")
+            raise PalisadeError(f"{path}: expected a file, got a loop of symbolic links")
         target = os.readlink(step)
         here = "/" if target.startswith("/") else here
         rest += target.split("/")[::-1]
@@ -196,14 +197,16 @@ def _check_closed(path: str, outsiders: Outsiders) -> None:
     mend = f"chown root:root {path} && chmod 0600 {path}"
     if found.st_mode & stat.S_IROTH:
         mode = stat.S_IMODE(found.st_mode)
-        raise PalisadeError(f"{path}: expected a key that only root reads, got mode {mode:04o}; {mend}")
+        raise PalisadeError(f"{path}: expected a key that only root can read, got mode {mode:04o}; {mend}")
     if found.st_mode & stat.S_IRGRP:
         reader = outsiders.of_group(found.st_gid)
         if reader:
-            raise PalisadeError(f"{path}: expected a key that only root reads, got one for {reader}; {mend}")
+            raise PalisadeError(f"{path}: expected a key that only root can read, got one for {reader}; {mend}")
     with contextlib.suppress(OSError):
         if "system.posix_acl_access" in os.listxattr(path):
-            raise PalisadeError(f"{path}: expected a key that only root reads, got one with an ACL; setfacl -b {path}")
+            raise PalisadeError(
+                f"{path}: expected a key that only root can read, got one with an ACL; setfacl -b {path}"
+            )
 
 
 def _check_given(row: Row, outsiders: Outsiders, apache_root: str, run: Run, check: bool) -> None:
@@ -269,7 +272,7 @@ def _made(row: Row, run: Run) -> tuple[Certificate | None, str]:
     if not all(stat.S_ISREG(found.st_mode) for found in states):
         return None, "no regular files"
     if stat.S_IMODE(states[1].st_mode) != 0o600 or states[1].st_uid not in (0, os.geteuid()):
-        return None, "its key was not root's alone"
+        return None, "others than root could read its key"
     try:
         found = read_certificate(certificate, run)
     except PalisadeError:
@@ -281,7 +284,7 @@ def _made(row: Row, run: Run) -> tuple[Certificate | None, str]:
     if found.ends < time.time() + _RENEW_WITHIN:
         return found, f"it ends on {_day(found.ends)}"
     if _pair_problem(certificate, key):
-        return found, "key and certificate do not belong together"
+        return found, "the key does not match the certificate"
     return found, ""
 
 

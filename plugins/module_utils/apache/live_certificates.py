@@ -201,7 +201,7 @@ def ensure_live(
         expected = f"expected {_words(_wanted(host), run)} ({host.path or ACME_STORE})"
         problems.append(
             f"app {host.app}: tls: port 443 of this host serves {_words(served, run)} for {host.name}, {expected}; "
-            f"another site may have the name, and Apache's log in {layout.log_directory} may say more"
+            f"another site may have this name; see Apache's log in {layout.log_directory}"
         )
     if problems:
         raise PalisadeError("\n".join(problems))
@@ -218,8 +218,9 @@ def _wait_until_served(hosts: Sequence[Host], run: Run) -> dict[Host, list[str]]
 
 
 def _explain_order(host: Host, why: str, timeout: int) -> str:
-    told = f"mod_md says: {why}" if why else "mod_md says nothing of it yet"
+    told = f"mod_md says: {why}" if why else "mod_md has not reported on it yet"
     return (
         f"app {host.app}: tls: acme: no certificate for {', '.join(host.names)} within {timeout} s; {told}; "
-        f"let the authority reach http://{host.name}/ on this host, then run again: mod_md goes on trying"
+        f"make sure that the authority can reach http://{host.name}/ on this host, then run the play again; mod_md "
+        "keeps trying meanwhile"
     )

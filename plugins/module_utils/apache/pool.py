@@ -82,14 +82,14 @@ def _pools(
     seconds: float,
 ) -> list[_Pool]:
     if apache_parent(layout.binary) is None:
-        raise PalisadeError("Apache does not run on this host, so no pool does")
+        raise PalisadeError("Apache is not running on this host, so there are no pools")
     configuration = server.read_configuration(layout, run)
     if configuration.error:
-        raise PalisadeError(f"Apache refuses its configuration, so its pools are not known: {configuration.error}")
+        raise PalisadeError(f"Apache rejects its configuration, so its pools are unknown: {configuration.error}")
     known = {str(row["name"]): row for row in configuration.pools}
     for name in (*(names or ()), *wanted):
         if name not in known:
-            raise PalisadeError(f"pool {name!r}: no WSGIDaemonProcess of this host has this name{nearest(name, known)}")
+            raise PalisadeError(f"pool {name!r}: this host has no WSGIDaemonProcess of this name{nearest(name, known)}")
     chosen = dict.fromkeys(known if names is None else names)
     return [_Pool(layout, configuration.pools, known[name], wanted.get(name, ""), since, seconds) for name in chosen]
 
@@ -169,8 +169,8 @@ class _Pool:
                 replaced.update(dict.fromkeys(new, first["pid"]))
         where = sorted({release_of(process["cwd"]) for process in self.live()})
         raise PalisadeError(
-            f"pool {self.name}: however often its processes are replaced, they work in {', '.join(where)}, "
-            f"expected {self.release or 'processes that started later'}"
+            f"pool {self.name}: its new processes still run in {', '.join(where)}, expected "
+            f"{self.release or 'processes that started later'}"
         )
 
     def _end(self, pid: int) -> bool:
@@ -228,7 +228,7 @@ class _Pool:
                 return processes
             # Some end with a reload of Apache.
             if len(ended) >= _CRASHES + self.option("processes"):
-                raise self._error(f"{len(ended)} new processes ended while they started")
+                raise self._error(f"{len(ended)} new processes ended during their start")
             if any(FAILED in (marks(pid) or ()) for pid in starting):
                 raise self._error("the application could not be imported in its new process")
             if time.monotonic() > deadline:
@@ -261,5 +261,5 @@ class _Pool:
 
     def _error(self, seen: str) -> PalisadeError:
         old = [process["pid"] for process in self.live() if process["pid"] in self.first and self.is_stale(process)]
-        left = f"; processes of before were left alone: {', '.join(map(str, old))}" if old else ""
-        return PalisadeError(f"pool {self.name}: {seen}; its error log says why{left}")
+        left = f"; old processes were left running: {', '.join(map(str, old))}" if old else ""
+        return PalisadeError(f"pool {self.name}: {seen}; see its error log{left}")

@@ -70,7 +70,7 @@ class Outcome:
 def _check_sight(path: str, subject: str) -> None:
     if _HOMES.match(path):
         raise PalisadeError(
-            f"{subject}: {path} is out of Apache's sight; set wsgi_server_sandbox_protect_home to read-only or no"
+            f"{subject}: {path} is hidden from Apache; set wsgi_server_sandbox_protect_home to read-only or no"
         )
 
 
@@ -114,7 +114,7 @@ def app_drop_in(paths: Sequence[str]) -> str:
 def obstacle(text: str, run: Run) -> str:
     """Return why this host cannot have a drop-in's sandbox; empty where a trial program really was held by it."""
     if not os.path.isdir(_RUNNING_SYSTEMD):
-        return "no systemd runs here"
+        return "systemd is not running here"
     settings = [line for line in text.splitlines() if re.match(r"(?!ExecStartPre)\w+=", line)]
     trial = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
     trial += [f"--property={line}" for line in settings]
@@ -220,14 +220,14 @@ def _lame(layout: ApacheLayout, run: Run, before: Pools, sandboxed: bool) -> str
     if parent is None:
         return "Apache does not run"
     if sandboxed and not _is_sandboxed(parent):
-        return "Apache runs, but not in the sandbox"
+        return "Apache is running, but not in the sandbox"
     now = _pools(layout, run, _SETTLED, sandboxed)
     for name, identities in before.items():
         users = {user for user, _cwd in identities}
         # One that cannot enter its directory waits in Apache's for its end.
         up = {user for user, cwd in now.get(name, set()) if cwd != "/" or (user, "/") in identities}
         if not users <= up:
-            return f"pool {name} does not come up again as {', '.join(sorted(users))}"
+            return f"pool {name} does not start again as {', '.join(sorted(users))}"
     return ""
 
 
@@ -258,7 +258,9 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
         return outcome
     complaint = apache_server.check(layout, run) if restart else ""
     if complaint:
-        raise PalisadeError(f"Apache could not start again with its configuration: {complaint}; nothing was changed")
+        raise PalisadeError(
+            f"Apache could not restart with its present configuration: {complaint}; nothing was changed"
+        )
     before = _pools(layout, run) if parent is not None else {}
     log, began = ServerLog(layout), time.time()
     try:
@@ -287,7 +289,7 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
             if outcome.restarted:
                 run(["systemctl", "restart", layout.unit])
         advice = "; variables wsgi_server_sandbox_* relax the sandbox" if sandboxed else ""
-        raise PalisadeError("\n".join([f"{error}; the unit is as it was before{advice}", *told])) from error
+        raise PalisadeError("\n".join([f"{error}; the unit was put back as it was{advice}", *told])) from error
     _tidy(layout)
     return outcome
 
@@ -341,7 +343,7 @@ def ensure_sandbox(
     hindered = obstacle(text, run) if state != "absent" else ""
     if hindered and state == "required":
         raise PalisadeError(
-            f"wsgi_server_sandbox: required, but systemd on this host cannot sandbox Apache's unit: {hindered}; "
+            f"wsgi_server_sandbox: it is required, but systemd on this host cannot sandbox Apache's unit: {hindered}; "
             "nothing was changed"
         )
     server, present = _server_file(layout), _present(layout)
@@ -349,8 +351,8 @@ def ensure_sandbox(
         outcome = _carry_out(layout, dict.fromkeys(present), server in present, run, check)
         if hindered:
             outcome.warnings.append(
-                f"Apache's unit goes without a sandbox, since systemd on this host cannot give it one: {hindered} "
-                "(wsgi_server_sandbox: required would stop here, and false be silent)"
+                f"Apache's unit gets no sandbox, because systemd on this host cannot provide one: {hindered} (set "
+                "wsgi_server_sandbox to required to stop here, or to false to hide this warning)"
             )
         return outcome
     files: dict[str, str | None] = {server: text}
@@ -367,7 +369,7 @@ def ensure_sandbox(
     outcome = _carry_out(layout, files, fresh or _is_stale(layout), run, check)
     if others:
         outcome.warnings.append(
-            "Apache's unit is in a sandbox now; what these sites write to has to be in "
+            "Apache's unit now runs in a sandbox; list what these sites write to in "
             f"wsgi_server_sandbox_writable_paths: {', '.join(others)}"
         )
     return outcome

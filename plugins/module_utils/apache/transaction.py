@@ -163,7 +163,7 @@ class Transaction:
             named = re.compile("|".join(rf'="?{re.escape(name)}(?![^\s"])' for name in quoted) or r"(?!)")
             suspects = [file for file in self.files if named.search(file.content or "")]
         where = "".join(f"app {file.app}: {file.path}: " if file.app else f"{file.path}: " for file in suspects[:1])
-        return f"{where}Apache refuses the configuration: {complaint}"
+        return f"{where}Apache rejects the configuration: {complaint}"
 
     def named(self) -> str:
         """Return the files that changed, each with its app."""
@@ -262,7 +262,7 @@ def apply(
             _wait_for_processes_after(layout, before, children, transaction, log)
     except Exception as error:
         undo(layout, transaction.before, run, ran, action)
-        raise PalisadeError(f"{error}; the configuration of before was put back") from error
+        raise PalisadeError(f"{error}; the previous configuration was put back") from error
     return {**result, "reload": action if done else "none"}
 
 

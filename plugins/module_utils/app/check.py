@@ -129,7 +129,7 @@ def _check_replaces(app: Mapping[str, Any], subject: str) -> tuple[str, ...]:
     names = texts(app, "replaces", subject)
     for name in names:
         usable = bool(_SITE_FILE.fullmatch(name)) and not name.startswith("zz-palisade")
-        require(usable, f"{subject}: replaces", "names of live site files of others such as shop.conf", name)
+        require(usable, f"{subject}: replaces", "names of enabled site files such as shop.conf", name)
     return tuple(names)
 
 
@@ -158,9 +158,9 @@ def _check_data_from(
     place = f"{subject}: data_from"
     result: dict[str, str] = {}
     for name, source in mapping(app, "data_from", subject).items():
-        relative_path(name, place, "names of writable, or of a file below one such as db/db.sqlite3")
+        relative_path(name, place, "entries of writable, or a file below one such as db/db.sqlite3")
         known = any(below(name, directory) for directory in writable)
-        require(known, place, "a directory that writable names, or a path below one", name)
+        require(known, place, "an entry of writable, or a path below one", name)
         path = absolute_path(source, f"{place}: {name}")
         usable = bool(_OLD_DATA.fullmatch(path)) and not _NO_DATA.match(path) and not below(path, home)
         require(usable, f"{place}: {name}", "the path of a site's data such as /srv/shop/db", path)
@@ -216,7 +216,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     source = check_source(raw.get("source"), f"{subject}: source")
     for key in ("requirements", "static"):
         beside_package = source.kind == "package" and bool(raw.get(key))
-        require(not beside_package, f"{subject}: {key}", "none beside a package, which brings its own", raw.get(key))
+        require(not beside_package, f"{subject}: {key}", "none beside a package, which has its own", raw.get(key))
     writable = texts(raw, "writable", subject)
     for directory in writable:
         relative_path(directory, f"{subject}: writable", "names of directories under data/")

@@ -200,12 +200,12 @@ _TLS = Field(
     ),
 )
 
-_FIRST_HOST = "Apache applies the value of the first virtual host, so `wsgi_server_limit_{}` is what holds."
+_FIRST_HOST = "Apache applies the value of the first virtual host, so only `wsgi_server_limit_{}` has an effect."
 
 _LIMITS = Field(
     "limits",
     "dict",
-    "What a request may hold.",
+    "Limits on a request.",
     otherwise="the server's limits",
     page="server.md#limits",
     fields=(

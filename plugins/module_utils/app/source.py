@@ -169,7 +169,7 @@ def _check_address(address: str, schemes: tuple[str, ...], subject: str) -> None
         raise PalisadeError(f"{subject}: an address with credentials is refused (and not shown)")
     if scheme not in schemes:
         known = " or ".join(f"{name}://" for name in schemes)
-        unsafe = ": nothing proves who answers it" if scheme in ("http", "git", "ftp") else ""
+        unsafe = ": nothing proves the server's identity" if scheme in ("http", "git", "ftp") else ""
         raise PalisadeError(f"{subject}: expected {known}, got {scheme[:20]}://{unsafe}")
     try:
         found = urlsplit(address)
@@ -269,5 +269,5 @@ def _lines(raw: object, subject: str) -> tuple[str, ...]:
         hashed.add(bool(found and found.group("hashes")))
         lines.append(plain)
     if len(hashed) > 1:
-        raise PalisadeError(f"{subject}: expected a --hash for each requirement or for none")
+        raise PalisadeError(f"{subject}: expected a --hash for every requirement or for none")
     return tuple(lines)

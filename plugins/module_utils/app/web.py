@@ -84,13 +84,13 @@ def check_proxies(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ...]
     headers = texts(app, "trusted_proxy_headers", subject)
     if headers and not proxies:
         raise PalisadeError(
-            f"{subject}: trusted_proxies: expected the addresses of the proxies beside trusted_proxy_headers, got "
-            "none: mod_wsgi would then believe every client"
+            f"{subject}: trusted_proxies: expected the addresses of the proxies for trusted_proxy_headers, got none: "
+            "mod_wsgi would then trust every client"
         )
     if proxies and not headers:
         raise PalisadeError(
-            f"{subject}: trusted_proxy_headers: expected the headers that the proxies set beside trusted_proxies, such "
-            "as X-Forwarded-For, got none"
+            f"{subject}: trusted_proxy_headers: expected the headers that the trusted_proxies set, such as "
+            "X-Forwarded-For, got none"
         )
     names = {name.lower(): name for name in PROXY_HEADERS}
     told: dict[str, str] = {}
@@ -102,8 +102,8 @@ def check_proxies(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ...]
         other = told.setdefault(PROXY_HEADERS[name], name)
         if other != name or list(told.values()).count(name) > 1:
             raise PalisadeError(
-                f"{place}: {other} and {name} both tell the {PROXY_HEADERS[name]}: name the one that the proxy sets, "
-                "since a client can send the other"
+                f"{place}: {other} and {name} both give the {PROXY_HEADERS[name]}: list only the one that your proxy "
+                "sets, because clients can send the other"
             )
     networks = [_network(proxy, f"{subject}: trusted_proxies") for proxy in proxies]
     return tuple(networks), tuple(told.values())
@@ -130,8 +130,8 @@ def excluded_addresses(network: str) -> list[str]:
 def proxy_warnings(networks: Iterable[str]) -> list[str]:
     """Return a warning for each network of proxies that mod_qos cannot be told."""
     return [
-        f"trusted_proxies: {network}: mod_qos cannot tell this network, so each of its proxies is held to "
-        "wsgi_server_address_connections; name the proxies one by one"
+        f"trusted_proxies: {network}: mod_qos cannot match this network, so wsgi_server_address_connections limits "
+        "each of its proxies; list the proxies one by one"
         for network in networks
         if not excluded_addresses(network)
     ]
@@ -152,7 +152,8 @@ def check_limits(app: Mapping[str, Any], subject: str) -> dict[str, int]:
 def limit_warnings(limits: Mapping[str, int]) -> list[str]:
     """Return a warning for each limit that Apache applies before it knows the virtual host."""
     return [
-        f"{key}: Apache takes it from the first virtual host of the address, so wsgi_server_limit_{key} is what holds"
+        f"{key}: Apache takes it from the first virtual host of the address, so only wsgi_server_limit_{key} has an "
+        "effect"
         for key in limits
         if key not in ("request_body", "uploads")
     ]
@@ -195,7 +196,7 @@ def check_acls(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, str], .
         permissions = row.get("permissions")
         require(isinstance(permissions, str), f"{subject}: {path}: permissions", "text such as 'rx'", permissions)
         if path in result:
-            raise PalisadeError(f"{subject}: {path}: named twice")
+            raise PalisadeError(f"{subject}: {path}: listed twice")
         try:
             result[path] = permissions_text(parse_permissions(str(permissions)))
         except PalisadeError as error:

@@ -134,7 +134,7 @@ def left_in_homes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             names = sorted(set(names) - _PARTS)
             if names:
                 told = ", ".join([*names[:20], *(["..."] if len(names) > 20 else [])])
-                texts.append(f"app {row['app']}: what else is in {row['home']} stays as it is: {told}")
+                texts.append(f"app {row['app']}: other things in {row['home']} are kept: {told}")
     return texts
 
 
@@ -146,11 +146,13 @@ def ensure_accounts(rows: Sequence[Mapping[str, Any]], run: Run, check: bool) ->
         # A directory service can have accounts that /etc/passwd does not show.
         if taken and (not ours or (taken == "account" and pwd.getpwnam(row["name"]).pw_uid == 0)):
             value = row["name"] if taken == "account" else row["group"]
-            raise PalisadeError(f"app {row['app']}: {taken} {value!r} exists on this host and is not this app's")
+            raise PalisadeError(
+                f"app {row['app']}: {taken} {value!r} already exists on this host and does not belong to this app"
+            )
         environment = f"{row['home']}/environment"
         # An app without variables has none, so it would be removed.
         if row.get("adopt") and os.path.isdir(environment):
-            raise PalisadeError(f"app {row['app']}: {environment}: expected a file with variables; move it away")
+            raise PalisadeError(f"app {row['app']}: {environment}: expected a JSON file of variables; move it away")
 
     differences: list[dict[str, Any]] = []
     missing: list[str] = []

@@ -196,7 +196,7 @@ def _refusal(descriptor: int, path: str, error: OSError) -> PalisadeError:
         return PalisadeError(f"{path}: its ACL: {error.strerror}")
     kind = _file_system(descriptor)
     return NoAclsError(
-        f"{path}: its file system ({kind}) has no POSIX ACLs; mount it with the option acl, if it has one"
+        f"{path}: its file system ({kind}) has no POSIX ACLs; mount it with the option acl if there is one"
     )
 
 

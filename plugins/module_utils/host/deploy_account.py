@@ -33,11 +33,11 @@ def check_deploy_account(name: str) -> None:
     except FileNotFoundError:
         if _exists(name):
             raise PalisadeError(
-                f"deploy_account: account {name!r} exists on this host and is not the one for deployments"
+                f"deploy_account: account {name!r} already exists on this host and was not created for deployments"
             ) from None
         return
     if apps:
-        raise PalisadeError(f"deploy_account: account {name!r} is that of app {apps[0]}")
+        raise PalisadeError(f"deploy_account: account {name!r} belongs to app {apps[0]}")
 
 
 def _exists(name: str) -> bool:

@@ -67,7 +67,7 @@ class Attributes:
 def _refusal(path: str, error: OSError) -> PalisadeError:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         kind = "a symbolic link" if os.path.islink(path) else "no directory"
-        return PalisadeError(f"{path}: expected a directory, found {kind}; nothing was changed through it")
+        return PalisadeError(f"{path}: expected a directory, found {kind}; nothing was changed")
     return PalisadeError(f"{path}: {error.strerror}")
 
 
@@ -142,9 +142,9 @@ def require_root_only(path: str) -> None:
     named = f", ACL {acl.describe({})}" if acl.users or acl.groups else ""
     bare = "setfacl --remove-all {0} && " if named else ""
     raise PalisadeError(
-        f"{path}: expected a directory that only root can change, since whoever can may replace the apps below it; "
-        f"found owner {_owner_name(found.st_uid)}, mode {state['mode']}{named}. "
-        f"Mend it if nothing else needs it so: {bare.format(path)}chown root {path} && chmod go-w {path}"
+        f"{path}: expected a directory that only root can change, because whoever changes it can replace the apps "
+        f"below; found owner {_owner_name(found.st_uid)}, mode {state['mode']}{named}. "
+        f"If nothing else needs these rights, run: {bare.format(path)}chown root {path} && chmod go-w {path}"
     )
 
 
@@ -234,10 +234,12 @@ def _check_entry(path: str, found: os.stat_result, account: str, uid: int, permi
     if stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode):
         raise PalisadeError(f"{path}: expected a file or directory, found a device")
     if found.st_uid == uid:
-        raise PalisadeError(f"{path}: belongs to account {account!r} itself, whose rights are those of the mode")
+        raise PalisadeError(
+            f"{path}: belongs to account {account!r} itself, so its mode decides; an ACL entry has no effect"
+        )
     if permissions & WRITE and found.st_uid == 0 and _SYSTEM.fullmatch(path):
         raise PalisadeError(
-            f"{path}: permissions: expected no w on what is root's in a directory of the system, "
+            f"{path}: permissions: expected no w for what root owns in a system directory, "
             f"got {permissions_text(permissions)!r}; let the app write elsewhere"
         )
 
@@ -278,7 +280,7 @@ def ensure_entry(path: str, account: str, entries: Mapping[str, int | None], che
             closed = _closed_way(path, uid, entries)
             if closed:
                 raise PalisadeError(
-                    f"{path}: account {account!r} cannot pass {closed}, so an entry would be of no use; "
+                    f"{path}: account {account!r} cannot enter {closed}, so the entry would have no effect; "
                     f"give it x on {closed} too, or choose another place"
                 )
         try:

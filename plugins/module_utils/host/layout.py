@@ -31,7 +31,7 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
         raise PalisadeError(f"{row['path']}: mode: expected an octal mode such as 0750, got {mode!r}")
     number = int(mode, 8)
     if number & 0o002:
-        raise PalisadeError(f"{row['path']}: mode: {mode} would let every account of the host write")
+        raise PalisadeError(f"{row['path']}: mode: {mode} would let every account on the host write")
     return Attributes(str(row["owner"]), str(row["group"]), number)
 
 
@@ -52,7 +52,7 @@ def _file(row: Mapping[str, Any], check: bool) -> Difference:
     secret = row.get("secret_content") is not None
     content = row["secret_content"] if secret else row["content"]
     if content is None:
-        raise PalisadeError(f"{row['path']}: expected a content, got none")
+        raise PalisadeError(f"{row['path']}: expected content, got none")
     return ensure_file(row["path"], content, _attributes(row), secret, check)
 
 

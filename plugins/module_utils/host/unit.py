@@ -81,7 +81,7 @@ def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None =
     _check(unit)
     obstacle = _obstacle(run) if unit.strict or unit.binds or unit.reads else ""
     if unit.strict and obstacle:
-        raise PalisadeError(f"{unit.name}: this host cannot keep it in a sandbox: {obstacle}")
+        raise PalisadeError(f"{unit.name}: this host cannot run it in a sandbox: {obstacle}")
     if obstacle:
         _let_pass(unit)
     words = _plain(unit)
@@ -99,7 +99,7 @@ def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None =
     except CommandError as error:
         if time.monotonic() - began >= unit.seconds:
             raise OutOfTime(
-                f"{unit.name}: {os.path.basename(command[0])} was ended after {unit.seconds} seconds"
+                f"{unit.name}: {os.path.basename(command[0])} was stopped after {unit.seconds} seconds"
             ) from error
         complaint = error.complaint
         if not complaint and error.status == _NO_NAMESPACE:
@@ -243,7 +243,7 @@ def _plain(unit: Unit) -> list[str]:
 def _obstacle(run: Run) -> str:
     """Return why this host cannot have the sandbox; empty where a trial program really was held by it."""
     if not _has_systemd():
-        return "no systemd runs here"
+        return "systemd is not running here"
     trial = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--service-type=exec"]
     trial += [f"--property={setting}" for setting in (*_PRIVILEGES, *CONFINEMENT)]
     try:

@@ -33,8 +33,8 @@ def check_owners(apps: Sequence[App], raws: Sequence[Facts], host: Facts, owner:
         other = on_host.get(app.name)
         if other and other["owner"] != owner and not takes_over(owner, raw, other):
             raise PalisadeError(
-                f"app {app.name}: name is already taken by an app of the list '{other['owner']}' on this host; rename "
-                f"the app, or set wsgi_apps_owner (now '{owner}') to '{other['owner']}' if both are the same list"
+                f"app {app.name}: the name is already taken by an app of the list '{other['owner']}' on this host; "
+                f"rename the app, or set wsgi_apps_owner (now '{owner}') to '{other['owner']}' if both are the same list"
             )
 
 
@@ -77,9 +77,9 @@ def _check_pair(app: App, other: App) -> None:
     if app.server_names[0] != other.server_names[0]:
         raise PalisadeError(
             f"app {app.name}: server name {shared[0]} is already taken by app {other.name} of the same list, whose "
-            f"first one is {other.server_names[0]}; apps of one virtual host have the same first server name"
+            f"first name is {other.server_names[0]}; to share a virtual host, give both apps the same first name"
         )
-    both = f"as app {other.name} has in the same virtual host {shared[0]}"
+    both = f"like app {other.name} in the same virtual host {shared[0]}"
     if app.server_names != other.server_names:
         raise PalisadeError(
             f"app {app.name}: server_names: expected {list(other.server_names)} {both}, got {list(app.server_names)}"
@@ -96,7 +96,7 @@ def _check_pair(app: App, other: App) -> None:
             # Apache asks an Alias before it asks any application.
             within = below(url, neighbour.mount) and below(neighbour.mount, one.mount)
             if below(neighbour.mount, url) or within or url in neighbour.static:
-                raise PalisadeError(f"app {one.name}: static: {url} would take the place of app {neighbour.name} there")
+                raise PalisadeError(f"app {one.name}: static: {url} would hide app {neighbour.name}")
 
 
 def _check_against_host(app: App, host: Facts, listed: Mapping[str, App]) -> None:
@@ -141,8 +141,8 @@ def _check_place(app: App, other: Facts, whose: str) -> None:
             f"app {app.name}: mount {app.mount!r} of {shared[0]} is already taken by app {other['name']} {whose}"
         )
     raise PalisadeError(
-        f"app {app.name}: server name {shared[0]} is already taken by app {other['name']} {whose}; apps of one virtual "
-        "host are in one list"
+        f"app {app.name}: server name {shared[0]} is already taken by app {other['name']} {whose}; apps of one "
+        "virtual host must be in one list"
     )
 
 
@@ -153,8 +153,8 @@ def _check_neighbours(apps: Sequence[App], host: Facts) -> None:
     for other in host.get("apps", []):
         if other["name"] not in listed and other.get("site") in files and other.get("site"):
             raise PalisadeError(
-                f"app {files[other['site']]}: shares a virtual host on this host with app {other['name']}, which the "
-                "list does not have; list it as well, with state: absent if it is to go"
+                f"app {files[other['site']]}: shares a virtual host on this host with app {other['name']}, which is "
+                "not in the list; add it, with state: absent to remove it"
             )
 
 
@@ -163,13 +163,14 @@ def _check_free(app: App, host: Facts) -> None:
     for kind, value, taken in (("account", app.account, "accounts"), ("group", app.group, "groups")):
         if value in host.get(taken, []):
             raise PalisadeError(
-                f"app {app.name}: {kind} {value!r} exists on this host and is not this app's; choose another {kind}, "
+                f"app {app.name}: {kind} {value!r} already exists on this host and does not belong to this app; "
+                f"choose another {kind}, "
                 "or set adopt: true to take it over"
             )
     for path in (app.home, app.entry_directory):
         if path in host.get("occupied", []):
             raise PalisadeError(
-                f"app {app.name}: {path} exists on this host and was not made by this collection; "
+                f"app {app.name}: {path} already exists on this host and was not created by this collection; "
                 "choose another name or account, move it away, or set adopt: true to take it over"
             )
 
@@ -186,16 +187,16 @@ def _check_sites_of_others(app: App, host: Facts) -> None:
         # Apache finds a pool by its exact name, and restricts one by its name in any case.
         if pool["name"].lower() == app.name:
             raise PalisadeError(
-                f"app {app.name}: name is already taken by a pool in {pool['file']}; rename the app, or name the "
-                "file in its field replaces if it is to take its place"
+                f"app {app.name}: the name is already taken by a pool in {pool['file']}; rename the app, or list the "
+                "file in its field replaces to have the app replace it"
             )
     for site in of_others(host.get("virtual_hosts", [])):
         # Sites of others are read first, so this app would never be asked.
         taken = _shared_name(app, site)
         if taken:
             raise PalisadeError(
-                f"app {app.name}: server name {taken} is already taken by a site in {site['file']}; name the file in "
-                "the app's field replaces if the app is to take its place"
+                f"app {app.name}: server name {taken} is already taken by a site in {site['file']}; list the file in "
+                "the app's field replaces to have the app replace it"
             )
 
 

@@ -30,19 +30,19 @@ def _check_host(host: Facts, server_required: bool) -> str | None:
     mod_wsgi = host.get("mod_wsgi")
     if not mod_wsgi:
         if server_required:
-            raise PalisadeError("host: no mod_wsgi is enabled in its Apache; run the role wsgi_server before wsgi_apps")
+            raise PalisadeError("host: its Apache has no mod_wsgi enabled; run the role wsgi_server before wsgi_apps")
         return None
     python = host["python"]
     if not python.get("version"):
         raise PalisadeError(
             f"wsgi_apps_python: expected an interpreter of Python {mod_wsgi['python']}, "
-            f"got {python['path']}, which does not run"
+            f"got {python['path']}, which cannot be run"
         )
     found = (python["implementation"], python["version"])
     if found != ("cpython", mod_wsgi["python"]):
         raise PalisadeError(
             f"wsgi_apps_python: {python['path']} is {found[0]} {found[1]}, but mod_wsgi {mod_wsgi['version']} here "
-            f"is built for cpython {mod_wsgi['python']}: a virtual environment of another Python would not be used"
+            f"is built for cpython {mod_wsgi['python']} and ignores a virtual environment of another Python"
         )
     return str(mod_wsgi["version"])
 
@@ -175,11 +175,14 @@ def _sites(present: Sequence[App], listed: Sequence[App], host: Facts, version: 
     for app in present:
         for name in app.replaces:
             if not layout["site_links"]:
-                raise PalisadeError(f"app {app.name}: replaces: sites have no links here, remove {name} yourself")
+                raise PalisadeError(
+                    f"app {app.name}: replaces: this distribution does not enable sites by links; remove {name} "
+                    "yourself"
+                )
             path = f"{layout['site_links']}/{name}"
             if path in host.get("unlinked_sites", []):
                 raise PalisadeError(
-                    f"app {app.name}: replaces: expected a link, {path} is the file itself; move it to "
+                    f"app {app.name}: replaces: expected a link, but {path} is the file itself; move it to "
                     f"{layout['site_files']} and link it"
                 )
             # The link only: the file stays, to be looked at.
@@ -392,7 +395,7 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     chosen = list(wanted) or names
     for name in chosen:
         if name not in served:
-            raise PalisadeError(f"app {name}: is not served on this host yet; run site.yml first")
+            raise PalisadeError(f"app {name}: is not deployed on this host yet; run site.yml first")
     rows = ("releases", "directories", "files", "unused_files", "pools")
     narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
     paths = {row["path"] for row in narrowed["files"]}

@@ -221,10 +221,12 @@ class Activation:
             try:
                 self._roll(row, pool, before.place)
             except PalisadeError as second:
-                raise PalisadeError(f"{error}\nand back in release {before.release}: {second}") from error
+                raise PalisadeError(
+                    f"{error}\nrolling back to release {before.release} failed too: {second}"
+                ) from error
             what = f"release {row['release']}" if before.place != place else "the new environment or entry file"
             raise PalisadeError(
-                f"app {row['app']}: {what} was taken back, release {before.release} serves as before: {error}"
+                f"app {row['app']}: {what} was rolled back, and release {before.release} serves as before: {error}"
             ) from error
 
     def _roll(self, row: Row, pool: Row, place: str) -> None:

@@ -48,7 +48,7 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
     place = os.path.join(row["directory"], row["release"])
     cached = cached_place(row)
     if not is_fetched(row):
-        raise PalisadeError(f"app {row['app']}: release {row['release']} was not fetched; wsgi_source comes first")
+        raise PalisadeError(f"app {row['app']}: release {row['release']} was not fetched; run wsgi_source first")
     check_served(os.path.join(cached, "code"), row)
     try:
         # What a killed build left behind has no description.
@@ -95,7 +95,7 @@ def _check_packages(row: Mapping[str, Any], place: str, installer: Installer, ru
     try:
         run_with_secrets(unit, installer.python, installer.check(os.path.join(place, "venv"), run), {}, run)
     except CommandError as error:
-        raise PalisadeError(f"its packages do not fit together:\n{error.complaint}") from error
+        raise PalisadeError(f"its packages do not work together:\n{error.complaint}") from error
 
 
 def _explained(error: Exception, place: str) -> str:

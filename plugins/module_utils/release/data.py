@@ -56,7 +56,7 @@ class Copied:
             return []
         shown = [path if path.isprintable() else repr(path) for path in self.left_out[:_SHOWN]]
         more = [f"and {len(self.left_out) - _SHOWN} more"] if len(self.left_out) > _SHOWN else []
-        return [f"app {app}: data_from: not copied, since it is a link or no file: {', '.join([*shown, *more])}"]
+        return [f"app {app}: data_from: not copied, because these are not regular files: {', '.join([*shown, *more])}"]
 
 
 def is_pending(row: Row) -> bool:
@@ -70,8 +70,8 @@ def is_pending(row: Row) -> bool:
     for copy in row["copies"]:
         if _has_content(copy["path"]):
             raise PalisadeError(
-                f"app {row['app']}: data_from: {copy['path']} holds data already, and the app is not served; move that "
-                f"away to copy {copy['source']} again, or take it out of data_from to keep it"
+                f"app {row['app']}: data_from: {copy['path']} already holds data, but the app is not served yet; move "
+                f"that data away to copy {copy['source']} again, or remove the entry from data_from to keep it"
             )
     return True
 
@@ -96,8 +96,8 @@ def forgotten(row: Row) -> list[str]:
         with contextlib.suppress(PalisadeError, OSError):
             if not _has_content(copy["path"]) and _has_content(copy["source"]):
                 found.append(
-                    f"app {row['app']}: data_from: {copy['source']} is not copied to {copy['path']}, which is empty, "
-                    "since the app is served already"
+                    f"app {row['app']}: data_from: {copy['source']} is not copied to the empty {copy['path']}, "
+                    "because the app is already served"
                 )
     return found
 
@@ -148,7 +148,7 @@ def check_sources(row: Row) -> None:
         with _source(row, copy) as (above, name, found):
             if copy["directory"] and not stat.S_ISDIR(found.st_mode):
                 raise PalisadeError(
-                    f"{_subject(row, copy)}: expected a directory, found a file; name it below a directory of "
+                    f"{_subject(row, copy)}: expected a directory, found a file; give it a path below an entry of "
                     f"writable, such as {os.path.basename(copy['path'])}/{name}"
                 )
             needed += _size(above, name)
@@ -159,7 +159,7 @@ def check_sources(row: Row) -> None:
     if needed > room.f_bavail * room.f_frsize and not any(_has_content(copy["path"]) for copy in row["copies"]):
         raise PalisadeError(
             f"app {row['app']}: data_from: needs {needed >> 20} MiB in {place}, which has "
-            f"{room.f_bavail * room.f_frsize >> 20} MiB left"
+            f"{room.f_bavail * room.f_frsize >> 20} MiB free"
         )
 
 
@@ -228,8 +228,8 @@ def _source(row: Row, copy: Row) -> Iterator[tuple[int, str, os.stat_result]]:
                     found = os.stat(name, dir_fd=above, follow_symlinks=False)
             if above is None or found is None:
                 raise PalisadeError(
-                    "expected the data of the old site on this host, found nothing; bring it there first, or take it "
-                    "out of data_from"
+                    "expected the old site's data on this host, found nothing; copy it there first, or remove the "
+                    "entry from data_from"
                 )
             if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
                 raise PalisadeError("expected a directory or a file, found a link or something else")
@@ -270,7 +270,7 @@ class _Mirror:
 
     def directory(self, source: int, name: str, target: int, own: str, shown: str, depth: int = 0) -> None:
         if depth > _DEPTH:
-            raise PalisadeError(f"{shown}: expected at most {_DEPTH} directories in each other")
+            raise PalisadeError(f"{shown}: expected directories nested at most {_DEPTH} deep")
         with contextlib.ExitStack() as stack:
             try:
                 inside = stack.enter_context(_opened(name, source))

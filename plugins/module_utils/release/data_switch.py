@@ -111,7 +111,7 @@ class Switch:
             return self.outcome
         for app in sorted(self.apps - {str(row["app"]) for row in releases}):
             raise PalisadeError(
-                f"app {app}: data_from: its release is not built, so nothing was switched; play all tags"
+                f"app {app}: data_from: its release is not built, so nothing was switched; run the play with all tags"
             )
         transaction = Transaction(self.layout, self.open)
         # What came since the first copy, so that the last pass is short.
@@ -133,7 +133,7 @@ class Switch:
                     note(row, {})
                 told = str(error) or type(error).__name__
                 told = told if told.startswith("app ") else f"app {', '.join(sorted(self.apps))}: {told}"
-                raise PalisadeError(f"{told}\nThe old site serves again, and its data is as it was.") from error
+                raise PalisadeError(f"{told}\nThe old site serves again, and its data is unchanged.") from error
             for row in self.rows:
                 finish(row)
         self.outcome.closed = round(time.monotonic() - began, 2)
@@ -196,8 +196,8 @@ class Switch:
                     break
                 if time.monotonic() > deadline:
                     raise PalisadeError(
-                        f"app {row['app']}: data_from: {'; '.join(others[:5])}, though the old site is closed; stop "
-                        "what runs beside it, such as workers and timers, or name its site in replaces"
+                        f"app {row['app']}: data_from: {'; '.join(others[:5])}, although the old site is closed; stop "
+                        "its workers and timers, or list its site in replaces"
                     )
                 time.sleep(_INTERVAL)
             for _turn in range(_PASSES):
@@ -206,8 +206,8 @@ class Switch:
                     break
             else:
                 raise PalisadeError(
-                    f"app {row['app']}: data_from: the data changes on, though the old site is closed; stop what runs "
-                    "beside it, such as workers and timers"
+                    f"app {row['app']}: data_from: the data still changes, although the old site is closed; stop its "
+                    "workers and timers"
                 )
             self.outcome.differences += _differences(row)
             self.outcome.warnings += told.warnings(row["app"])
@@ -253,7 +253,7 @@ def _wait_for_the_end_of(pids: Iterable[int], end: bool = False) -> None:
                 return
             if time.monotonic() > deadline:
                 if not end:
-                    raise PalisadeError(f"processes of the old site do not end: {', '.join(map(str, sorted(left)))}")
+                    raise PalisadeError(f"processes of the old site keep running: {', '.join(map(str, sorted(left)))}")
                 for descriptor in left.values():
                     with contextlib.suppress(ProcessLookupError):
                         signal.pidfd_send_signal(descriptor, signal.SIGTERM)

@@ -135,7 +135,7 @@ def _bring(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
         # Before anything changes; switch_link would say so later.
         raise PalisadeError(f"app {row['app']}: {row['current']}: expected a link to a release; move it away")
     if row.get("account") == how.deploy_account:
-        raise PalisadeError(f"app {row['app']}: account: {how.deploy_account!r} is the one for deployments")
+        raise PalisadeError(f"app {row['app']}: account: {how.deploy_account!r} is reserved for deployments")
     source = read_row(row["source"], subject)
     if source.is_local:
         return _bring_sent(row, how)
@@ -159,10 +159,10 @@ def _bring_sent(row: Row, how: Fetching) -> tuple[dict[str, Any], bool]:
 
     def fill(code: str) -> None:
         if not how.archive:
-            raise PalisadeError(f"app {row['app']}: its source was not sent")
+            raise PalisadeError(f"app {row['app']}: its source was not sent to the host")
         unpack(how.archive, row["digest"], code)
         if tree_digest(code, f"app {row['app']}") != row["digest"]:
-            raise PalisadeError(f"app {row['app']}: the source that arrived is not the source that was sent")
+            raise PalisadeError(f"app {row['app']}: the source changed on its way to the host")
 
     return _stage(row, "", fill, how)
 
@@ -254,7 +254,7 @@ def _packages_of_file(row: Row, stage: str, how: Fetching) -> None:
 
 def _packages_of_lines(row: Row, lines: Sequence[str], stage: str, how: Fetching) -> None:
     if row["requirements"]:
-        raise PalisadeError(f"app {row['app']}: requirements: a package has its own, expected none beside it")
+        raise PalisadeError(f"app {row['app']}: requirements: expected none beside a package, which has its own")
     name = "requirements.txt"
     path = os.path.join(stage, "code", name)
     with open(path, "w", encoding="utf-8") as file:

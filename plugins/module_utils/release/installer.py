@@ -149,7 +149,7 @@ def _take(built: str, wheels: str) -> None:
     os.chown(built, 0, 0)
     for entry in os.scandir(built):
         if not (entry.name.endswith(".whl") and entry.is_file(follow_symlinks=False)):
-            raise PalisadeError(f"the build left {entry.name!r} beside its wheels")
+            raise PalisadeError(f"the build left {entry.name!r} among its wheels")
         os.rename(entry.path, os.path.join(wheels, entry.name))
 
 
@@ -162,7 +162,7 @@ class Uv(Pip):
         if not os.access(self.uv, os.X_OK):
             raise PalisadeError(
                 f"uv: expected the program at {uv or '/usr/local/bin/uv'}, found none; install it on the host "
-                "(https://docs.astral.sh/uv/getting-started/installation), or leave the installer at pip"
+                "(https://docs.astral.sh/uv/getting-started/installation), or keep the installer pip"
             )
 
     def fetch(self, row: Mapping[str, Any], requirements: str, place: str, downloads: str, run: Run) -> None:

@@ -24,7 +24,7 @@ def check_served(code: str, row: Mapping[str, Any]) -> None:
         for part in directory.split("/"):
             reached = os.path.join(reached, part)
             if part in ("", ".", ".."):
-                found = "a path that is not plain"
+                found = "a path with '.', '..' or empty parts"
             elif os.path.islink(reached):
                 found = f"a link at {os.path.relpath(reached, code)}"
             elif os.path.isdir(reached):

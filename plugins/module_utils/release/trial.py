@@ -135,7 +135,7 @@ def _complaint(found: Mapping[str, Any], module: str, function: str, seconds: in
         return f"expected a callable {function!r} in {module}, {there}"
     hint = ""
     if "PermissionError: [Errno 1]" in trace and "listen" in trace:
-        hint = "; it may not listen on the network"
+        hint = "; it is not allowed to listen on the network"
     return f"importing {module} failed{hint}:{trace}"
 
 
@@ -151,7 +151,7 @@ def run_hooks(
         try:
             said = run_with_secrets(unit, f"{programs}/python", command, environment, run, _umask(row), [programs])
         except OutOfTime as error:
-            raise PalisadeError(f"{subject} was ended after {seconds} seconds") from error
+            raise PalisadeError(f"{subject} was stopped after {seconds} seconds") from error
         except CommandError as error:
             told = _masked(_last(error.complaint, _OUTPUT_LINES), environment)
             raise PalisadeError(f"{subject} failed with {error.status}:\n{told}") from error

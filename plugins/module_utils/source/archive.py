@@ -90,9 +90,9 @@ class _Counted:
 
 def _check_total(total: int, limit: int, packed: int, limits: Limits) -> None:
     if total > limit:
-        raise PalisadeError(f"more than {limits.size} bytes come out of it")
+        raise PalisadeError(f"it unpacks to more than {limits.size} bytes")
     if total > limits.ratio_counts_from and total > packed * limits.ratio:
-        raise PalisadeError(f"more than {limits.ratio} times its own size comes out of it")
+        raise PalisadeError(f"it unpacks to more than {limits.ratio} times its own size")
 
 
 @dataclass
@@ -127,7 +127,7 @@ class _Extraction:
             self.kinds[path] = "directory"
             return
         if found:
-            raise PalisadeError("the name is there twice")
+            raise PalisadeError("the name occurs twice")
         full = os.path.join(self.root, path)
         if member.kind == "directory":
             os.mkdir(full, 0o755)
@@ -147,7 +147,7 @@ class _Extraction:
                 os.mkdir(os.path.join(self.root, path), 0o755)
                 self.kinds[path] = "implied"
             elif kind not in ("directory", "implied"):
-                raise PalisadeError(f"{path} is a {kind} and no directory")
+                raise PalisadeError(f"{path} is a {kind}, not a directory")
 
     def _write(self, member: _Member, full: str | None) -> None:
         # What is left out is read and counted all the same.
@@ -165,7 +165,7 @@ class _Extraction:
     def _copy(self, target: str, full: str) -> None:
         source = "/".join(_parts(target))
         if self.kinds.get(source) != "file":
-            raise PalisadeError(f"a hard link to {target!r}, which is no file before it in the archive")
+            raise PalisadeError(f"a hard link to {target!r}, which is not an earlier file of the archive")
         path = os.path.join(self.root, source)
         self._count(os.path.getsize(path))
         shutil.copy(path, full)
@@ -197,7 +197,7 @@ def _tar_members(tar: tarfile.TarFile, stream: _Counted) -> Iterator[_Member]:
         yield _tar_member(tar, info)
     # tarfile takes a broken or missing header for the end of the archive.
     if stream.last != bytes(_TAR_BLOCK):
-        raise PalisadeError("it is cut off or broken")
+        raise PalisadeError("it is truncated or damaged")
     while stream.read(io.DEFAULT_BUFFER_SIZE):
         stream.at_headers()
 
@@ -288,7 +288,7 @@ def extract(file: IO[bytes], root: str, subject: str, limits: Limits = LIMITS) -
                 _extract_all(_tar_members(tar, stream), extraction)
     except (PalisadeError, *_BROKEN, *_UNSUPPORTED) as error:
         shutil.rmtree(root, ignore_errors=True)
-        told = str(error) or "it is cut off"
+        told = str(error) or "it is truncated"
         raise PalisadeError(f"{subject}: {told}") from error
     except BaseException:
         shutil.rmtree(root, ignore_errors=True)

@@ -39,7 +39,7 @@ def download(address: str, shown: str, checksum: str, file: IO[bytes], subject: 
             if total > SIZE:
                 raise PalisadeError(f"{place}: more than {SIZE} bytes")
             if time.monotonic() > deadline:
-                raise PalisadeError(f"{place}: not there after {_SECONDS} seconds")
+                raise PalisadeError(f"{place}: not complete after {_SECONDS} seconds")
             found.update(block)
             file.write(block)
     except PalisadeError:

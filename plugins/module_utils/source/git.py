@@ -95,7 +95,8 @@ class Repository:
             raise self._unknown()
         if len(known) > 1:
             raise PalisadeError(
-                f"{self._subject}: {version!r} is a tag and a branch; write refs/tags/{version} or refs/heads/{version}"
+                f"{self._subject}: {version!r} is both a tag and a branch; write refs/tags/{version} or "
+                f"refs/heads/{version}"
             )
         # An annotated tag is an object of its own.
         commit = found.get(f"{known[0]}^{{}}", found[known[0]])
@@ -110,7 +111,7 @@ class Repository:
         answer, _space, rest = told.partition(" ")
         if answer == "submodule":
             raise PalisadeError(
-                f"{self._subject}: {rest} is a submodule, and these are not fetched; "
+                f"{self._subject}: {rest} is a submodule, which is not supported; "
                 "put its files into the repository, or use an archive"
             )
         if told == "no directory":
@@ -135,7 +136,9 @@ class Repository:
         return f"file://{self.source.place}" if self.source.place.startswith("/") else self.source.place
 
     def _unknown(self) -> PalisadeError:
-        return PalisadeError(f"{self._subject}: version: no commit, tag or branch {self.source.version!r} is there")
+        return PalisadeError(
+            f"{self._subject}: version: the repository has no commit, tag or branch {self.source.version!r}"
+        )
 
     def _run(self, command: list[str], seconds: int, run: Run) -> str:
         key = self.source.key
@@ -158,7 +161,7 @@ class Repository:
         except PalisadeError as error:
             hint = ""
             if "Host key verification failed" in str(error):
-                hint = "\nknown_hosts is to have the server's line, as ssh-keyscan prints it and its owner confirms it"
+                hint = "\nknown_hosts needs the server's line: ssh-keyscan prints it, and its owner can confirm it"
             raise PalisadeError(f"{self._subject}: {error}{hint}") from error
 
     def _environment(self) -> Mapping[str, str]:
@@ -200,7 +203,7 @@ def need_git(source: Source, subject: str) -> None:
         wanted["ssh"] = "openssh-client (openssh-clients on Red Hat's family)"
     for program, package in wanted.items():
         if not shutil.which(program, path=_PATH):
-            raise PalisadeError(f"{subject}: {program} is not on this host: install its package {package}")
+            raise PalisadeError(f"{subject}: {program} is not installed on this host; install the package {package}")
 
 
 @contextlib.contextmanager

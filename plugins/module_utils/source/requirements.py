@@ -55,7 +55,7 @@ def _check(root: str, name: str, subject: str, source_builds: bool, seen: set[st
         elif plain.startswith("-"):
             option = re.split(r"[\s=]", plain)[0]
             if option not in _HARMLESS + _HARMLESS_TOO + (_OF_BUILDS if source_builds else ()):
-                raise PalisadeError(f"{subject}: {name}: {option} is refused: only wheels are installed")
+                raise PalisadeError(f"{subject}: {name}: {option} is refused, because only wheels are installed")
         else:
             _check_line(re.split(r"\s--", plain)[0].strip(), name, subject, source_builds)
 

@@ -51,9 +51,9 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 def adopted(host: str, rows: Any, remarks: Any) -> str:
     """Return the file; PalisadeError where the host says what no host that runs this module does."""
     rows, remarks = _checked(rows, remarks)
-    lines = ["---", *_comment(f"What {host} serves, for the role wsgi_apps. TO DO marks what has to be filled in.")]
-    lines += _comments("What no app below says, and a person has to look at:", remarks)
-    lines += _comments("TO DO: as it is the list cannot be deployed:", _clashes(rows))
+    lines = ["---", *_comment(f"What {host} serves, as a list for the role wsgi_apps. Complete each TO DO.")]
+    lines += _comments("Not part of any app below; look at these yourself:", remarks)
+    lines += _comments("TO DO: this list cannot be deployed yet:", _clashes(rows))
     lines.append("wsgi_apps:" if rows else "wsgi_apps: []")
     for row in rows:
         lines += [f"  {line}".rstrip() for line in _app(row)]
@@ -109,8 +109,8 @@ def _app(row: dict[str, Any]) -> list[str]:
     name = fields["name"]
     lines = ["", *_comment(f"{row['script']}, declared at {row['declared']}")]
     lines += _comments("Hardening changes:", row["changes"])
-    lines += _comments("Rules of the audit that fail for it today:", row["findings"])
-    lines += _comments("Not carried over, for a person to look at:", row["remarks"])
+    lines += _comments("Audit rules that it fails today:", row["findings"])
+    lines += _comments("Not carried over; look at these yourself:", row["remarks"])
     lines += _field("name", name, first=True)
     if fields["application"].startswith(_TO_DO):
         lines += _inner(_comment("TO DO: package.module:callable"))
@@ -124,20 +124,24 @@ def _app(row: dict[str, Any]) -> list[str]:
     for key in _FIELDS[3:]:
         if key in fields and key == "data_from":
             lines += _inner(
-                _comment("The play copies the old site's data from here. On a new host, bring it to these paths first.")
+                _comment(
+                    "The play copies the old site's data from these paths. On a new host, put the data there first."
+                )
             )
         if key in fields:
             lines += _field(key, fields[key])
         if key == "requirements" and row["requirements"]:
-            lines += _inner(_comment("TO DO: that file in the source. Installed on the host are:"))
+            lines += _inner(_comment("TO DO: add this file to the source. The host has installed:"))
             lines += [f"  #   {visible(requirement)}" for requirement in row["requirements"]]
         if key == "data_from" and row["data"]:
             lines += _inner(
-                _comment("TO DO: the app cannot write to its code, so let it read these paths from its environment:")
+                _comment("TO DO: the app cannot write to its code. Let it read these paths from its environment:")
             )
             lines += _inner(line for text in row["data"] for line in _comment(text, "- "))
     if row["environment"]:
-        lines += _inner(_comment("TO DO: the values, which stay on the host; secrets from a file of ansible-vault"))
+        lines += _inner(
+            _comment("TO DO: fill in the values, which were not read from the host. Keep secrets in Ansible Vault:")
+        )
     if row["environment"] or row["paths"]:
         lines += _inner(_comment("environment:"))
         lines += [f"  #   {variable}: {path}" for variable, path in row["paths"].items()]

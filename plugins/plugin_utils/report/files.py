@@ -26,7 +26,7 @@ _STATE = ".overview.json"
 def named_file(directory: str, name: str, kind: str) -> str:
     """Return the file of a host; PalisadeError where the host's name is no name of a file."""
     if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise PalisadeError(f"host {name!r}: expected a name that can be a file's: a file is called by it")
+        raise PalisadeError(f"host {name!r}: expected a name that can also name a file")
     return os.path.join(directory, f"{name}.{kind}")
 
 

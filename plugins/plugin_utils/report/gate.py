@@ -48,7 +48,7 @@ def _search(expression: str, document: Document) -> Any:
     except ImportError as error:
         raise PalisadeError(
             f"{_NAME}: needs the Python library jmespath beside Ansible on the controller (pip install jmespath), "
-            'or an empty expression, "", which lets every report pass'
+            'or set an empty expression, "", which lets every report pass'
         ) from error
     try:
         return jmespath.search(str(expression), document)

@@ -83,7 +83,7 @@ def _failures(row: dict[str, Any]) -> list[int]:
 
 def _card(host: str, row: dict[str, Any], standing: str, why: str) -> str:
     report = row.get("report")
-    notes = [why or "no report in this run: not reached, or the audit did not end"] if standing == "waived" else []
+    notes = [why or "no report in this run: host unreachable, or audit failed"] if standing == "waived" else []
     name, badges = text(host), ""
     if report:
         # As bytes: the name of a file need not be UTF-8.

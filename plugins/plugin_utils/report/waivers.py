@@ -117,9 +117,9 @@ def _expired(waiver: Waiver, today: datetime.date) -> Result:
             "kind": "config",
             "source": "wsgi_audit_waivers",
             "observed": f"expired on {waiver.expires}, owner {waiver.owner}: {waiver.reason}",
-            "expected": f"a date not before {today}, or no waiver",
+            "expected": f"a date of today ({today}) or later, or no waiver",
         },
-        "Correct the finding and remove the waiver, or let its owner decide anew and give it another date.",
+        "Fix the finding and remove the waiver, or let its owner decide again and set a new date.",
     )
 
 
@@ -135,7 +135,7 @@ def _stale(waiver: Waiver) -> Result:
             "observed": f"no failure that {waiver.name} matches",
             "expected": "a failure that the waiver covers",
         },
-        "Remove the waiver: what it was for is corrected, or it never matched.",
+        "Remove the waiver: the finding is fixed, or the waiver never matched.",
     )
 
 

@@ -72,7 +72,7 @@ def _in_child(work: Callable[[], Any], seconds: float) -> Any:
     try:
         answer = json.loads(said)
     except ValueError:
-        raise OSError("who looked was ended, or took too long") from None
+        raise OSError("the look at the files was stopped, or took too long") from None
     if "error" in answer:
         raise OSError(answer["error"])
     return answer["value"]
@@ -130,7 +130,7 @@ def _enter_mounts(pid: int) -> None:
     descriptor = os.open(theirs, os.O_RDONLY | os.O_CLOEXEC)
     library = ctypes.CDLL(None, use_errno=True)
     if library.setns(descriptor, _CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "its mounts cannot be entered")
+        raise OSError(ctypes.get_errno(), "the audit cannot enter its mounts")
     os.chdir("/")
 
 

@@ -27,7 +27,7 @@ def file_facts(facts: Facts, active: str = "none") -> FileFacts:
     try:
         seen = in_mounts(facts.instance.pid, lambda: look(plan))
     except OSError as error:
-        why = f"could not look at files: {error}"
+        why = f"could not read files: {error}"
         found.unknown["everything"] = why
         facts.access.update({pool: Access(unknown=why) for pool in plan.code})
         found.pools = {pool: Reach(unknown=why) for pool in plan.code}

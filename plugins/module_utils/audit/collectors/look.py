@@ -135,7 +135,7 @@ def _trees(plan: Plan, unknown: dict[str, str]) -> list[Tree]:
         for path, kind in paths.items():
             real = os.path.realpath(path)
             if kind == "home" and real == "/":
-                unknown[pool] = "home=/ was not walked"
+                unknown[pool] = "home=/ was not searched"
                 continue
             if not os.path.exists(real):
                 unknown[pool] = f"{shown(path)} is not there"

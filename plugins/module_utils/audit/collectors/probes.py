@@ -39,7 +39,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # As much of a ServerHello as tells the version.
 _HELLO = 11
 _LEGACY = "older than TLS 1.2"
-_SPENT = "not sent: the budget of the audit is used up"
+_SPENT = "not sent: the audit has reached its number of requests"
 _SEEN = "not sent: with AllowEncodedSlashes an application would see it"
 
 
@@ -252,7 +252,10 @@ def _slow(target: Target, tree: Tree, budget: Budget) -> dict[str, Any]:
     row = _row(target, "slow", "GET", "/", {})
     row["request"] = f"half of a request to {target.address} port {target.port}"
     if not allowed or budget.left() < seconds:
-        return {**row, "error": "not sent: there is no limit to wait for, or the budget of the audit is used up"}
+        return {
+            **row,
+            "error": "not sent: there is no limit to wait for, or the audit has reached its number of requests",
+        }
     budget.requests -= 1
     try:
         with _connected(target, _SECONDS) as connection:

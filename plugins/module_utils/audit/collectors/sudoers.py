@@ -68,7 +68,7 @@ def read_sudoers(path: str = "/etc/sudoers") -> Sudoers:
 def _read(path: str, found: Sudoers, depth: int) -> None:
     status = os.stat(path)
     if depth > _DEPTH or not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_SIZE:
-        raise OSError(f"{path} is not a file to read")
+        raise OSError(f"{path} is not a readable file")
     with open(path, encoding="utf-8", errors="replace") as file:
         text = file.read()
     for number, line in _lines(text):

@@ -144,7 +144,7 @@ class Disk:
             return rows, f"{shown(directory)[:200]}: {error.strerror}"
         finally:
             os.close(descriptor)
-        return rows, f"{shown(directory)} holds more than could be looked at" if cut else ""
+        return rows, f"{shown(directory)} holds more files than the audit looks at" if cut else ""
 
 
 @dataclass
@@ -219,7 +219,7 @@ def walk_tree(disk: Disk, tree: Tree, others: Iterable[str]) -> None:
                 tree.rows[number] = tree.rows[number]._replace(kind="code")
         left -= len(entries)
         if left < 0:
-            tree.unknown = f"{shown(tree.top)} holds more than could be looked at"
+            tree.unknown = f"{shown(tree.top)} holds more files than the audit looks at"
             left += len(entries)
             continue
         for entry in entries:
@@ -378,7 +378,7 @@ def walk_served(disk: Disk, top: str, names: Sequence[str]) -> Served:
         found.unknown = found.unknown or why
         left -= len(entries)
         if left < 0:
-            found.unknown = f"{shown(top)} holds more than could be looked at"
+            found.unknown = f"{shown(top)} holds more files than the audit looks at"
             left += len(entries)
             continue
         for entry in entries:
@@ -410,7 +410,7 @@ def walk_wide(
         unknown = unknown or why
         left -= len(entries)
         if left < 0:
-            unknown = "there is more than could be looked at"
+            unknown = "there are more files than the audit looks at"
             left += len(entries)
             continue
         for entry in entries:

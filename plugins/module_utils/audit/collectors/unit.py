@@ -78,9 +78,9 @@ def _limits(top: str, path: str, file: str) -> Iterator[str]:
 
 def unit_settings(name: str, run: Run) -> dict[str, str]:
     if not name:
-        raise PalisadeError("Apache belongs to no unit of systemd")
+        raise PalisadeError("Apache belongs to no systemd unit")
     if not os.path.isdir(_RUNNING_SYSTEMD):
-        raise PalisadeError("no systemd runs here")
+        raise PalisadeError("systemd is not running here")
     said = run(["systemctl", "show", "--no-pager", f"--property={','.join(UNIT_SETTINGS)}", "--", name])
     found = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
     if found.get("LoadState") != "loaded":

@@ -78,12 +78,12 @@ def certificate(text: str, run: Run) -> dict[str, Any]:
     try:
         said = run(["openssl", "x509", "-noout", "-enddate", "-text"], data=found.group())
     except CommandError as error:
-        return {"error": f"openssl does not read it: {error.complaint.splitlines()[-1:]}"}
+        return {"error": f"openssl cannot read it: {error.complaint.splitlines()[-1:]}"}
     ends = re.search(r"^notAfter=(.*)$", said, re.MULTILINE)
     size = re.search(r"Public-Key: \(([0-9]+) bit\)", said)
     kind = re.search(r"Public Key Algorithm: (\S+)", said)
     if ends is None:
-        return {"error": "openssl says no end of it"}
+        return {"error": "openssl shows no end date"}
     seconds = ssl.cert_time_to_seconds(ends.group(1)) - time.time()
     return {
         "until": ends.group(1),

@@ -247,7 +247,7 @@ def alias_to_file(facts: Facts) -> Iterable[Result]:
             yield Result(status, "virtual_host", place.name, (seen, there))
             continue
         writers = sorted(_writers(facts, place))
-        observed = f"{place.path}: {', '.join(writers)} may write there" if writers else f"{place.path} is no one file"
+        observed = f"{place.path}: {', '.join(writers)} may write there" if writers else f"{place.path} is not one file"
         there = Evidence("acl", place.path, observed, "one regular file")
         yield verdict(False, "virtual_host", place.name, seen, there, severity="critical" if writers else "")
 

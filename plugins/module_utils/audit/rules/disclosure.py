@@ -157,6 +157,6 @@ def environment_secrets(facts: Facts) -> Iterable[Result]:
     if not found and facts.instance.pid is not None and "parent" in facts.host.unknown:
         yield gap("server", name, "proc", f"/proc/{facts.instance.pid}/environ", facts.host.unknown["parent"])
         return
-    good = Evidence("config", name, "no name of a secret", "no secrets")
+    good = Evidence("config", name, "no name that suggests a secret", "no secrets")
     severity = worst(level for level, _seen in found)
     yield verdict(not found, "server", name, *([seen for _level, seen in found] or [good]), severity=severity)

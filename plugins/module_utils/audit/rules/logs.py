@@ -130,5 +130,5 @@ def log_format(facts: Facts) -> Iterable[Result]:
             for told in [[name for name, mark in _TOLD.items() if mark.search(text)]]
             if told
         ]
-        good = Evidence("config", "", "nothing of it in the formats" if formats else "no access log", "none of it")
+        good = Evidence("config", "", "the formats contain none of these" if formats else "no access log", "none of it")
         yield verdict(not seen, "virtual_host", host.name, *(seen or [good]))

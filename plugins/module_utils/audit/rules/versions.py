@@ -61,7 +61,7 @@ def module_version(facts: Facts) -> Iterable[Result]:
     told = f"mod_wsgi {version}, {_origin(package)}"
     if holes and of_package != "":
         if package.get("mended") is None:
-            reason = f"{told}: no changelog that says which holes are mended"
+            reason = f"{told}: no changelog that says which vulnerabilities are fixed"
             yield gap("server", name, "stat", source, reason)
             return
         holes = [(hole, severity) for hole, severity in holes if hole not in package["mended"]]

@@ -65,7 +65,7 @@ def test_what_somebody_has_edited_stays(tmp_path: Path) -> None:
     ("answer", "host", "words"),
     [
         ({"apps": None}, "www", "expected a list of apps"),
-        (None, "../www", "expected a name that can be a file's"),
+        (None, "../www", "expected a name that can also name a file"),
     ],
 )
 def test_what_is_refused_leaves_no_file(answer: Any, host: str, words: str, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_waivers_and_the_baseline_open_the_gate(tmp_path: Path) -> None:
         ({"waivers": [{"rule": "U1"}]}, "wsgi_audit_waivers"),
         ({"baseline": "/missing.json"}, "wsgi_audit_baseline: /missing.json"),
         ({"report": {"schema": "x"}}, r"report\.schema: expected"),
-        ({"host": "../www"}, "expected a name that can be a file's"),
+        ({"host": "../www"}, "expected a name that can also name a file"),
     ],
 )
 def test_what_is_refused_leaves_no_file(arguments: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -181,8 +181,8 @@ def test_what_is_served_is_no_part_of_the_name(source: Path) -> None:
         ("app.py", "found a file"),
         ("link", "found a link at link"),
         ("link/inner", "found a link at link"),
-        ("../source", "found a path that is not plain"),
-        (".", "found a path that is not plain"),
+        ("../source", "found a path with '.', '..' or empty parts"),
+        (".", "found a path with '.', '..' or empty parts"),
     ],
 )
 def test_what_is_served_is_in_the_source(directory: str, words: str, source: Path) -> None:

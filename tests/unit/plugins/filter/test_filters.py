@@ -45,7 +45,7 @@ def test_resolve(tmp_path: Path) -> None:
         convert([app()], host(), "mine", str(tmp_path))
     (tmp_path / "public").mkdir()
     assert convert([app()], host(), "mine", str(tmp_path))["site"]
-    with pytest.raises(AnsibleFilterError, match="no mod_wsgi is enabled"):
+    with pytest.raises(AnsibleFilterError, match="has no mod_wsgi enabled"):
         convert([app()], host(mod_wsgi=None), "mine", str(tmp_path))
     assert convert([app()], host(mod_wsgi=None), "mine", str(tmp_path), server_required=False)["site"]
 

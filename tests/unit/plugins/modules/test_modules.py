@@ -58,7 +58,7 @@ def test_layout(tmp_path: Path) -> None:
 
 def test_a_file_without_a_text(tmp_path: Path) -> None:
     row = {"path": f"{tmp_path}/b", "owner": ME, "group": MY_GROUP, "mode": "0640"}
-    assert call("wsgi_layout", files=[row])["msg"] == f"{tmp_path}/b: expected a content, got none"
+    assert call("wsgi_layout", files=[row])["msg"] == f"{tmp_path}/b: expected content, got none"
 
 
 def test_a_refusal_is_an_answer(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_acls_of_directories_and_of_others(tmp_path: Path) -> None:
         assert (answer["changed"], answer["paths"]) == (changed, [f"{tmp_path}/a"] if changed else [])
     entry = {"app": "public", "path": "/etc/passwd", "account": "daemon"}
     answer = call("wsgi_layout", grants=[{**entry, "permissions": "rw"}])
-    assert answer["msg"].startswith("app public: /etc/passwd: permissions: expected no w on what is root's")
+    assert answer["msg"].startswith("app public: /etc/passwd: permissions: expected no w for what root owns")
     assert call("wsgi_layout", revoked=[entry])["changed"] is False
 
 

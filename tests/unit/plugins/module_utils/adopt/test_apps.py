@@ -137,7 +137,7 @@ Require ip 192.0.2.1
         "site-app, not as www-data",
         "umask becomes 0027",
         "request-timeout=60 (now 0)",
-        "script-user=root goes: it denies requests by mistake where Apache has threads",
+        "script-user=root is dropped: with threads in Apache it denies some requests by mistake",
         ".htaccess",
         "home=",
     ):
@@ -224,7 +224,7 @@ def test_a_script_that_has_to_be_renamed(shop: Path) -> None:
     ("lines", "application", "words"),
     [
         ("WSGIScriptAlias / /missing/x.wsgi", "to_do:application", "find the application"),
-        ("WSGIScriptAlias / {}/other.wsgi", "elsewhere:application", "lies in none of"),
+        ("WSGIScriptAlias / {}/other.wsgi", "elsewhere:application", "is not in"),
         ("WSGIScriptAlias / {}/wsgi.py callable-object=main", "to_do:application", "has no main"),
         ("WSGICallableObject main\nWSGIScriptAlias / {}/wsgi.py", "to_do:application", "has no main"),
     ],
@@ -500,15 +500,15 @@ def test_everything_that_changes_is_told(shop: Path) -> None:
     assert row["fields"]["daemon_process"] == {"stack-size": 4096}
     assert row["changes"] == [
         "it runs as shop-app, not as www-data",
-        "waiting ends: startup-timeout=15, connect-timeout=15, queue-timeout=45, socket-timeout=60, request-timeout=60 "
-        "(now 0), deadlock-timeout=60, eviction-timeout=1, shutdown-timeout=15; daemon_process sets others",
-        "umask becomes 0027, from 0022",
-        "home= is set: the working directory is the release's",
-        "python-home= is set: the virtual environment is the release's",
+        "time limits: startup-timeout=15, connect-timeout=15, queue-timeout=45, socket-timeout=60, request-timeout=60 "
+        "(now 0), deadlock-timeout=60, eviction-timeout=1, shutdown-timeout=15; change them in daemon_process",
+        "umask changes to 0027, from 0022",
+        "home= is set: the working directory belongs to the release",
+        "python-home= is set: the virtual environment belongs to the release",
         "it runs in the main interpreter of its processes, WSGIApplicationGroup %{GLOBAL}",
-        "the entry file is root's, alone in its directory, and imports the application",
-        f"code is root's, and moves from {shop} to /var/lib/shop-app/current/code",
-        "headers of proxies, such as X-Forwarded-For, reach it from trusted_proxies only; name them",
+        "root owns the entry file, which is alone in its directory and imports the application",
+        f"root owns the code, which moves from {shop} to /var/lib/shop-app/current/code",
+        "headers of proxies, such as X-Forwarded-For, reach it only from trusted_proxies; list your proxies there",
     ]
     assert (row["script"], row["declared"], row["remarks"]) == (f"{shop}/shop.wsgi", f"{SITE}:7", [])
 
@@ -519,8 +519,8 @@ def test_what_is_as_hardening_wants_it_is_no_change(shop: Path) -> None:
     lines = "WSGIApplicationGroup %{GLOBAL}\nWSGITrustedProxies 10.0.0.1\nWSGITrustedProxyHeaders X-Forwarded-For"
     row = one(pooled(shop, options, lines))
     assert row["changes"] == [
-        "the entry file is root's, alone in its directory, and imports the application",
-        f"code is root's, and moves from {shop} to /var/lib/shop-app/current/code",
+        "root owns the entry file, which is alone in its directory and imports the application",
+        f"root owns the code, which moves from {shop} to /var/lib/shop-app/current/code",
     ]
     assert "daemon_process" not in row["fields"]
 
@@ -530,16 +530,20 @@ def test_what_is_as_hardening_wants_it_is_no_change(shop: Path) -> None:
     [
         ("request-timeout=90", {"request-timeout": 90}, ""),
         ("umask=0077", {"umask": "0077"}, ""),
-        ("umask=0002", None, "umask becomes 0027, from 0002"),
-        ("umask=9999", None, "umask becomes 0027, from 9999"),
+        ("umask=0002", None, "umask changes to 0027, from 0002"),
+        ("umask=9999", None, "umask changes to 0027, from 9999"),
         ("lang=C.UTF-8", None, ""),
         ("lang=de_DE.UTF-8", {"lang": "de_DE.UTF-8"}, ""),
         ("maximum-requests=0", {"maximum-requests": 0}, ""),
         ("listen-backlog=5000000000", None, "left out: app shop: daemon_process: listen-backlog: "),
         ("socket-user=other", None, "socket-user=other is not set here"),
         ("chroot=/srv", None, "chroot=/srv is not set here"),
-        ("script-group=other", None, "script-group=other goes: it denies requests by mistake"),
-        ("unknown=5", None, "unknown= of WSGIDaemonProcess is not known here"),
+        (
+            "script-group=other",
+            None,
+            "script-group=other is dropped: with threads in Apache it denies some requests by mistake",
+        ),
+        ("unknown=5", None, "unknown= of WSGIDaemonProcess is unknown here"),
         ("lang={{x}}", None, "daemon_process: {'lang': '{{x}}'} is left out: Ansible would take it for a template"),
         ("lang={%x%}", None, "is left out: Ansible would take it for a template"),
         ("lang={#x#}", None, "is left out: Ansible would take it for a template"),
@@ -578,7 +582,7 @@ def test_the_processes_of_a_pool_that_says_none(shop: Path) -> None:
         (
             "user=books supplementary-groups=books,www-data,a",
             {"account": "books", "supplementary_groups": ["a"]},
-            ["it leaves Apache's group www-data"],
+            ["it is no longer in Apache's group www-data"],
         ),
     ],
 )
@@ -687,11 +691,16 @@ def test_headers_of_proxies_without_a_proxy(shop: Path) -> None:
             "def application(e, s): pass",
             "my-app.py",
             "my_app:application",
-            "makes the application itself: rename it to",
+            "creates the application itself: rename it to",
         ),
         ("def application(e, s): pass", "app.wsgi", "app:application", "rename it to app.py in the source"),
         ("import os\nos.chdir('/')\nfrom shop.web import app as application", "shop.wsgi", "shop.web:app", ""),
-        ("this is (no Python", "shop.wsgi", "to_do:application", "is no Python of this host's version: find the app"),
+        (
+            "this is (no Python",
+            "shop.wsgi",
+            "to_do:application",
+            "is not valid for this host's version of Python: find the app",
+        ),
     ],
 )
 def test_scripts(text: str, name: str, application: str, told: str, shop: Path) -> None:
@@ -701,7 +710,7 @@ def test_scripts(text: str, name: str, application: str, told: str, shop: Path) 
     assert row["fields"]["application"] == application
     assert row["code"] == str((shop / name).parent)
     assert any(told in remark for remark in row["remarks"]) if told else row["remarks"] == []
-    beside = f"; what {shop / name} does beside that is not carried over"
+    beside = f"; anything else that {shop / name} does is not carried over"
     assert (beside in row["changes"][-3]) == ("chdir" in text)
 
 
@@ -717,7 +726,7 @@ def test_code_is_found_where_the_script_looks(shop: Path, tmp_path: Path) -> Non
     assert one(pooled(shop, f"python-path=/none:{lib}", script="b.wsgi"))["code"] == str(lib)
     row = one(pooled(shop, "home=/none", script="b.wsgi"))
     assert row["code"] == "/none"
-    assert f"package single lies in none of /none, {shop}: name where the code comes from" in row["remarks"]
+    assert f"package single is not in /none, {shop}: say where the code comes from" in row["remarks"]
 
 
 @pytest.mark.parametrize(
@@ -749,7 +758,7 @@ def test_requirements(embedded: bool, files: list[str], field: str | None, liste
 
 def test_code_in_a_virtual_environment(shop: Path) -> None:
     (shop / "pyvenv.cfg").touch()
-    assert one(pooled(shop))["remarks"] == ["the code lies in a virtual environment: leave that out of the source"]
+    assert one(pooled(shop))["remarks"] == ["the code is inside a virtual environment: keep that out of the source"]
 
 
 def test_variables_are_named_and_not_told(shop: Path) -> None:
@@ -770,7 +779,7 @@ def test_names_of_a_virtual_host(shop: Path) -> None:
     assert row["fields"]["server_names"] == ["shop.test", "www.shop.test", "*.shop.test"]
     row = one(site(f"WSGIScriptAlias / {shop}/shop.wsgi", "no_name"))
     assert row["fields"]["server_names"] == ["to-do.invalid"]
-    assert "the virtual host has no name that can be kept: give server_names" in row["remarks"]
+    assert "the virtual host has no usable name: set server_names" in row["remarks"]
 
 
 def test_an_app_of_the_main_server(shop: Path) -> None:

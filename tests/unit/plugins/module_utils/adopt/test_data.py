@@ -174,9 +174,9 @@ def test_open_and_changed_files_tell(site: Site) -> None:
     data = site.find()
     assert data.writable == ["fresh", "odd"]
     assert data.remarks == [
-        f"{site.code}/shop.log is written, and the release can only be read: log to standard error, which is the app's "
+        f"{site.code}/shop.log is written to, but a release is read-only: log to standard error, which is the app's "
         "error log",
-        f"{site.code}/state is written, and the release can only be read: move it to data/",
+        f"{site.code}/state is written to, but a release is read-only: move it to data/",
     ]
 
 

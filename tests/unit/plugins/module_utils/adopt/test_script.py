@@ -173,7 +173,7 @@ def test_less_common_ways_to_an_application(text: str, expected: str, tmp_path: 
 
 
 def test_a_star_of_a_relative_package_shows_nothing(tmp_path: Path) -> None:
-    assert read(tmp_path, "from .web import *").problem == "has no application that can be seen without running it"
+    assert read(tmp_path, "from .web import *").problem == "has no application that shows without running it"
 
 
 def test_a_script_of_just_the_size_that_is_read(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_script_of_just_the_size_that_is_read(tmp_path: Path) -> None:
     path.write_text(text + "#" * ((1 << 20) - len(text)))
     assert read_script(str(path)).module == "shop"
     path.write_text(text + "#" * ((1 << 20) - len(text) + 1))
-    assert read_script(str(path)) == Script(problem="is no file of at most 1 MiB")
+    assert read_script(str(path)) == Script(problem="is not a file of at most 1 MiB")
 
 
 def test_one_that_took_the_script_s_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,9 +95,9 @@ def test_renewals(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (store / "shop.key").read_bytes() != key
 
     shutil.copy(store / "other.key", store / "shop.key")
-    assert reasons(ensure(row(names=["shop.test"]))) == ["key and certificate do not belong together"]
+    assert reasons(ensure(row(names=["shop.test"]))) == ["the key does not match the certificate"]
     (store / "shop.key").chmod(0o644)
-    assert reasons(ensure(row(names=["shop.test"]))) == ["its key was not root's alone"]
+    assert reasons(ensure(row(names=["shop.test"]))) == ["others than root could read its key"]
     (store / "shop.crt").write_text("garbage\n")
     assert reasons(ensure(row(names=["shop.test"]))) == ["it cannot be read"]
     (store / "shop.crt").unlink()
@@ -258,7 +258,7 @@ def test_a_key_of_a_group(files: dict[str, Any]) -> None:
     Path(files["key"]).chmod(0o640)
     judge(files)
     for outsiders in (Outsiders(frozenset(), frozenset([MY_GROUP])), Outsiders(frozenset([ME]), frozenset())):
-        with pytest.raises(PalisadeError, match=r"tls: key: .*only root reads, got one for (group|account) "):
+        with pytest.raises(PalisadeError, match=r"tls: key: .*only root can read, got one for (group|account) "):
             judge(files, outsiders=outsiders)
 
 
@@ -275,7 +275,7 @@ def test_a_key_inside_the_certificate(files: dict[str, Any]) -> None:
     both.write_text(both.read_text() + Path(files["key"]).read_text())
     judge({**files, "key": files["certificate"]})
     both.chmod(0o644)
-    with pytest.raises(PalisadeError, match=r"tls: certificate: .*only root reads, got mode 0644"):
+    with pytest.raises(PalisadeError, match=r"tls: certificate: .*only root can read, got mode 0644"):
         judge(files)
 
 
@@ -317,7 +317,7 @@ def test_links_on_the_way(tmp_path: Path) -> None:
     assert trusted_file(f"{tmp_path}/short/./key.pem") == str(file)
     (tmp_path / "round").symlink_to("round")
     for path, told in {
-        "round": "links without an end",
+        "round": "a loop of symbolic links",
         "archive": "got something else",
         "archive/none": "No such file",
         "archive/key1.pem/x": "Not a directory",
@@ -336,7 +336,7 @@ def test_steps_that_others_write(tmp_path: Path) -> None:
         (tmp_path / "open").chmod(mode)
         for path in ("open/key", "link"):
             with pytest.raises(
-                PalisadeError, match=f"{tmp_path}/open: expected that root alone can write, got mode 0{mode:o}"
+                PalisadeError, match=f"{tmp_path}/open: expected that only root can write to it, got mode 0{mode:o}"
             ):
                 trusted_file(f"{tmp_path}/{path}")
     (tmp_path / "open").chmod(0o1777)
@@ -350,7 +350,7 @@ def test_steps_of_others(step: str, tmp_path: Path) -> None:
     (tmp_path / "theirs/key").write_text("")
     (tmp_path / "link").symlink_to("theirs")
     os.chown(tmp_path / step, 65534, 0, follow_symlinks=False)
-    with pytest.raises(PalisadeError, match=f"{tmp_path}/{step}: expected an owner root, got uid 65534"):
+    with pytest.raises(PalisadeError, match=f"{tmp_path}/{step}: expected root as its owner, got uid 65534"):
         trusted_file(f"{tmp_path}/link/key")
 
 
@@ -365,6 +365,6 @@ def test_steps_that_a_sandbox_hides(hidden: str, tmp_path: Path) -> None:
     assert trusted_file(f"{tmp_path}/live", str(root)) == f"{tmp_path}/home/key"
     gone = Path(f"{root}{tmp_path}/{hidden}")
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-    with pytest.raises(PalisadeError, match=f"{tmp_path}/live: expected a file that Apache sees, got one"):
+    with pytest.raises(PalisadeError, match=f"{tmp_path}/live: expected a file that Apache can see, got one"):
         trusted_file(f"{tmp_path}/live", str(root))
     assert trusted_file(f"{tmp_path}/live") == f"{tmp_path}/home/key"

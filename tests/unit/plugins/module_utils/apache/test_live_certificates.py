@@ -166,7 +166,7 @@ def test_another_site_that_has_the_name(apache: Apache) -> None:
     told = str(caught.value)
     assert told.startswith("app shop: tls: port 443 of this host serves one for other.test until ")
     assert " for shop.test, expected one for shop.test until " in told
-    assert f" ({apache.tls}/shop.crt); another site may have the name" in told
+    assert f" ({apache.tls}/shop.crt); another site may have this name" in told
     assert "\n" not in told
 
 
@@ -222,8 +222,8 @@ def test_an_order_that_fails(apache: Apache) -> None:
         apache.ready(row, acme=[ACME], timeout=10)
     assert str(caught.value) == (
         "app news: tls: acme: no certificate for news.test, www.news.test within 10 s; mod_md says: Error waiting; w: "
-        "domain authorization for www.news.test failed, CA says no; let the authority reach http://news.test/ on this "
-        "host, then run again: mod_md goes on trying"
+        "domain authorization for www.news.test failed, CA says no; make sure that the authority can reach http://news.test/ on this "
+        "host, then run the play again; mod_md keeps trying meanwhile"
     )
     # The others are live nevertheless.
     assert (apache.reloads, apache.waited) == (1, 21)
@@ -235,7 +235,9 @@ def test_an_order_that_fails(apache: Apache) -> None:
 )
 def test_an_account_that_says_nothing(job: str, apache: Apache) -> None:
     apache.say("news.test", job)
-    with pytest.raises(PalisadeError, match="mod_md says nothing of it yet; let the authority reach"):
+    with pytest.raises(
+        PalisadeError, match="mod_md has not reported on it yet; make sure that the authority can reach"
+    ):
         apache.ready(acme=[ACME], timeout=1)
     assert apache.reloads == 0
 

@@ -230,7 +230,7 @@ def test_what_is_not_wanted_goes_first(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ({"ends": True}, "pool public: [0-9]+ new processes ended while they started; its error log says why"),
+        ({"ends": True}, "pool public: [0-9]+ new processes ended during their start; see its error log"),
         ({"mark": FAILED}, "pool public: the application could not be imported in its new process"),
         ({"mark": ""}, "pool public: after 1 s process [0-9]+ has not imported its application"),
         ({"threads": 1}, "pool public: after 1 s process [0-9]+ has 2 threads, expected 2 workers and its main thread"),
@@ -249,7 +249,7 @@ def test_a_replacement_that_does_not_come(behaviour: dict[str, Any], message: st
             20 if "ends" in behaviour else 1,
         )
     (left,) = lab.pids("public") & old
-    assert str(caught.value).endswith(f"processes of before were left alone: {left}")
+    assert str(caught.value).endswith(f"old processes were left running: {left}")
     # What is broken does not keep the way back from being rolled.
     lab.behave("public")
     (pool,) = roll(lab.layout, ["public"], run)
@@ -360,11 +360,11 @@ def test_a_release_that_is_not_served(lab: Lab) -> None:
 
 def test_without_apache_or_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = replace(DEBIAN, binary=str(tmp_path / "apache2"))
-    with pytest.raises(PalisadeError, match="Apache does not run on this host"):
+    with pytest.raises(PalisadeError, match="Apache is not running on this host"):
         roll(layout, ["public"], run)
     monkeypatch.setattr(apache_pool, "apache_parent", lambda _binary: 1)
     monkeypatch.setattr(server, "read_configuration", lambda *_: Configuration(error="Syntax error"))
-    with pytest.raises(PalisadeError, match=r"Apache refuses its configuration, .*: Syntax error"):
+    with pytest.raises(PalisadeError, match=r"Apache rejects its configuration, .*: Syntax error"):
         roll(layout, ["public"], run)
 
 
@@ -429,7 +429,7 @@ class Endless(apache_pool._Pool):
 def test_a_roll_ends_whatever_the_clock_says(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apache_pool, "marks", lambda pid: set())
     pool = Endless(processes)
-    told = "^pool public: however often its processes are replaced, they work in /srv, expected processes that started"
+    told = "^pool public: its new processes still run in /srv, expected processes that started"
     with pytest.raises(PalisadeError, match=told):
         pool.roll()
     # Each twice, and some more: a reload on the way brings new ones too.

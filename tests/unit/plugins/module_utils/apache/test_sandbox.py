@@ -248,7 +248,7 @@ def test_paths_that_are_taken(path: str) -> None:
 @pytest.mark.parametrize("protect_home", ["yes", "tmpfs"])
 @pytest.mark.parametrize("path", ["/home/wiki", "/root", "/run/user/7"])
 def test_a_path_in_homes_needs_homes(path: str, protect_home: str) -> None:
-    with pytest.raises(PalisadeError, match=r"out of Apache's sight; set wsgi_server_sandbox_protect_home"):
+    with pytest.raises(PalisadeError, match=r"hidden from Apache; set wsgi_server_sandbox_protect_home"):
         drop_in(DEBIAN, Settings(protect_home, writable_paths=[path]))
     assert path in drop_in(DEBIAN, Settings("read-only", writable_paths=[path]))
 
@@ -289,7 +289,7 @@ def test_a_trial_that_did_not_run(host: Host) -> None:
 
 def test_no_systemd(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "_RUNNING_SYSTEMD", f"{host.root}/none")
-    assert obstacle("", host.run) == "no systemd runs here"
+    assert obstacle("", host.run) == "systemd is not running here"
     assert host.told == []
 
 
@@ -300,7 +300,7 @@ def test_a_host_that_cannot(check: bool, host: Host) -> None:
     outcome = host.ensure(check=check)
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
     assert (outcome.differences, outcome.restarted, len(outcome.warnings)) == ([], False, 1)
-    assert outcome.warnings[0].startswith("Apache's unit goes without a sandbox, since systemd on this host cannot")
+    assert outcome.warnings[0].startswith("Apache's unit gets no sandbox, because systemd on this host cannot")
     with pytest.raises(PalisadeError, match=r"^wsgi_server_sandbox: required, but .*; nothing was changed$"):
         host.ensure("required", check=check)
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
@@ -393,7 +393,9 @@ def test_sites_of_others_are_told_of(host: Host, monkeypatch: pytest.MonkeyPatch
     found = server.Configuration(pools=[{"file": files[0]}], virtual_hosts=[{"file": file} for file in files])
     monkeypatch.setattr(server, "read_configuration", lambda layout, run: found)
     (warning,) = host.ensure().warnings
-    assert warning.endswith("has to be in wsgi_server_sandbox_writable_paths: /etc/apache2/sites-enabled/wiki.conf")
+    assert warning.endswith(
+        "list what these sites write to in wsgi_server_sandbox_writable_paths: /etc/apache2/sites-enabled/wiki.conf"
+    )
     assert host.ensure(protect_home="no").warnings == []
 
 
@@ -420,9 +422,9 @@ def test_a_start_that_fails_is_undone(breaks: str, earlier: bool, host: Host) ->
     with pytest.raises(PalisadeError) as caught:
         host.ensure()
     *_first, last = str(caught.value).splitlines()
-    assert "; the unit is as it was before; variables wsgi_server_sandbox_* relax the sandbox" in str(caught.value)
-    expected = {"start": "Job for apache2.service failed.", "pool": "pool admin does not come up again as admin-app"}
-    assert expected.get(breaks, "pool public does not come up again as public-app") in str(caught.value)
+    assert "; the unit was put back as it was; variables wsgi_server_sandbox_* relax the sandbox" in str(caught.value)
+    expected = {"start": "Job for apache2.service failed.", "pool": "pool admin does not start again as admin-app"}
+    assert expected.get(breaks, "pool public does not start again as public-app") in str(caught.value)
     assert last == "Failed to start."
     assert host.actions()[-2:] == ["daemon-reload", "restart"]
     assert texts_of(snapshot(host.units)) == texts_of(before)
@@ -529,7 +531,7 @@ def test_an_app_with_several_paths(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("/srv/a b", r"^app public: path: expected"), ("/home/x", "^app public: path: /home/x is out of Apache's sight")],
+    [("/srv/a b", r"^app public: path: expected"), ("/home/x", "^app public: path: /home/x is hidden from Apache")],
 )
 def test_paths_of_apps_that_are_refused(path: str, message: str, host: Host) -> None:
     host.ensure()
@@ -620,10 +622,10 @@ def test_the_words_of_the_trial(host: Host) -> None:
     [
         ("", ""),
         ("stopped", "Apache does not run"),
-        ("open", "Apache runs, but not in the sandbox"),
-        ("gone", "pool admin does not come up again as admin-app"),
-        ("young", "pool public does not come up again as public-app"),
-        ("both", "pool public does not come up again as public-app, second"),
+        ("open", "Apache is running, but not in the sandbox"),
+        ("gone", "pool admin does not start again as admin-app"),
+        ("young", "pool public does not start again as public-app"),
+        ("both", "pool public does not start again as public-app, second"),
         ("root", ""),
     ],
 )
@@ -723,7 +725,7 @@ def test_a_path_is_opened_for_the_running_server(host: Host) -> None:
 def test_an_app_in_a_home(protect_home: str, host: Host) -> None:
     host.ensure(protect_home=protect_home)
     if protect_home in ("yes", "tmpfs"):
-        with pytest.raises(PalisadeError, match=r"^app public: path: /home/x is out of Apache's sight"):
+        with pytest.raises(PalisadeError, match=r"^app public: path: /home/x is hidden from Apache"):
             host.let(("public", "/home/x"))
     else:
         host.let(("public", "/home/x"))
@@ -740,7 +742,7 @@ def test_advice_is_given_where_there_is_a_sandbox(host: Host) -> None:
         raise CommandError("systemctl", 1, "Job failed.")
 
     host.start = failing  # type: ignore[method-assign]
-    with pytest.raises(PalisadeError, match=r"; the unit is as it was before\n") as caught:
+    with pytest.raises(PalisadeError, match=r"; the unit was put back as it was\n") as caught:
         host.ensure("absent")
     assert "relax" not in str(caught.value)
     assert host.server.exists()

@@ -169,7 +169,7 @@ def test_what_apache_refuses_is_not_put_in_place(check: bool, server: Server) ->
         server.apply(server.site("admin"), bad, server.site("old", None), check=check)
     message = str(caught.value)
     assert message.startswith(
-        f"app public: {bad.path}: Apache refuses the configuration: AH00526: Syntax error on line 2"
+        f"app public: {bad.path}: Apache rejects the configuration: AH00526: Syntax error on line 2"
     )
     assert message.endswith("; nothing was changed")
     # The copy that was checked is nobody's business.
@@ -182,7 +182,7 @@ def test_somebody_elses_mistake_is_not_the_apps(server: Server) -> None:
     (server.root / "sites-enabled/by-hand.conf").write_text("BAD\n")
     with pytest.raises(PalisadeError) as caught:
         server.apply(server.site("public"))
-    assert str(caught.value).startswith("Apache refuses the configuration: ")
+    assert str(caught.value).startswith("Apache rejects the configuration: ")
     assert f"{server.root}/sites-enabled/by-hand.conf" in str(caught.value)
 
 
@@ -228,7 +228,7 @@ def test_what_fails_later_is_put_back(fails: str, server: Server) -> None:
     (server.root / "sites-available/old.conf").chmod(0o600)
     before = without_times(snapshot(server.root))
     content = "LATE\n" if fails == "late" else "# new\n"
-    with pytest.raises(PalisadeError, match="the configuration of before was put back") as caught:
+    with pytest.raises(PalisadeError, match="the previous configuration was put back") as caught:
         server.apply(server.site("old", content), server.site("same", None), server.site("public", content))
     assert without_times(snapshot(server.root)) == before
     assert server.running

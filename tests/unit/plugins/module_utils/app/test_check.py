@@ -185,7 +185,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("writable", [5], "a list of texts", "[5]"),
     ("data_from", "x", "a mapping", "str"),
     ("data_from", {"../x": "/srv/shop/db"}, "names of writable", "'../x'"),
-    ("data_from", {"db": "/srv/shop/db"}, "a directory that writable names, or a path below one", "'db'"),
+    ("data_from", {"db": "/srv/shop/db"}, "an entry of writable, or a path below one", "'db'"),
     ("environment", {"a b": "x"}, "names such as SECRET_KEY", "'a b'"),
     ("environment", {"1A": "x"}, "names such as SECRET_KEY", "'1A'"),
     ("environment", {"A": True}, "text without NUL", "bool"),
@@ -428,11 +428,11 @@ def test_values_that_are_just_taken(fields: dict[str, Any]) -> None:
         ("before_switch", [5], "commands such as"),
         ("before_switch", [["a", 5]], "commands such as"),
         ("before_switch", ["a 'b\nc'"], "commands such as"),
-        ("replaces", ["zz-palisade-a.conf"], "names of live site files of others such as shop.conf"),
-        ("replaces", [".conf"], "names of live site files"),
-        ("replaces", ["-a.conf"], "names of live site files"),
-        ("replaces", ["../a.conf"], "names of live site files"),
-        ("replaces", ["a.conf.bak"], "names of live site files"),
+        ("replaces", ["zz-palisade-a.conf"], "names of enabled site files such as shop.conf"),
+        ("replaces", [".conf"], "names of enabled site files"),
+        ("replaces", ["-a.conf"], "names of enabled site files"),
+        ("replaces", ["../a.conf"], "names of enabled site files"),
+        ("replaces", ["a.conf.bak"], "names of enabled site files"),
         ("replaces", "a.conf", "a list of texts"),
         ("environment", {5: "x"}, "names such as SECRET_KEY, got 5"),
         ("application", "shop.wsgi:app:x", "package.module:callable"),
@@ -449,7 +449,9 @@ def test_values_that_are_just_refused(field: str, value: Any, words: str) -> Non
 def test_a_package_brings_its_own(field: str) -> None:
     value: Any = "requirements.txt" if field == "requirements" else {"/static": "static"}
     message = refusal(app(source={"package": ["demo==1"]}, **{field: value}))
-    assert message.startswith(f"app public: {field}: expected none beside a package, which brings its own, got ")
+    assert message.startswith(
+        f"app public: {field}: expected no requirements beside a package, which has its own, got "
+    )
 
 
 def test_every_field_arrives() -> None:

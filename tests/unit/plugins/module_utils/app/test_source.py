@@ -126,8 +126,14 @@ REFUSED: list[tuple[Any, str]] = [
     ({"git": {"repo": "/x"}}, "git: version is required"),
     ({"git": {"version": "x"}}, "git: repo is required"),
     (git(branch="x"), "git: expected repo, version, directory, key or known_hosts, got 'branch'"),
-    (git("http://example.org/x"), "git: repo: expected https:// or ssh://, got http://: nothing proves who answers it"),
-    (git("git://example.org/x"), "git: repo: expected https:// or ssh://, got git://: nothing proves who answers it"),
+    (
+        git("http://example.org/x"),
+        "git: repo: expected https:// or ssh://, got http://: nothing proves the server's identity",
+    ),
+    (
+        git("git://example.org/x"),
+        "git: repo: expected https:// or ssh://, got git://: nothing proves the server's identity",
+    ),
     (git("ext::sh -c id"), "git: repo: expected https://"),
     (git("ext::sh%20-c%20id%20//"), "git: repo: expected https://"),
     (git("-oProxyCommand=id"), "git: repo: expected https://..., ssh://..., user@host:path, "),
@@ -197,7 +203,7 @@ REFUSED: list[tuple[Any, str]] = [
         )
     ),
     ({"package": "demo==1\n-e ."}, "package: a control character is refused"),
-    ({"package": [f"demo==1 {HASH}", "x==1"]}, "package: expected a --hash for each requirement or for none"),
+    ({"package": [f"demo==1 {HASH}", "x==1"]}, "package: expected a --hash for every requirement or for none"),
 ]
 
 

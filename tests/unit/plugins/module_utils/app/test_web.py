@@ -49,7 +49,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "tls: acme: *.a.org needs DNS, give certificate and key instead",
     ),
     ({"trusted_proxies": ["192.0.2.1"]}, "trusted_proxy_headers: expected the headers"),
-    ({"trusted_proxy_headers": ["X-Forwarded-For"]}, "mod_wsgi would then believe every client"),
+    ({"trusted_proxy_headers": ["X-Forwarded-For"]}, "mod_wsgi would then trust every client"),
     ({**PROXY, "trusted_proxies": ["FE80::1"]}, "expected an IPv6 address in lower case, got 'FE80::1'"),
     ({**PROXY, "trusted_proxies": ["proxy.example.org"]}, "expected an address or network such as 192.0.2.0/24"),
     ({**PROXY, "trusted_proxies": ["192.0.2.1/24"]}, "expected an address or network such as 192.0.2.0/24"),
@@ -58,11 +58,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({**PROXY, "trusted_proxy_headers": ["X-Forwarded-Protoo"]}, "did you mean 'X-Forwarded-Proto'?"),
     (
         {**PROXY, "trusted_proxy_headers": ["X-Forwarded-For", "X-Real-IP"]},
-        "X-Forwarded-For and X-Real-IP both tell the client address",
+        "X-Forwarded-For and X-Real-IP both give the client address",
     ),
     (
         {**PROXY, "trusted_proxy_headers": ["X-Scheme", "X-Forwarded-Proto"]},
-        "X-Scheme and X-Forwarded-Proto both tell the scheme",
+        "X-Scheme and X-Forwarded-Proto both give the scheme",
     ),
     ({"limits": {"request_bdy": 1}}, "did you mean 'request_body'?"),
     ({"limits": {"request_body": 0}}, "limits: request_body: expected 1 to 2147483647 bytes, got 0"),
@@ -89,8 +89,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"acls": [{"path": "/srv", "permissions": "rr"}]}, "acls: /srv: permissions: expected some of r, w and x"),
     ({"acls": [{"path": "/srv", "permission": "r"}]}, "did you mean 'permissions'?"),
     ({"acls": [{"path": "/a", "permissions": "r"}, {"path": "/a", "permissions": "w"}]}, "acls: /a: named twice"),
-    ({"replaces": ["../shop.conf"]}, "replaces: expected names of live site files of others such as shop.conf"),
-    ({"replaces": ["zz-palisade-shop.conf"]}, "replaces: expected names of live site files of others"),
+    ({"replaces": ["../shop.conf"]}, "replaces: expected names of enabled site files such as shop.conf"),
+    ({"replaces": ["zz-palisade-shop.conf"]}, "replaces: expected names of enabled site files"),
     ({"error_override": "yes"}, "error_override: expected true or false, got 'yes'"),
 ]
 
@@ -172,7 +172,7 @@ def test_bounds_of_limits(key: str, low: int, high: int, unit: str) -> None:
         told = refusal(limits={key: value})
         assert told == f"app public: limits: {key}: expected {low} to {high} {unit}, got {value}"
     first = f"app public: limits: {key}: Apache takes it from the first virtual host of the address, so "
-    expected = [] if key in ("request_body", "uploads") else [f"{first}wsgi_server_limit_{key} is what holds"]
+    expected = [] if key in ("request_body", "uploads") else [f"{first}only wsgi_server_limit_{key} has an effect"]
     assert list(checked(limits={key: low}).warnings) == expected
 
 
@@ -202,7 +202,7 @@ def test_headers_that_tell_the_same() -> None:
             fields = {**PROXY, "trusted_proxy_headers": [header, other]}
             if what == other_what and header != other:
                 assert refusal(**fields).startswith(
-                    f"app public: trusted_proxy_headers: {header} and {other} both tell the {what}: name the one that"
+                    f"app public: trusted_proxy_headers: {header} and {other} both give the {what}: list only the one that"
                 )
             else:
                 assert checked(**fields).trusted_proxy_headers == tuple(dict.fromkeys([header, other]))

@@ -781,7 +781,7 @@ NOT_APPLICABLE: list[Case] = [
         for rule in ("U7", "U8", "B1", "AUDIT-POOL-DOWN", "AUDIT-DRIFT", "X-SYSTEMD", "X-SYSTEMD-BREAKS", "X-MAC")
     ),
     Case("X-SYSTEMD-BREAKS", facts(without("user=shop-app ")), MAIN),
-    Case("X-SYSTEMD-BREAKS", hosts.shown(unknown={"unit": "no systemd runs here"}), MAIN),
+    Case("X-SYSTEMD-BREAKS", hosts.shown(unknown={"unit": "systemd is not running here"}), MAIN),
     Case("L10", facts(listeners=[{"address": "127.0.0.1", "port": 443}]), MAIN),
     Case("A2", facts(), MAIN),
     # A script that is not there, and a directory of scripts, have nothing beside them.

@@ -215,7 +215,9 @@ def test_accounts_of_others_are_refused(check: bool, database: Database) -> None
         database.groups.clear()
         prepare()
         before = snapshot(database.sysusers) if database.sysusers.exists() else None
-        with pytest.raises(PalisadeError, match=f"app public: {words} exists on this host and is not this app's"):
+        with pytest.raises(
+            PalisadeError, match=f"app public: {words} already exists on this host and does not belong to this app"
+        ):
             ensure_accounts([first, ROW], database.run, check=check)
         assert (snapshot(database.sysusers) if database.sysusers.exists() else None) == before
         assert database.told == []
@@ -248,7 +250,7 @@ def test_the_superuser_is_not_adopted(database: Database) -> None:
 
 def test_a_directory_is_no_environment(database: Database, tmp_path: Path) -> None:
     (tmp_path / "environment").mkdir()
-    with pytest.raises(PalisadeError, match="/environment: expected a file with variables; move it away"):
+    with pytest.raises(PalisadeError, match="/environment: expected a JSON file of variables; move it away"):
         ensure_accounts([{**ROW, "home": str(tmp_path), "adopt": True}], database.run, check=True)
     assert (database.told, database.sysusers.exists()) == ([], False)
 

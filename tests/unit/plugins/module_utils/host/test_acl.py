@@ -308,7 +308,7 @@ def test_errors_of_an_acl_name_what_it_is(tmp_path: Path, monkeypatch: pytest.Mo
         kind = host_acl._file_system(descriptor)
         assert re.fullmatch("[a-z0-9.]+", kind)
         assert (
-            str(told) == f"/x: its file system ({kind}) has no POSIX ACLs; mount it with the option acl, if it has one"
+            str(told) == f"/x: its file system ({kind}) has no POSIX ACLs; mount it with the option acl if there is one"
         )
 
 

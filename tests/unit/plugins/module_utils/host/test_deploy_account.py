@@ -92,10 +92,12 @@ def test_names_that_are_refused(name: str, target: Host) -> None:
 
 def test_accounts_of_others_are_refused(target: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     exists(monkeypatch)
-    with pytest.raises(PalisadeError, match=f"account '{NAME}' exists on this host and is not the one for deployments"):
+    with pytest.raises(
+        PalisadeError, match=f"account '{NAME}' already exists on this host and was not created for deployments"
+    ):
         ensure_deploy_account(NAME, target.run, check=False)
     target.file.write_text(record(name="shop", owner="x", account=NAME, group=NAME) + "\n")
-    with pytest.raises(PalisadeError, match=f"deploy_account: account '{NAME}' is that of app shop"):
+    with pytest.raises(PalisadeError, match=f"deploy_account: account '{NAME}' belongs to app shop"):
         ensure_deploy_account(NAME, target.run, check=False)
     assert not target.commands
 

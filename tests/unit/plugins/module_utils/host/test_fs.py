@@ -701,7 +701,7 @@ def test_entries_have_plain_paths(path: str, permissions: int | None) -> None:
 )
 def test_root_is_not_given_away(path: str) -> None:
     for permissions in (2, 6, 7):
-        with pytest.raises(PalisadeError, match=rf"^{path}: permissions: expected no w on what is root's .*'r?wx?'"):
+        with pytest.raises(PalisadeError, match=rf"^{path}: permissions: expected no w for what root owns .*'r?wx?'"):
             ensure_entry(path, "daemon", {path: permissions}, check=True)
 
 

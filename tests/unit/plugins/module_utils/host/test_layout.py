@@ -64,8 +64,8 @@ def test_a_link_at_the_end_leaves_the_beginning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("0757", "let every account of the host write"),
-        ("777", "let every account of the host write"),
+        ("0757", "let every account on the host write"),
+        ("777", "let every account on the host write"),
         ("rwx", "an octal mode such as 0750, got 'rwx'"),
         ("0850", "an octal mode"),
         ("-1", "an octal mode"),

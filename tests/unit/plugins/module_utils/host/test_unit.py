@@ -137,7 +137,7 @@ def test_a_directory_that_is_missing(systemd: Systemd) -> None:
 def test_one_that_takes_too_long(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 600.5])
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with pytest.raises(PalisadeError, match=r"^palisade-git-public: git was ended after 600 seconds$"):
+    with pytest.raises(PalisadeError, match=r"^palisade-git-public: git was stopped after 600 seconds$"):
         run_in_unit(UNIT, ["git", "fetch"], systemd)
 
 
@@ -164,10 +164,10 @@ def test_strict(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     strict = dataclasses.replace(UNIT, strict=True)
     assert run_in_unit(strict, ["echo", "held"], systemd) == "held\n"
     systemd.holds = False
-    with pytest.raises(PalisadeError, match="cannot keep it in a sandbox: /etc stays writable"):
+    with pytest.raises(PalisadeError, match="cannot run it in a sandbox: /etc stays writable"):
         run_in_unit(strict, ["true"], systemd)
     monkeypatch.setattr(host_unit, "_RUNNING_SYSTEMD", "/missing")
-    with pytest.raises(PalisadeError, match="no systemd runs here"):
+    with pytest.raises(PalisadeError, match="systemd is not running here"):
         run_in_unit(strict, ["true"], systemd)
 
 
@@ -204,7 +204,7 @@ def test_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = dataclasses.replace(UNIT, account="daemon", group="daemon", groups=["man"])
     said = run_in_unit(unit, ["sh", "-c", "id -un; id -Gn; umask; grep -E 'NoNew|CapBnd' /proc/self/status"], run)
     assert said.split() == ["daemon", "daemon", "man", "0027", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1"]
-    with pytest.raises(PalisadeError, match="sleep was ended after 1 seconds"):
+    with pytest.raises(PalisadeError, match="sleep was stopped after 1 seconds"):
         run_in_unit(dataclasses.replace(unit, seconds=1), ["sleep", "9"], run)
 
 

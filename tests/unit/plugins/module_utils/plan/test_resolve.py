@@ -148,7 +148,7 @@ CLASHES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         app("public", server_names=["a.org", "b.org"], mount="/a"),
         app("admin", server_names=["b.org", "a.org"], mount="/b"),
-        ["server name a.org", "apps of one virtual host have the same first server name"],
+        ["server name a.org", "to share a virtual host, give both apps the same first name"],
     ),
     (
         app("public", server_names=["a.org", "b.org"], mount="/a"),
@@ -168,17 +168,17 @@ CLASHES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         app("public", server_names=["a.org"], mount="/", static={"/shop": "public"}),
         app("admin", server_names=["a.org"], mount="/shop"),
-        ["app public: static: /shop would take the place of app admin"],
+        ["app public: static: /shop would hide app admin"],
     ),
     (
         app("public", server_names=["a.org"], mount="/", static={"/shop": "public"}),
         app("admin", server_names=["a.org"], mount="/shop/x"),
-        ["app public: static: /shop would take the place of app admin"],
+        ["app public: static: /shop would hide app admin"],
     ),
     (
         app("public", server_names=["a.org"], mount="/", static={"/shop/static": "public"}),
         app("admin", server_names=["a.org"], mount="/shop"),
-        ["app public: static: /shop/static would take the place of app admin"],
+        ["app public: static: /shop/static would hide app admin"],
     ),
     (app("public"), {"name": "public", "state": "absent"}, ["two apps of the list have this name"]),
     (app("public"), {"name": "admin", "state": "absent", "account": "public-app"}, ["'public-app'"]),
@@ -221,7 +221,7 @@ def test_two_lists_clash_in_either_order(base: str) -> None:
 
 def test_another_lists_app_cannot_be_removed(base: str) -> None:
     message = refusal([{"name": "shop", "state": "absent", "purge": True}], base, host(apps=[managed()]))
-    assert "name is already taken by an app of the list 'theirs'" in message
+    assert "the name is already taken by an app of the list 'theirs'" in message
 
 
 PACKAGE = {"package": "shop==1.2"}
@@ -284,7 +284,7 @@ def test_an_app_that_may_be_another_repository_s(
     message = refusal([app("shop", **fields)], base, host(apps=[found]), owner=owner)
     theirs = found["owner"]
     assert message == (
-        f"app shop: name is already taken by an app of the list '{theirs}' on this host; rename the app, or set "
+        f"app shop: the name is already taken by an app of the list '{theirs}' on this host; rename the app, or set "
         f"wsgi_apps_owner (now '{owner}') to '{theirs}' if both are the same list"
     )
 
@@ -357,7 +357,7 @@ def test_a_mount_moves_within_the_list(base: str) -> None:
 @pytest.mark.parametrize("path", ["/var/lib/public-app", "/var/www/public"])
 def test_a_path_of_others_is_refused(path: str, base: str) -> None:
     message = refusal([app()], base, host(occupied=[path]))
-    assert message.startswith(f"app public: {path} exists on this host and was not made by this collection")
+    assert message.startswith(f"app public: {path} already exists on this host and was not created by this collection")
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_an_identity_of_others_is_refused(fields: dict[str, Any], facts: dict[st
     [
         ({"version": "3.12", "implementation": "cpython"}, ["cpython 3.12", "cpython 3.13", "mod_wsgi 5.0.2"]),
         ({"version": "3.13", "implementation": "pypy"}, ["pypy 3.13", "cpython 3.13"]),
-        ({"version": "", "implementation": ""}, ["/usr/bin/python3, which does not run", "Python 3.13"]),
+        ({"version": "", "implementation": ""}, ["/usr/bin/python3, which cannot be run", "Python 3.13"]),
     ],
 )
 def test_another_python_is_refused(python: dict[str, str], parts: list[str], base: str) -> None:
@@ -495,8 +495,8 @@ def test_a_deployment_is_of_apps_that_are_served(base: str) -> None:
     assert list(model["secrets"]) == ["/var/lib/public-app/environment"]
     assert "site" not in model
     for wanted, said in {
-        (): "app admin: is not served on this host yet; run site.yml first",
-        ("admin",): "app admin: is not served on this host yet",
+        (): "app admin: is not deployed on this host yet; run site.yml first",
+        ("admin",): "app admin: is not deployed on this host yet",
         ("pubic",): "wsgi_apps_only: expected names of apps, got 'pubic', did you mean 'public'?",
     }.items():
         assert said in refusal(apps, base, host(apps=[served]), deployed=wanted)
@@ -654,7 +654,7 @@ def test_adopting(base: str) -> None:
     assert "set adopt: true" in refusal([app()], base, facts)
     assert "name is already taken by a pool" in refusal([app(adopt=True)], base, facts)
     facts["pools_declared"] = []
-    assert "name the file in the app's field replaces" in refusal([app(adopt=True)], base, facts)
+    assert "list the file in the app's field replaces" in refusal([app(adopt=True)], base, facts)
     model = resolve([app(adopt=True, replaces=["old.conf"])], facts, "mine", base)
     assert {"app": "public", "path": site["file"], "link": "", "content": None} in model["site"]
     assert [row["adopt"] for row in model["accounts"]] == [True]

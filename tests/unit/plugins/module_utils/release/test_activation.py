@@ -258,7 +258,7 @@ def test_a_release_that_does_not_do_is_taken_back(part: str, host: Host) -> None
     assert (host.root / "shop" / "wsgi.py").stat().st_mtime_ns == entry_file.st_mtime_ns
     assert host.told[-1] == f"roll shop {OLD} old"
     (text,) = outcome.failures.values()
-    assert text.startswith(f"app shop: release {NEW} was taken back, release {OLD} serves as before: ")
+    assert text.startswith(f"app shop: release {NEW} was rolled back, and release {OLD} serves as before: ")
     assert ("answered 500" in text) == (part == "health")
     assert description(f"{row['directory']}/{NEW}")["failed"] is True
     assert "failed" not in description(f"{row['directory']}/{OLD}")

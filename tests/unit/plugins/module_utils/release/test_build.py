@@ -297,7 +297,7 @@ def test_packages_that_do_not_fit(target: Host) -> None:
     write_wheel(wheels, "demo", "2.0")
     write_wheel(wheels, "needs", requires="demo<2")
     result = ensure_built([row], {"public": {"KEY": "value"}}, Pip(os.path.realpath(PYTHON)), run, 1, check=False)
-    assert "could not be built: its packages do not fit together:" in result.failures["public"]
+    assert "could not be built: its packages do not work together:" in result.failures["public"]
     assert "needs 1.0 has requirement demo<2, but you have demo 2.0." in result.failures["public"]
     assert not target.release().exists()
 

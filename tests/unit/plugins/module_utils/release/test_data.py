@@ -177,11 +177,11 @@ def test_a_link_on_the_way_to_the_old_place(where: str, host: Host, tmp_path: Pa
 def test_what_cannot_be_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = host.row["copies"][0]
     host.row["copies"] = [{**copy, "source": str(host.old / "db/rows")}]
-    with pytest.raises(PalisadeError, match=r"expected a directory, found a file; name it below .*db/rows"):
+    with pytest.raises(PalisadeError, match=r"expected a directory, found a file; give it a path below .*db/rows"):
         check_sources(host.row)
     for missing in ("none", "none/none"):
         host.row["copies"] = [{**copy, "source": str(host.old / missing)}]
-        with pytest.raises(PalisadeError, match=r"app shop: data_from: .*found nothing; bring it there first"):
+        with pytest.raises(PalisadeError, match=r"app shop: data_from: .*found nothing; copy it there first"):
             check_sources(host.row)
     host.row["copies"] = [copy]
     monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((1, 1, 1, 1, 0, 1, 1, 1, 1, 1)))
@@ -192,7 +192,7 @@ def test_what_cannot_be_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
 def test_directories_that_never_end(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "_DEPTH", 1)
     (host.old / "db/inner/inner/inner").mkdir(parents=True)
-    with pytest.raises(PalisadeError, match="expected at most 1 directories in each other"):
+    with pytest.raises(PalisadeError, match="expected directories nested at most 1 deep"):
         copy_data(host.row, closed=False)
 
 
@@ -275,7 +275,7 @@ def test_data_of_our_own_is_never_written_over(host: Host) -> None:
     (host.ours / "db").mkdir()
     (host.ours / "db/rows").write_text("ours")
     with pytest.raises(
-        PalisadeError, match=r"app shop: data_from: .*/db holds data already, and the app is not served"
+        PalisadeError, match=r"app shop: data_from: .*/db already holds data, but the app is not served"
     ):
         is_pending(host.row)
 
@@ -302,7 +302,7 @@ def test_what_was_interrupted_is_gone_on_with(host: Host) -> None:
 def test_what_is_left_out_is_told_so_that_it_can_be_read() -> None:
     """A name can hold what moves a terminal's cursor, and there can be thousands."""
     assert Copied().warnings("shop") == []
-    start = "app shop: data_from: not copied, since it is a link or no file: "
+    start = "app shop: data_from: not copied, because these are not regular files: "
     assert Copied(left_out=["/a", "/b\x1b[2J"]).warnings("shop") == [f"{start}/a, '/b\\x1b[2J'"]
     names = [f"/{number}" for number in range(23)]
     assert Copied(left_out=names).warnings("shop") == [f"{start}{', '.join(names[:20])}, and 3 more"]
@@ -338,7 +338,7 @@ def test_a_file_of_our_own_is_data_too(host: Host) -> None:
     host.row["copies"] = [{"path": str(place), "source": str(source), "directory": False}]
     assert is_pending(host.row)
     place.write_text("ours")
-    with pytest.raises(PalisadeError, match=f"{place} holds data already.* move that away to copy {source} again"):
+    with pytest.raises(PalisadeError, match=f"{place} already holds data.* move that data away to copy {source} again"):
         is_pending(host.row)
 
 
@@ -555,5 +555,5 @@ def test_as_many_directories_in_each_other_as_may_be(
         copy_data(host.row, closed=False)
         assert host.files()["db/inner/inner/deep"] == "x"
     else:
-        with pytest.raises(PalisadeError, match="expected at most 1 directories in each other"):
+        with pytest.raises(PalisadeError, match="expected directories nested at most 1 deep"):
             copy_data(host.row, closed=False)

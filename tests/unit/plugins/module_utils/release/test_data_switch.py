@@ -179,7 +179,7 @@ def test_what_fails_leads_back_to_the_old_site(where: str, how: Any, words: str,
     setattr(shop, where, how)
     with pytest.raises(PalisadeError) as error:
         shop.switch()
-    assert str(error.value) == f"{words}\nThe old site serves again, and its data is as it was."
+    assert str(error.value) == f"{words}\nThe old site serves again, and its data is unchanged."
     assert shop.live() == "old"
     assert test_transaction.without_times(shop.server.live()) == test_transaction.without_times(before)
     assert [row[-1] for row in snapshot(shop.old).values()] == [row[-1] for row in old.values()]
@@ -197,7 +197,7 @@ def test_a_configuration_that_apache_refuses(shop: Shop) -> None:
     shop.files_of_apache[0] = ConfigurationFile(
         shop.files_of_apache[0].path, "LATE\n", link=shop.files_of_apache[0].link, app="shop"
     )
-    with pytest.raises(PalisadeError, match="Apache refuses the configuration"):
+    with pytest.raises(PalisadeError, match="Apache rejects the configuration"):
         shop.switch()
     assert shop.live() == "old"
 
@@ -261,7 +261,9 @@ def test_data_that_changes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(data_switch, "writers", writers)
     monkeypatch.setattr(data_switch, "copy_data", copied)
-    with pytest.raises(PalisadeError, match="app shop: data_from: the data changes on, though the old site is closed"):
+    with pytest.raises(
+        PalisadeError, match="app shop: data_from: the data still changes, although the old site is closed"
+    ):
         shop.switch()
     assert shop.live() == "old"
 
@@ -275,7 +277,7 @@ def test_waiting_for_processes(end: bool, monkeypatch: pytest.MonkeyPatch) -> No
                 data_switch._wait_for_the_end_of([process.pid], end=True)
                 assert process.wait() == -signal.SIGTERM
             else:
-                with pytest.raises(PalisadeError, match=rf"processes of the old site do not end: {process.pid}"):
+                with pytest.raises(PalisadeError, match=rf"processes of the old site keep running: {process.pid}"):
                     data_switch._wait_for_the_end_of([process.pid])
         finally:
             process.kill()

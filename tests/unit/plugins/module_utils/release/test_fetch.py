@@ -210,7 +210,7 @@ def test_a_failing_fetch_leaves_no_trace(had_cache: bool, target: Host, how: Fet
     for part in ("app public: requirements.txt cannot be installed", "nothing was changed", "no matching distribution"):
         assert part in str(caught.value)
     # Of all that failed at once.
-    assert "app other: requirements: a package has its own" in str(caught.value)
+    assert "app other: requirements: expected none beside a package" in str(caught.value)
     assert {path: value for path, value in snapshot(target.root).items() if path not in (".", "cache")} == {
         path: value for path, value in before.items() if path != "cache"
     }
@@ -251,7 +251,7 @@ def test_a_killed_fetch_is_no_fetch(kind: str, target: Host, how: Fetching, web:
 def test_another_source_than_the_one_sent_is_refused(target: Host, how: Fetching) -> None:
     row = sent(target, "public")
     row["digest"] = "0" * 64
-    with pytest.raises(PalisadeError, match="app public: the source that arrived is not the source that was sent"):
+    with pytest.raises(PalisadeError, match="app public: the source changed on its way to the host"):
         fetch([row], how)
     assert not target.cache.exists()
 
@@ -475,7 +475,7 @@ def test_check_mode_fetches_nothing(
 def test_check_mode_names_what_was_not_sent(target: Host, how: Fetching) -> None:
     row = sent(target, "public")
     assert fetch([row], replace(how, archive="", check=True)) == Fetched([row], ["public"], {})
-    with pytest.raises(PalisadeError, match="app public: its source was not sent"):
+    with pytest.raises(PalisadeError, match="app public: its source was not sent to the host"):
         fetch([row], replace(how, archive=""))
 
 
@@ -489,7 +489,7 @@ def test_a_wrong_source_is_the_failure_of_its_app(target: Host, how: Fetching) -
 
 
 def test_the_account_for_deployments_is_no_apps(target: Host, how: Fetching) -> None:
-    with pytest.raises(PalisadeError, match="app public: account: 'wsgi-deploy' is the one for deployments"):
+    with pytest.raises(PalisadeError, match="app public: account: 'wsgi-deploy' is reserved for deployments"):
         fetch([{**sent(target, "public"), "account": "wsgi-deploy"}], how)
 
 

@@ -189,7 +189,7 @@ def test_one_that_cannot_even_tell(release: Release, monkeypatch: pytest.MonkeyP
 def test_one_that_may_not_listen(release: Release) -> None:
     listens = "class Server:\n    def listen(self):\n        raise PermissionError(1, 'Operation not permitted')\n"
     told = release.complaint(f"{listens}Server().listen()\n")
-    assert told.startswith("importing shop.wsgi failed; it may not listen on the network:\n")
+    assert told.startswith("importing shop.wsgi failed; it is not allowed to listen on the network:\n")
 
 
 def test_values_are_no_arguments(release: Release) -> None:
@@ -234,7 +234,7 @@ def test_a_hook_that_fails_ends_them(command: list[str], expected: str, release:
 
 
 def test_a_hook_that_takes_too_long(release: Release) -> None:
-    with pytest.raises(PalisadeError, match=r"^app public: hook 'sleep 99' was ended after 1 seconds$"):
+    with pytest.raises(PalisadeError, match=r"^app public: hook 'sleep 99' was stopped after 1 seconds$"):
         run_hooks({**release.row, "hooks": [["sleep", "99"]]}, str(release.place), {}, run, seconds=1)
 
 

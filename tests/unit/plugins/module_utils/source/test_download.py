@@ -84,7 +84,7 @@ def test_its_size_is_bounded(size: int, web: Web, monkeypatch: pytest.MonkeyPatc
 
 def test_its_time_is_bounded(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_download, "_SECONDS", -1)
-    assert refused() == "not there after -1 seconds"
+    assert refused() == "not complete after -1 seconds"
 
 
 def test_redirects(web: Web) -> None:
@@ -165,4 +165,4 @@ def test_how_long_it_may_take(seconds: float, taken: bool, web: Web, monkeypatch
     if taken:
         assert get() == CONTENT
     else:
-        assert refused() == "not there after 600 seconds"
+        assert refused() == "not complete after 600 seconds"

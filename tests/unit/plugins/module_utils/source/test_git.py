@@ -121,7 +121,7 @@ def test_versions_that_are_not_there(version: str, theirs: Theirs, units: Any, t
     with pytest.raises(PalisadeError) as caught:
         taken(tmp_path, source(theirs.place, version))
     assert str(caught.value) == (
-        f"app shop: source: git: {theirs.place}: version: no commit, tag or branch {version!r} is there"
+        f"app shop: source: git: {theirs.place}: version: the repository has no commit, tag or branch {version!r}"
     )
     assert os.listdir(source_git.WORK) == []
 
@@ -147,7 +147,9 @@ def test_an_old_commit(theirs: Theirs, units: Any, tmp_path: Path, monkeypatch: 
 
 def test_a_name_that_is_both(theirs: Theirs, units: Any, tmp_path: Path) -> None:
     git(theirs.place, "tag", "main")
-    with pytest.raises(PalisadeError, match="'main' is a tag and a branch; write refs/tags/main or refs/heads/main"):
+    with pytest.raises(
+        PalisadeError, match="'main' is both a tag and a branch; write refs/tags/main or refs/heads/main"
+    ):
         taken(tmp_path, source(theirs.place))
 
 
@@ -179,7 +181,7 @@ def test_submodules_are_refused_where_they_matter(theirs: Theirs, units: Any, tm
     Theirs(tmp_path / "inner")
     git(theirs.place, "submodule", "--quiet", "add", str(tmp_path / "inner"), "vendor/inner")
     theirs.commit()
-    with pytest.raises(PalisadeError, match="vendor/inner is a submodule, and these are not fetched"):
+    with pytest.raises(PalisadeError, match="vendor/inner is a submodule, which is not supported"):
         taken(tmp_path, source(theirs.place))
     taken(tmp_path, source(theirs.place, directory="apps/shop"))
 
@@ -260,11 +262,13 @@ def test_what_git_leaves_has_to_be_a_file(theirs: Theirs, units: Any, tmp_path: 
 
 def test_a_host_without_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(source_git, "_PATH", str(tmp_path))
-    with pytest.raises(PalisadeError, match="app shop: git is not on this host: install its package git"):
+    with pytest.raises(PalisadeError, match="app shop: git is not installed on this host; install the package git"):
         need_git(source("/x"), "app shop")
     (tmp_path / "git").touch(0o755)
     need_git(source("/x"), "app shop")
-    with pytest.raises(PalisadeError, match="app shop: ssh is not on this host: install its package openssh-client"):
+    with pytest.raises(
+        PalisadeError, match="app shop: ssh is not installed on this host; install the package openssh-client"
+    ):
         need_git(source("ssh://x/y"), "app shop")
 
 
@@ -335,7 +339,7 @@ def test_a_server_that_is_not_known(verified: bool, units: Any, monkeypatch: pyt
     ):
         repository.commit(run)
     told = f"app shop: source: git: git@example.org:shop: git failed with 128:\n{said}"
-    hint = "known_hosts is to have the server's line, as ssh-keyscan prints it and its owner confirms it"
+    hint = "Put the server's line into known_hosts: ssh-keyscan prints it, and the server's owner can confirm it"
     assert str(caught.value) == (told if verified else f"{told}\n{hint}")
 
 

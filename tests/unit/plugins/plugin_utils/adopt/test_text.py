@@ -47,17 +47,17 @@ def test_the_file() -> None:
         adopted("www", [row(**parts)], ["pool x"])
         == """\
 ---
-# What www serves, for the role wsgi_apps. TO DO marks what has to be filled in.
-# What no app below says, and a person has to look at:
+# What www serves, as a list for the role wsgi_apps. Complete each TO DO.
+# Not part of any app below; look at these yourself:
 # - pool x
 wsgi_apps:
 
   # /a, declared at /b:1
   # Hardening changes:
   # - it moves
-  # Rules of the audit that fail for it today:
+  # Audit rules that it fails today:
   # - U1 Every pool
-  # Not carried over, for a person to look at:
+  # Not carried over; look at these yourself:
   # - RewriteRule
   - name: shop
     application: shop:app
@@ -65,16 +65,16 @@ wsgi_apps:
     # TO DO: the code, as a directory here, an archive or a repository; on the host it is /c
     source: {path: apps/shop}
     requirements: requirements.txt
-    # TO DO: that file in the source. Installed on the host are:
+    # TO DO: add this file to the source. The host has installed:
     #   flask==3.0.3
     processes: 2
     daemon_process: {umask: '0077'}
     writable: [db]
-    # The play copies the old site's data from here. On a new host, bring it to these paths first.
+    # The play copies the old site's data from these paths. On a new host, put the data there first.
     data_from: {db: /srv/shop/db}
-    # TO DO: the app cannot write to its code, so let it read these paths from its environment:
+    # TO DO: the app cannot write to its code. Let it read these paths from its environment:
     # - /srv/shop/db/rows.db, named in shop/settings.py line 7
-    # TO DO: the values, which stay on the host; secrets from a file of ansible-vault
+    # TO DO: fill in the values, which were not read from the host. Keep secrets in Ansible Vault:
     # environment:
     #   DATABASE_PATH: /var/lib/shop-app/data/db/rows.db
     #   KEY:
@@ -117,7 +117,7 @@ def test_what_there_is_not_makes_no_line() -> None:
         adopted("www", [row()], [])
         == """\
 ---
-# What www serves, for the role wsgi_apps. TO DO marks what has to be filled in.
+# What www serves, as a list for the role wsgi_apps. Complete each TO DO.
 wsgi_apps:
 
   # /a, declared at /b:1
@@ -129,7 +129,7 @@ wsgi_apps:
 """
     )
     assert adopted("www", [], ["pool x", "pool y"]).splitlines()[2:] == [
-        "# What no app below says, and a person has to look at:",
+        "# Not part of any app below; look at these yourself:",
         "# - pool x",
         "# - pool y",
         "wsgi_apps: []",

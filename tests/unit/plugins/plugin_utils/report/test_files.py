@@ -42,7 +42,7 @@ def test_a_link_in_the_way_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../www", "a/b", ".www", "a\0b"])
 def test_names_that_are_none_of_a_file(name: str) -> None:
-    with pytest.raises(PalisadeError, match="expected a name that can be a file's"):
+    with pytest.raises(PalisadeError, match="expected a name that can also name a file"):
         paths("/srv", name)
 
 

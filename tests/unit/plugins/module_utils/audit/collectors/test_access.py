@@ -186,7 +186,7 @@ def test_a_hostile_tree_is_walked_to_an_end(tree: Path, monkeypatch: pytest.Monk
     assert look(tree) == NOTHING
     monkeypatch.setattr(collectors_tree, "IN_ONE_DIRECTORY", 2)
     process = {"pid": os.getpid(), "uid": UID, "gid": GID, "groups": [GID]}
-    assert "more than could be looked at" in access_of(process, {str(tree / "code"): "home"}).unknown
+    assert "more files than the audit looks at" in access_of(process, {str(tree / "code"): "home"}).unknown
 
 
 @needs_root

@@ -73,7 +73,7 @@ def test_an_apache_that_has_ended_is_unknown() -> None:
     one = facts(access={})
     one.instance.pid = 2**22 + 1
     found = file_facts(one)
-    assert found.unknown["everything"].startswith("could not look at files")
+    assert found.unknown["everything"].startswith("could not read files")
     assert one.access["shop"].unknown == found.pools["shop"].unknown == found.unknown["everything"]
 
 

@@ -419,4 +419,4 @@ def test_trees_belong_to_the_pools_that_name_them(tmp_path: Path) -> None:
     # Of b's home a stranger's code is a part, so it is not walked.
     assert unknown == {"a": f"{tmp_path}/gone is not there"}
     assert collectors_look._trees(Plan(code={"a": {"/": "home"}}), unknown) == []
-    assert unknown["a"] == "home=/ was not walked"
+    assert unknown["a"] == "home=/ was not searched"

@@ -293,9 +293,9 @@ def test_a_directory_with_more_than_can_be_looked_at_is_unknown(
     for number in range(30):
         (tmp_path / f"{number}.py").touch()
     monkeypatch.setattr(collectors_tree, "IN_ONE_DIRECTORY", 10)
-    assert "holds more than could be looked at" in any_walk(tmp_path).unknown
+    assert "holds more files than the audit looks at" in any_walk(tmp_path).unknown
     found = collectors_tree.walk_served(Disk(), str(tmp_path), [".htaccess"]).unknown
-    assert "holds more than could be looked at" in found
+    assert "holds more files than the audit looks at" in found
     identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
     assert collectors_tree.walk_wide(Disk(), [str(tmp_path)], [], identities)[1]
 
@@ -305,13 +305,13 @@ def test_many_small_directories_are_bounded_as_well(tmp_path: Path, monkeypatch:
         put(tmp_path / str(number) / "a.py")
     for bound in ("ENTRIES", "SMALL_ENTRIES"):
         monkeypatch.setattr(collectors_tree, bound, 12)
-    assert "holds more than could be looked at" in any_walk(tmp_path).unknown
-    assert "holds more than could be looked at" in any_walk(tmp_path, "account").unknown
-    assert "holds more than could be looked at" in collectors_tree.walk_served(Disk(), str(tmp_path), []).unknown
+    assert "holds more files than the audit looks at" in any_walk(tmp_path).unknown
+    assert "holds more files than the audit looks at" in any_walk(tmp_path, "account").unknown
+    assert "holds more files than the audit looks at" in collectors_tree.walk_served(Disk(), str(tmp_path), []).unknown
     identities: dict[str, set[int]] = {"users": {SHOP}, "groups": {SHOP}}
     assert collectors_tree.walk_wide(Disk(), [str(tmp_path)], [], identities) == (
         [],
-        "there is more than could be looked at",
+        "there are more files than the audit looks at",
     )
 
 

@@ -90,7 +90,7 @@ def test_each_setting_that_a_rule_judges_is_asked_of_systemd(tmp_path: Path, mon
 
 @pytest.mark.parametrize(
     ("name", "unit", "words"),
-    [("", "loaded", "belongs to no unit"), ("x.service", "masked", "does not have x.service")],
+    [("", "loaded", "belongs to no systemd unit"), ("x.service", "masked", "does not have x.service")],
 )
 def test_a_unit_that_is_none(name: str, unit: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unit_facts, "_RUNNING_SYSTEMD", str(tmp_path))

@@ -62,8 +62,8 @@ def test_the_days_that_are_left_are_whole_ones(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (CommandError("openssl", 1, "one\nbad\n"), "openssl does not read it: ['bad']"),
-        ("x", "openssl says no end of it"),
+        (CommandError("openssl", 1, "one\nbad\n"), "openssl cannot read it: ['bad']"),
+        ("x", "openssl shows no end date"),
     ],
 )
 def test_what_openssl_does_not_tell_is_an_error(tmp_path: Path, answer: Any, error: str) -> None:
