@@ -142,7 +142,7 @@ def _foreign(pool: Mapping[str, Any], certificate: bytes | None, run: Run) -> st
     found, name = read_pem(ssl.DER_cert_to_PEM_cert(certificate), run), pool["server_name"]
     if found.covers(name):
         return ""
-    return f"was served with a certificate for {', '.join(found.names) or 'no name'}, expected one for {name} (tls)"
+    return f"got a certificate for {', '.join(found.names) or 'no name'}, expected one for {name} (tls)"
 
 
 def _ranges(statuses: Sequence[int]) -> str:

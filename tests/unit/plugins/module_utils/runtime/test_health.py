@@ -182,7 +182,7 @@ def test_the_certificate_of_another_host(status: int, server: Server) -> None:
     with pytest.raises(PalisadeError) as caught:
         health._answer(pool(tls=True), {}, run)
     assert str(caught.value) == (
-        "GET https://shop.test/up on this host was served with a certificate for default.invalid, x.test, expected one for "
+        "GET https://shop.test/up on this host got a certificate for default.invalid, x.test, expected one for "
         "shop.test (tls)"
     )
 
