@@ -100,7 +100,7 @@ def _gone(document: Document) -> str:
         f"<li>{text(result['rule_id'])}: {text(result['title'])} ({text(subject_of(result))})</li>"
         for result in ordered(document.get("absent", []))
     )
-    return f"<h2>Fixed since the baseline</h2>\n<ul>{items}</ul>\n" if items else ""
+    return f"<h2>Gone since the baseline</h2>\n<ul>{items}</ul>\n" if items else ""
 
 
 def _mark(result: Result) -> str:

@@ -21,7 +21,7 @@ def text(document: Document) -> str:
     for result in ordered(document["results"]):
         if result["status"] not in ("pass", "not_applicable"):
             lines += ["", *_finding(result, document)]
-    gone = [f"fixed since the baseline: {one_line(result, document)}" for result in ordered(document.get("absent", []))]
+    gone = [f"gone since the baseline: {one_line(result, document)}" for result in ordered(document.get("absent", []))]
     return "\n".join([*lines, "", *gone, counts(document), ""])
 
 

@@ -2,9 +2,9 @@
 
 The crowd is in a container of its own, with as many addresses as it needs, and the visitor is in another one. The crowd
 gets a fiftieth of the processor's shares: on a machine of its own, it would take no time from the host. The visitor
-asks the attacked site by GET and by POST, another site, and one with TLS. Prints a table in Markdown. The exit code says
-whether every GET was answered, and soon enough: 99 of 100 within 0.1 s or twice the time of a quiet host, and within
-1 s where the crowd has 40 addresses.
+asks the attacked site by GET and by POST, another site, and one with TLS. Prints a table in Markdown. The exit code
+says whether every GET was answered, and soon enough: 99 of 100 within 0.1 s or twice the time of a quiet host, and
+within 1 s where the crowd has 40 addresses.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def test_what_somebody_has_edited_stays(tmp_path: Path) -> None:
     run(tmp_path)
     edited = (tmp_path / "www.yml").read_text() + "# mine\n"
     (tmp_path / "www.yml").write_text(edited)
-    with pytest.raises(AnsibleActionFail, match=r"www\.yml says something else already"):
+    with pytest.raises(AnsibleActionFail, match=r"www\.yml exists with other content"):
         run(tmp_path)
     assert (tmp_path / "www.yml").read_text() == edited
 

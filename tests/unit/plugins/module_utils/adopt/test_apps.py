@@ -135,7 +135,7 @@ Require ip 192.0.2.1
     changes = "\n".join(row["changes"])
     for words in (
         "site-app, not as www-data",
-        "umask becomes 0027",
+        "umask changes to 0027",
         "request-timeout=60 (now 0)",
         "script-user=root is dropped: with threads in Apache it denies some requests by mistake",
         ".htaccess",
@@ -210,7 +210,7 @@ def test_data_becomes_writable_with_where_it_comes_from(shop: Path) -> None:
     assert row["fields"]["data_from"] == {"db": f"{shop}/db", "media": f"{shop}/media"}
     assert row["fields"]["static"] == {"/static": "shop/static"}
     assert row["paths"] == {"DB_DIR": "/var/lib/shop-app/data/db", "MEDIA_DIR": "/var/lib/shop-app/data/media"}
-    assert any(remark.startswith("Alias /media ") and "does not serve" in remark for remark in row["remarks"])
+    assert any(remark.startswith("Alias /media ") and "no longer serves" in remark for remark in row["remarks"])
 
 
 def test_a_script_that_has_to_be_renamed(shop: Path) -> None:
@@ -243,7 +243,7 @@ def test_one_app_on_two_ports_with_tls(shop: Path) -> None:
     row = one(pool + site(lines) + site(lines + tls, "www.shop.test", "*:443"))
     assert row["fields"]["server_names"] == ["shop.test", "www.shop.test"]
     assert row["fields"]["tls"] == {"certificate": "/etc/ssl/shop.crt", "key": "/etc/ssl/private/shop.key"}
-    assert any("port 80 redirects" in change for change in row["changes"])
+    assert any("port 80 now redirects" in change for change in row["changes"])
 
 
 def test_what_the_roles_do_anyway_is_for_nobody_to_look_at(shop: Path) -> None:
@@ -342,7 +342,7 @@ def test_a_pool_of_two_apps_names_none(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("WSGIScriptAliasMatch ^/x /srv/x.wsgi", "a pattern of URLs"),
+        ("WSGIScriptAliasMatch ^/x /srv/x.wsgi", "matches URLs by a pattern"),
         ("WSGIScriptAlias /apps /srv/apps/", "a directory in which each file"),
         (
             "DocumentRoot /srv\n<Directory /srv>\nOptions ExecCGI\nSetHandler wsgi-script\n</Directory>",
@@ -590,7 +590,7 @@ def test_accounts_and_groups(options: str, fields: dict[str, Any], told: list[st
     row = one(pooled(shop, options))
     names = ("account", "group", "supplementary_groups")
     assert {key: value for key, value in row["fields"].items() if key in names} == fields
-    said = [change for change in row["changes"] if re.match("it runs as|its group|it leaves", change)]
+    said = [change for change in row["changes"] if re.match("it runs as|its group|it is no longer", change)]
     assert said == told
     assert row["remarks"] == []
 
@@ -608,7 +608,7 @@ def test_groups_that_its_processes_have(shop: Path) -> None:
     [
         ("", None, []),
         ("SSLEngine Off", None, []),
-        ("SSLCertificateFile /c", {"certificate": "/c", "key": "/c"}, ["answers have Strict-Transport-Security"]),
+        ("SSLCertificateFile /c", {"certificate": "/c", "key": "/c"}, ["answers get Strict-Transport-Security"]),
         (
             "SSLCertificateFile /c\nSSLCertificateKeyFile /k\nHeader set Strict-Transport-Security max-age=60",
             {"certificate": "/c", "key": "/k", "hsts": 60},
@@ -622,18 +622,18 @@ def test_groups_that_its_processes_have(shop: Path) -> None:
         (
             "SSLCertificateFile /c\nHeader set X-Cache max-age=60",
             {"certificate": "/c", "key": "/c"},
-            ["answers have Strict-Transport-Security"],
+            ["answers get Strict-Transport-Security"],
         ),
-        ("MDomain shop.test", {"acme": True}, ["answers have Strict-Transport-Security"]),
+        ("MDomain shop.test", {"acme": True}, ["answers get Strict-Transport-Security"]),
         (
             "SSLCertificateFile /c\nMDomain other.test",
             {"certificate": "/c", "key": "/c"},
-            ["answers have Strict-Transport-Security"],
+            ["answers get Strict-Transport-Security"],
         ),
         (
             f"SSLCertificateFile {TLS_DIRECTORY}/shop.test.crt",
             {"self_signed": True},
-            ["answers have Strict-Transport-Security"],
+            ["answers get Strict-Transport-Security"],
         ),
     ],
 )

@@ -90,9 +90,9 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "large").write_bytes(b"#" * (1 << 20) + b"\n")
     for name in ("fifo", "large", "missing"):
-        assert "no file" in read_script(str(tmp_path / name)).problem
+        assert "is not a file" in read_script(str(tmp_path / name)).problem
     for text in ("print 'two'", "(" * 5000, "\0"):
-        assert "no Python" in read(tmp_path, text).problem
+        assert "not valid for this host" in read(tmp_path, text).problem
 
 
 _PIECES = [

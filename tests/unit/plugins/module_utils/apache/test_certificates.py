@@ -216,7 +216,7 @@ def test_a_wrong_key(files: dict[str, Any], store: Path) -> None:
     ensure(row("other"))
     wrong = {**files, "key": f"{store}/other.key"}
     with pytest.raises(
-        PalisadeError, match=r"^app shop: tls: key: .*other.key: expected the key of .*given.crt, got the"
+        PalisadeError, match=r"^app shop: tls: key: .*other.key: expected the key of .*given.crt, got another"
     ):
         judge(wrong)
     Path(files["key"]).write_text("garbage\n")

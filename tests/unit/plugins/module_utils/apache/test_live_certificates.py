@@ -222,8 +222,8 @@ def test_an_order_that_fails(apache: Apache) -> None:
         apache.ready(row, acme=[ACME], timeout=10)
     assert str(caught.value) == (
         "app news: tls: acme: no certificate for news.test, www.news.test within 10 s; mod_md says: Error waiting; w: "
-        "domain authorization for www.news.test failed, CA says no; make sure that the authority can reach http://news.test/ on this "
-        "host, then run the play again; mod_md keeps trying meanwhile"
+        "domain authorization for www.news.test failed, CA says no; make sure that the authority can reach "
+        "http://news.test/ on this host, then run the play again; mod_md keeps trying meanwhile"
     )
     # The others are live nevertheless.
     assert (apache.reloads, apache.waited) == (1, 21)

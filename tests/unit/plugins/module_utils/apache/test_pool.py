@@ -346,7 +346,7 @@ def test_several_pools_at_once(lab: Lab) -> None:
 
 
 def test_a_pool_with_an_unknown_name(lab: Lab) -> None:
-    with pytest.raises(PalisadeError, match=r"pool 'publik': no WSGIDaemonProcess .* did you mean 'public'\?"):
+    with pytest.raises(PalisadeError, match=r"pool 'publik': .* no WSGIDaemonProcess .* did you mean 'public'\?"):
         roll(lab.layout, ["admin", "publik"], run)
     with pytest.raises(PalisadeError, match="pool 'amdin'"):
         roll(lab.layout, ["admin"], run, {"amdin": "/srv"})
@@ -354,7 +354,7 @@ def test_a_pool_with_an_unknown_name(lab: Lab) -> None:
 
 
 def test_a_release_that_is_not_served(lab: Lab) -> None:
-    with pytest.raises(PalisadeError, match=r"they work in one, expected .*/releases/two"):
+    with pytest.raises(PalisadeError, match=r"still run in one, expected .*/releases/two"):
         roll(lab.layout, ["public"], run, {"public": str(lab.directory / "releases/two")})
 
 
@@ -404,7 +404,7 @@ def test_the_newest_change(tmp_path: Path) -> None:
 
 
 class Endless(apache_pool._Pool):
-    """A pool whose processes are stale however often they are replaced, as after a clock that was turned."""
+    """A pool whose processes are stale still run in they are replaced, as after a clock that was turned."""
 
     def __init__(self, processes: int) -> None:
         self.name, self.options, self.release, self.since = "public", {"processes": str(processes)}, "", None
@@ -447,7 +447,7 @@ def test_whether_an_import_leaves_a_mark(
     monkeypatch.setattr(apache_pool, "marks", lambda pid: held)
     pool = Endless(1)
     pool.release = release
-    with pytest.raises(PalisadeError, match="however often"):
+    with pytest.raises(PalisadeError, match="still run in"):
         pool.roll()
     assert pool.marked == {marked}
 

@@ -301,7 +301,7 @@ def test_a_host_that_cannot(check: bool, host: Host) -> None:
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
     assert (outcome.differences, outcome.restarted, len(outcome.warnings)) == ([], False, 1)
     assert outcome.warnings[0].startswith("Apache's unit gets no sandbox, because systemd on this host cannot")
-    with pytest.raises(PalisadeError, match=r"^wsgi_server_sandbox: required, but .*; nothing was changed$"):
+    with pytest.raises(PalisadeError, match=r"^wsgi_server_sandbox: it is required, but .*; nothing was changed$"):
         host.ensure("required", check=check)
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
 

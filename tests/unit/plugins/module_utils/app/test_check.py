@@ -184,7 +184,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("writable", [".hidden"], "names of directories under data/", "'.hidden'"),
     ("writable", [5], "a list of texts", "[5]"),
     ("data_from", "x", "a mapping", "str"),
-    ("data_from", {"../x": "/srv/shop/db"}, "names of writable", "'../x'"),
+    ("data_from", {"../x": "/srv/shop/db"}, "entries of writable", "'../x'"),
     ("data_from", {"db": "/srv/shop/db"}, "an entry of writable, or a path below one", "'db'"),
     ("environment", {"a b": "x"}, "names such as SECRET_KEY", "'a b'"),
     ("environment", {"1A": "x"}, "names such as SECRET_KEY", "'1A'"),
@@ -449,9 +449,7 @@ def test_values_that_are_just_refused(field: str, value: Any, words: str) -> Non
 def test_a_package_brings_its_own(field: str) -> None:
     value: Any = "requirements.txt" if field == "requirements" else {"/static": "static"}
     message = refusal(app(source={"package": ["demo==1"]}, **{field: value}))
-    assert message.startswith(
-        f"app public: {field}: expected no requirements beside a package, which has its own, got "
-    )
+    assert message.startswith(f"app public: {field}: expected none beside a package, which has its own, got ")
 
 
 def test_every_field_arrives() -> None:

@@ -88,7 +88,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"acls": [{"path": "/srv", "permissions": 5}]}, "acls: /srv: permissions: expected text such as 'rx', got 5"),
     ({"acls": [{"path": "/srv", "permissions": "rr"}]}, "acls: /srv: permissions: expected some of r, w and x"),
     ({"acls": [{"path": "/srv", "permission": "r"}]}, "did you mean 'permissions'?"),
-    ({"acls": [{"path": "/a", "permissions": "r"}, {"path": "/a", "permissions": "w"}]}, "acls: /a: named twice"),
+    ({"acls": [{"path": "/a", "permissions": "r"}, {"path": "/a", "permissions": "w"}]}, "acls: /a: listed twice"),
     ({"replaces": ["../shop.conf"]}, "replaces: expected names of enabled site files such as shop.conf"),
     ({"replaces": ["zz-palisade-shop.conf"]}, "replaces: expected names of enabled site files"),
     ({"error_override": "yes"}, "error_override: expected true or false, got 'yes'"),
@@ -202,7 +202,7 @@ def test_headers_that_tell_the_same() -> None:
             fields = {**PROXY, "trusted_proxy_headers": [header, other]}
             if what == other_what and header != other:
                 assert refusal(**fields).startswith(
-                    f"app public: trusted_proxy_headers: {header} and {other} both give the {what}: list only the one that"
+                    f"app public: trusted_proxy_headers: {header} and {other} both give the {what}: list only the"
                 )
             else:
                 assert checked(**fields).trusted_proxy_headers == tuple(dict.fromkeys([header, other]))

@@ -243,7 +243,7 @@ def test_an_account_of_before_is_adopted(database: Database) -> None:
 
 def test_the_superuser_is_not_adopted(database: Database) -> None:
     database.add("public-app", uid=0)
-    with pytest.raises(PalisadeError, match="app public: account 'public-app' exists on this host"):
+    with pytest.raises(PalisadeError, match="app public: account 'public-app' already exists on this host"):
         ensure_accounts([{**ROW, "adopt": True}], database.run, check=False)
     assert (database.told, database.sysusers.exists()) == ([], False)
 
@@ -262,7 +262,7 @@ def test_what_an_adopted_account_has_beside_the_app_is_told(database: Database, 
     for name in ("data", "releases", "venv", "\x1b[2J"):
         (home / name).mkdir(parents=True)
     assert left_in_homes([{**row, "adopt": False}]) == []
-    assert left_in_homes([row]) == [f"app public: what else is in {home} stays as it is: '\\x1b[2J', venv"]
+    assert left_in_homes([row]) == [f"app public: other things in {home} are kept: '\\x1b[2J', venv"]
     for number in range(30):
         (home / f"file{number}").touch()
     assert left_in_homes([row])[0].endswith(", ...")

@@ -737,7 +737,7 @@ def test_a_way_that_is_closed(theirs: Path) -> None:
         os.chmod(closed, mode)
         entries = {**ways(Path(closed)), **others, str(path): 4}
         if refused:
-            with pytest.raises(PalisadeError, match=f"{path}: account 'daemon' cannot pass {closed}, .* give it x on"):
+            with pytest.raises(PalisadeError, match=f"{path}: account 'daemon' cannot enter {closed}, .* give it x on"):
                 ensure_entry(str(path), "daemon", entries, check=True)
         else:
             assert ensure_entry(str(path), "daemon", entries, check=True)
@@ -745,7 +745,7 @@ def test_a_way_that_is_closed(theirs: Path) -> None:
     put_acl(Path(closed), Acl.from_mode(0o700, {DAEMON: 1}))
     assert ensure_entry(str(path), "daemon", {**ways(Path(closed)), str(path): 4}, check=True)
     # An entry that is about to go opens nothing.
-    with pytest.raises(PalisadeError, match=f"cannot pass {closed}"):
+    with pytest.raises(PalisadeError, match=f"cannot enter {closed}"):
         ensure_entry(str(path), "daemon", {**ways(Path(closed)), closed: None, str(path): 4}, check=True)
 
 
@@ -787,7 +787,7 @@ def test_who_may_change_a_directory(owner: int, found: Acl, said: str, data: Pat
             require_root_only(str(data))
         assert said in str(caught.value)
         # What it says to do is enough.
-        mend = str(caught.value).partition("needs it so: ")[2]
+        mend = str(caught.value).partition("needs these rights, run: ")[2]
         assert (snapshot(data), acls(data)) == before
         subprocess.run(mend, shell=True, check=True)
     require_root_only(str(data))

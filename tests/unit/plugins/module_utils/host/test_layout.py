@@ -131,7 +131,7 @@ def test_a_refused_grant_leaves_everything(media: Path) -> None:
     rows = [grant(media, "x"), grant(media / "missing", "r")]
     with pytest.raises(PalisadeError, match=f"^app public: {media}/missing: expected an existing file or directory"):
         ensure_layout([row(media / "new")], [], [], False, rows)
-    with pytest.raises(PalisadeError, match=f"^app public: {media}/file: account 'daemon' cannot pass {media}, so"):
+    with pytest.raises(PalisadeError, match=f"^app public: {media}/file: account 'daemon' cannot enter {media}, so"):
         ensure_layout([row(media / "new")], [], [], False, [grant(media / "file", "r")])
     assert (snapshot(media), acls(media)) == before
 

@@ -307,7 +307,7 @@ def test_a_deployment_finds_an_app_of_a_list_that_was_named_after_its_directory(
 def test_a_list_is_taken_over_as_a_whole_or_not_at_all(base: str) -> None:
     found = host(apps=[managed("shop", "newc/infra"), managed("api", "newc/infra")])
     assert len(resolve([app("shop"), app("api")], found, "default", base)["accounts"]) == 2
-    assert "app api: name is already taken" in refusal(
+    assert "app api: the name is already taken" in refusal(
         [app("shop"), app("api", source=PACKAGE, server_names=["x.org"])], base, found, owner="default"
     )
 
@@ -363,14 +363,14 @@ def test_a_path_of_others_is_refused(path: str, base: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "facts", "words"),
     [
-        ({"account": "alice"}, {"accounts": ["alice"]}, "account 'alice' exists on this host"),
-        ({"account": "postgres"}, {"accounts": ["postgres"]}, "account 'postgres' exists on this host"),
-        ({"group": "docker"}, {"groups": ["docker"]}, "group 'docker' exists on this host"),
+        ({"account": "alice"}, {"accounts": ["alice"]}, "account 'alice' already exists on this host"),
+        ({"account": "postgres"}, {"accounts": ["postgres"]}, "account 'postgres' already exists on this host"),
+        ({"group": "docker"}, {"groups": ["docker"]}, "group 'docker' already exists on this host"),
     ],
 )
 def test_an_identity_of_others_is_refused(fields: dict[str, Any], facts: dict[str, Any], words: str, base: str) -> None:
     message = refusal([app(**fields)], base, host(**facts))
-    assert message.startswith(f"app public: {words} and is not this app's")
+    assert message.startswith(f"app public: {words} and does not belong to this app")
 
 
 @pytest.mark.parametrize(
@@ -659,7 +659,7 @@ def test_adopting(base: str) -> None:
     assert {"app": "public", "path": site["file"], "link": "", "content": None} in model["site"]
     assert [row["adopt"] for row in model["accounts"]] == [True]
     facts["unlinked_sites"] = [site["file"]]
-    words = "replaces: expected a link, /etc/apache2/sites-enabled/old.conf is the file itself; move it to"
+    words = "replaces: expected a link, but /etc/apache2/sites-enabled/old.conf is the file itself; move it to"
     assert words in refusal([app(adopt=True, replaces=["old.conf"])], base, facts)
     # What runs already as this account, whatever its group, goes on.
     acls = {row["path"]: row["acl"] for row in model["directories"] if "acl" in row}

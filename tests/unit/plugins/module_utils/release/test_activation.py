@@ -269,7 +269,7 @@ def test_a_way_back_that_fails_is_told_too(host: Host) -> None:
     host.ill["shop"], host.stuck["shop"] = "GET / answered 500", OLD
     (text,) = host.activation("shop").activate([row], 4).failures.values()
     assert "answered 500" in text
-    assert f"back in release {OLD}: pool shop: no process came" in text
+    assert f"rolling back to release {OLD} failed too: pool shop: no process came" in text
 
 
 def test_an_environment_that_does_not_do_is_taken_back(host: Host) -> None:
@@ -277,7 +277,7 @@ def test_an_environment_that_does_not_do_is_taken_back(host: Host) -> None:
     before = host.state("shop")
     host.ill["shop"] = "GET / answered 500"
     (text,) = host.activation("shop", colour="new").activate([row], 4).failures.values()
-    assert "the new environment or entry file was taken back" in text
+    assert "the new environment or entry file was rolled back" in text
     assert host.state("shop") == before
     assert not description(f"{row['directory']}/{NEW}")["failed"]
     assert host.told == [f"try {NEW}", f"roll shop {NEW} new", "ask shop", f"roll shop {NEW} old"]

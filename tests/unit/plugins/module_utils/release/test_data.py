@@ -185,7 +185,7 @@ def test_what_cannot_be_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
             check_sources(host.row)
     host.row["copies"] = [copy]
     monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((1, 1, 1, 1, 0, 1, 1, 1, 1, 1)))
-    with pytest.raises(PalisadeError, match=r"app shop: data_from: needs 0 MiB in .*, which has 0 MiB left"):
+    with pytest.raises(PalisadeError, match=r"app shop: data_from: needs 0 MiB in .*, which has 0 MiB free"):
         check_sources(host.row)
 
 

@@ -244,7 +244,7 @@ def test_no_old_site_on_a_new_host(shop: Shop) -> None:
 def test_somebody_else_who_writes(shop: Shop) -> None:
     with (
         (shop.old / "db/rows").open("a"),
-        pytest.raises(PalisadeError, match=r"app shop: data_from: process [0-9]+ .* writes to .*db/rows, though the"),
+        pytest.raises(PalisadeError, match=r"app shop: data_from: process [0-9]+ .* writes to .*db/rows, although the"),
     ):
         shop.switch()
     assert shop.live() == "old"

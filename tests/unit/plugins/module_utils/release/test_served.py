@@ -208,11 +208,11 @@ def test_a_correction_that_was_killed_is_finished(
         ("static/css/site.css", "found a file"),
         ("static/inside", "found a link at static/inside"),
         ("static/inside/x", "found a link at static/inside"),
-        ("../code", "not plain"),
-        ("/etc", "not plain"),
-        ("static/", "not plain"),
-        (".", "not plain"),
-        ("", "not plain"),
+        ("../code", "empty parts"),
+        ("/etc", "empty parts"),
+        ("static/", "empty parts"),
+        (".", "empty parts"),
+        ("", "empty parts"),
     ],
 )
 def test_a_served_directory_is_one(directory: str, words: str, built: bool, target: Host, site: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ def test_versions_that_are_not_there(version: str, theirs: Theirs, units: Any, t
 def test_other_objects_are_no_commits(theirs: Theirs, units: Any, tmp_path: Path) -> None:
     for name in ("heavy", "HEAD^{tree}", "HEAD:hidden.py"):
         other = git(theirs.place, "rev-parse", name).strip()
-        with pytest.raises(PalisadeError, match=f"no commit, tag or branch '{other}' is there"):
+        with pytest.raises(PalisadeError, match=f"no commit, tag or branch '{other}'"):
             taken(tmp_path, source(theirs.place, other))
 
 
@@ -339,7 +339,7 @@ def test_a_server_that_is_not_known(verified: bool, units: Any, monkeypatch: pyt
     ):
         repository.commit(run)
     told = f"app shop: source: git: git@example.org:shop: git failed with 128:\n{said}"
-    hint = "Put the server's line into known_hosts: ssh-keyscan prints it, and the server's owner can confirm it"
+    hint = "known_hosts needs the server's line: ssh-keyscan prints it, and its owner can confirm it"
     assert str(caught.value) == (told if verified else f"{told}\n{hint}")
 
 

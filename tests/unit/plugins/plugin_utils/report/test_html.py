@@ -135,7 +135,7 @@ def test_results_are_grouped_by_apache_and_severity() -> None:
 
 def test_what_is_gone_since_the_baseline_is_said() -> None:
     words = "".join(Page(page({**document(), "absent": [result(title="<b>gone</b>")]})).texts)
-    assert "Fixed since the baseline" in words
+    assert "Gone since the baseline" in words
     assert "U1: <b>gone</b> (pool shop)" in words
     assert "Gone since" not in page(example())
 

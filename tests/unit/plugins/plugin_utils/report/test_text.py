@@ -42,7 +42,7 @@ def test_it_says_what_was_accepted() -> None:
 
 def test_it_says_what_is_gone() -> None:
     found = text(compared(document(), document(result()))).splitlines()
-    assert "fixed since the baseline: fail: high U1 pool shop: A pool names its user" in found
+    assert "gone since the baseline: fail: high U1 pool shop: A pool names its user" in found
 
 
 def test_one_of_several_apaches_is_named() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,9 @@ def sleeper(uid: int = 0, *extra: str) -> Iterator[subprocess.Popen[bytes]]:
     options: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []} if uid else {}
     process = subprocess.Popen(["/bin/cat", *extra], stdin=subprocess.PIPE, **options)
     try:
+        # The kernel says that the program runs a moment before it shows its arguments.
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.001)
         yield process
     finally:
         process.kill()

@@ -68,7 +68,7 @@ def test_settings_of_the_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         with pytest.raises(PalisadeError):
             unit_facts.unit_settings(name, systemctl(answer))
     monkeypatch.setattr(unit_facts, "_RUNNING_SYSTEMD", str(tmp_path / "none"))
-    with pytest.raises(PalisadeError, match="no systemd"):
+    with pytest.raises(PalisadeError, match="systemd is not running"):
         unit_facts.unit_settings("apache2.service", systemctl(said))
 
 
