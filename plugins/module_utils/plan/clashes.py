@@ -33,8 +33,9 @@ def check_owners(apps: Sequence[App], raws: Sequence[Facts], host: Facts, owner:
         other = on_host.get(app.name)
         if other and other["owner"] != owner and not takes_over(owner, raw, other):
             raise PalisadeError(
-                f"app {app.name}: the name is already taken by an app of the list '{other['owner']}' on this host; rename "
-                f"the app, or set wsgi_apps_owner (now '{owner}') to '{other['owner']}' if both are the same list"
+                f"app {app.name}: the name is already taken by an app of the list '{other['owner']}' on this host; "
+                f"rename the app, or set wsgi_apps_owner (now '{owner}') to '{other['owner']}' if both are the "
+                "same list"
             )
 
 
