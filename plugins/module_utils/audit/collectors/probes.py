@@ -39,7 +39,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # As much of a ServerHello as tells the version.
 _HELLO = 11
 _LEGACY = "older than TLS 1.2"
-_SPENT = "not sent: the audit has reached its number of requests"
+_SPENT = "not sent: the audit has reached its limit of requests"
 _SEEN = "not sent: with AllowEncodedSlashes an application would see it"
 
 
@@ -254,7 +254,7 @@ def _slow(target: Target, tree: Tree, budget: Budget) -> dict[str, Any]:
     if not allowed or budget.left() < seconds:
         return {
             **row,
-            "error": "not sent: there is no limit to wait for, or the audit has reached its number of requests",
+            "error": "not sent: there is no limit to wait for, or the audit has reached its limit of requests",
         }
     budget.requests -= 1
     try:

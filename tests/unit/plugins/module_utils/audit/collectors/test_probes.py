@@ -250,9 +250,9 @@ def test_every_request_costs_one(serve: Serve) -> None:
     probes._legacy(target, budget)
     probes._slow(target, host.tree, budget)
     assert budget.requests == 0
-    assert "has reached its number of requests" in probes._legacy(target, budget)["error"]
-    assert "has reached its number of requests" in probes._slow(target, host.tree, budget)["error"]
-    assert "has reached its number of requests" in probes._slow(target, host.tree, Budget(3, 3.5))["error"]
+    assert "has reached its limit of requests" in probes._legacy(target, budget)["error"]
+    assert "has reached its limit of requests" in probes._slow(target, host.tree, budget)["error"]
+    assert "has reached its limit of requests" in probes._slow(target, host.tree, Budget(3, 3.5))["error"]
 
 
 def test_the_rows_of_what_is_no_request_of_curl_s(serve: Serve) -> None:
@@ -374,7 +374,7 @@ def test_what_the_budget_does_not_allow_is_told(serve: Serve, monkeypatch: pytes
     monkeypatch.setattr(probes, "_BUDGETS", {"safe": (1, 30.0)})
     found = probe(facts(port=serve(saying(NOT_FOUND))), "safe")
     assert [bool(row["error"]) for row in found] == [False, True, True]
-    assert "has reached its number of requests" in found[1]["error"]
+    assert "has reached its limit of requests" in found[1]["error"]
     assert Budget(0, 10.0).left() == 0.0
 
 
