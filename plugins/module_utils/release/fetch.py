@@ -272,8 +272,18 @@ def _packages(row: Row, name: str, shown: str, stage: str, how: Fetching) -> Non
         wheels = "" if row.get("allow_source_builds") else " from wheels"
         raise PalisadeError(
             f"app {row['app']}: {shown} cannot be installed{wheels} for Python {how.python_version}; "
-            f"nothing was changed: {error}"
+            f"nothing was changed: {_without_retries(str(error))}"
         ) from error
+
+
+def _without_retries(complaint: str) -> str:
+    """Return what pip says of an index that it cannot reach once, and not for each of its tries, with what to do."""
+    lines = complaint.splitlines()
+    retries = [line for line in lines if line.startswith("WARNING: Retrying")]
+    if not retries:
+        return complaint
+    hint = "The host cannot reach its package index: see index-url, proxy and cert in /etc/pip.conf on the host"
+    return "\n".join([*(line for line in lines if line not in retries or line is retries[-1]), hint])
 
 
 def _packages_digest(stage: str) -> str:

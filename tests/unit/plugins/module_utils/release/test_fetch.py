@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import Source
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch as release_fetch
@@ -195,6 +196,23 @@ def test_packages_are_asked_for_once(target: Host, how: Fetching, pip: Installer
     assert pip.asked == [("public", "demo==1\n")]
     assert (Path(cached_place(row)) / "wheels" / "demo-1-py3-none-any.whl").is_file()
     assert not (target.cache / ".downloads").exists()
+
+
+def test_an_index_out_of_reach(target: Host, how: Fetching) -> None:
+    class Cut(Installer):
+        def fetch(self, row: Any, requirements: str, place: str, downloads: str, run: Any) -> None:
+            tries = [
+                f"WARNING: Retrying (Retry(total={left})) after connection broken by 'no route'" for left in (1, 0)
+            ]
+            raise CommandError("pip", 1, "\n".join([*tries, "ERROR: No matching distribution found for demo==1"]))
+
+    with pytest.raises(PalisadeError) as caught:
+        fetch([sent(target, "public", "demo==1\n")], replace(how, installer=Cut()))
+    assert str(caught.value).splitlines()[1:] == [
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'no route'",
+        "ERROR: No matching distribution found for demo==1",
+        "The host cannot reach its package index: see index-url, proxy and cert in /etc/pip.conf on the host",
+    ]
 
 
 @pytest.mark.parametrize("had_cache", [True, False])
