@@ -281,6 +281,8 @@ def resolve(
     mode, where the server role has only said what it would install. deployed narrows the result to the releases of
     the apps of these names, which the host serves already; of all where it is empty.
     """
+    if apps is None:
+        raise PalisadeError("wsgi_apps: expected a list of apps, got none; set it, as in group_vars/wsgi.yml")
     if not isinstance(apps, (list, tuple)):
         raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type_name(apps)}")
     if not isinstance(owner, str) or not owner.strip() or not owner.isprintable():

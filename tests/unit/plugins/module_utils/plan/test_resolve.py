@@ -502,7 +502,12 @@ def test_a_deployment_is_of_apps_that_are_served(base: str) -> None:
         assert said in refusal(apps, base, host(apps=[served]), deployed=wanted)
 
 
-@pytest.mark.parametrize("apps", [None, "public", {"public": {}}, 5])
+def test_a_host_without_a_list(base: str) -> None:
+    told = "wsgi_apps: expected a list of apps, got none; set it, as in group_vars/wsgi.yml"
+    assert refusal(None, base) == told
+
+
+@pytest.mark.parametrize("apps", ["public", {"public": {}}, 5])
 def test_other_shapes_are_refused(apps: Any, base: str) -> None:
     assert refusal(apps, base) == f"wsgi_apps: expected a list of apps, got {type(apps).__name__}"
 
