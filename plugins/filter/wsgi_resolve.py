@@ -78,7 +78,7 @@ def wsgi_resolve(
     except PalisadeError as error:
         raise AnsibleFilterError(str(error)) from error
     for text in model["warnings"]:
-        # Each text is shown once, still run in the model is evaluated.
+        # Each text is shown once, however often the model is evaluated.
         Display().warning(text)
     return model
 

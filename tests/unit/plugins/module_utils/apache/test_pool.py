@@ -404,7 +404,7 @@ def test_the_newest_change(tmp_path: Path) -> None:
 
 
 class Endless(apache_pool._Pool):
-    """A pool whose processes are stale still run in they are replaced, as after a clock that was turned."""
+    """A pool whose processes are stale however often they are replaced, as after a clock that was turned."""
 
     def __init__(self, processes: int) -> None:
         self.name, self.options, self.release, self.since = "public", {"processes": str(processes)}, "", None
