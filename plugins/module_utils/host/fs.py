@@ -67,7 +67,7 @@ class Attributes:
 def _refusal(path: str, error: OSError) -> PalisadeError:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         kind = "a symbolic link" if os.path.islink(path) else "no directory"
-        return PalisadeError(f"{path}: expected a directory, found {kind}; nothing was changed")
+        return PalisadeError(f"{path}: expected a directory, found {kind}; it was left alone")
     return PalisadeError(f"{path}: {error.strerror}")
 
 

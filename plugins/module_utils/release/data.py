@@ -70,7 +70,7 @@ def is_pending(row: Row) -> bool:
     for copy in row["copies"]:
         if _has_content(copy["path"]):
             raise PalisadeError(
-                f"app {row['app']}: data_from: {copy['path']} already holds data, but the app is not served yet; move "
+                f"app {row['app']}: data_from: {copy['path']} already holds data, but the app is not served; move "
                 f"that data away to copy {copy['source']} again, or remove the entry from data_from to keep it"
             )
     return True
