@@ -278,12 +278,12 @@ def _packages(row: Row, name: str, shown: str, stage: str, how: Fetching) -> Non
 
 def _without_retries(complaint: str) -> str:
     """Return what pip says of an index that it cannot reach once, and not for each of its tries, with what to do."""
-    lines = complaint.splitlines()
-    retries = [line for line in lines if line.startswith("WARNING: Retrying")]
-    if not retries:
+    # One that pip got over says nothing of why it failed.
+    if "WARNING: Retrying (Retry(total=0," not in complaint:
         return complaint
+    lines = [line for line in complaint.splitlines() if not line.startswith("WARNING: Retrying") or "(total=0," in line]
     hint = "The host cannot reach its package index: see index-url, proxy and cert in /etc/pip.conf on the host"
-    return "\n".join([*(line for line in lines if line not in retries or line is retries[-1]), hint])
+    return "\n".join([*lines, hint])
 
 
 def _packages_digest(stage: str) -> str:

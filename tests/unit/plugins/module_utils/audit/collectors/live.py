@@ -33,7 +33,7 @@ def sleeper(uid: int = 0, *extra: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(["/bin/cat", *extra], stdin=subprocess.PIPE, **options)
     try:
         # The kernel says that the program runs a moment before it shows its arguments.
-        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        while process.poll() is None and not Path(f"/proc/{process.pid}/cmdline").read_bytes():
             time.sleep(0.001)
         yield process
     finally:
