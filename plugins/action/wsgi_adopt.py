@@ -56,7 +56,6 @@ class ActionModule(ActionBase):
             raise PalisadeError(f"wsgi_adopt_dir: {path} cannot be read: {error}") from error
         if there != text:
             raise PalisadeError(
-                f"wsgi_adopt_dir: {path} exists with other content, perhaps edited by hand; move it away to get a new "
-                "one"
+                f"wsgi_adopt_dir: {path} exists with other content, perhaps edited by hand; move it away for a new one"
             )
         return False

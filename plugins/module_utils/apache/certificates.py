@@ -142,7 +142,7 @@ def _pair_problem(certificate: str, key: str) -> str:
 
 def _check_step(path: str, found: os.stat_result) -> None:
     if found.st_uid not in (0, os.geteuid()):
-        raise PalisadeError(f"{path}: expected root as its owner, got uid {found.st_uid}; run: chown root {path}")
+        raise PalisadeError(f"{path}: expected root as its owner, got uid {found.st_uid}; chown root {path}")
     # What is root's cannot be replaced in a sticky directory; the mode of a link says nothing.
     open_for_others = found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode)
     if open_for_others and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
@@ -174,8 +174,7 @@ def trusted_file(path: str, apache_root: str = "") -> str:
         if apache_root and not os.path.lexists(apache_root + step):
             raise PalisadeError(
                 f"{path}: expected a file that Apache can see, got one that the sandbox of its unit hides; move it to "
-                "a "
-                "directory such as /etc/ssl/private, or set wsgi_server_sandbox_protect_home to read-only"
+                "a directory such as /etc/ssl/private, or set wsgi_server_sandbox_protect_home to read-only"
             )
         if not stat.S_ISLNK(found.st_mode):
             here = step
@@ -272,7 +271,7 @@ def _made(row: Row, run: Run) -> tuple[Certificate | None, str]:
     if not all(stat.S_ISREG(found.st_mode) for found in states):
         return None, "no regular files"
     if stat.S_IMODE(states[1].st_mode) != 0o600 or states[1].st_uid not in (0, os.geteuid()):
-        return None, "others than root could read its key"
+        return None, "accounts other than root could read its key"
     try:
         found = read_certificate(certificate, run)
     except PalisadeError:

@@ -80,18 +80,18 @@ def _check_pair(app: App, other: App) -> None:
             f"app {app.name}: server name {shared[0]} is already taken by app {other.name} of the same list, whose "
             f"first name is {other.server_names[0]}; to share a virtual host, give both apps the same first name"
         )
-    both = f"like app {other.name} in the same virtual host {shared[0]}"
+    both = f", as in app {other.name} of the same virtual host {shared[0]}"
     if app.server_names != other.server_names:
         raise PalisadeError(
-            f"app {app.name}: server_names: expected {list(other.server_names)} {both}, got {list(app.server_names)}"
+            f"app {app.name}: server_names: expected {list(other.server_names)}{both}, got {list(app.server_names)}"
         )
     if app.tls != other.tls:
         theirs, own = (one.tls.kind if one.tls else "none" for one in (other, app))
-        raise PalisadeError(f"app {app.name}: tls: expected the same {theirs} {both}, got {own}")
+        raise PalisadeError(f"app {app.name}: tls: expected {theirs}{both}, got {own}")
     for key in set(LIMITS) - {"request_body"}:
         wanted, got = (one.limits.get(key) for one in (other, app))
         if wanted != got:
-            raise PalisadeError(f"app {app.name}: limits: {key}: expected {wanted} {both}, got {got}")
+            raise PalisadeError(f"app {app.name}: limits: {key}: expected {wanted}{both}, got {got}")
     for one, neighbour in ((app, other), (other, app)):
         for url in one.static:
             # Apache asks an Alias before it asks any application.
@@ -165,8 +165,7 @@ def _check_free(app: App, host: Facts) -> None:
         if value in host.get(taken, []):
             raise PalisadeError(
                 f"app {app.name}: {kind} {value!r} already exists on this host and does not belong to this app; "
-                f"choose another {kind}, "
-                "or set adopt: true to take it over"
+                f"choose another {kind}, or set adopt: true to take it over"
             )
     for path in (app.home, app.entry_directory):
         if path in host.get("occupied", []):

@@ -153,7 +153,7 @@ CLASHES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         app("public", server_names=["a.org", "b.org"], mount="/a"),
         app("admin", server_names=["a.org"], mount="/b"),
-        ["server_names: expected", "in the same virtual host a.org"],
+        ["server_names: expected", "of the same virtual host a.org"],
     ),
     (
         app("public", server_names=["a.org"], mount="/a", tls={"self_signed": True}),
