@@ -274,7 +274,7 @@ def ensure_entry(path: str, account: str, entries: Mapping[str, int | None], che
             raise PalisadeError(f"{path}: expected an existing file or directory, found nothing")
         found = os.fstat(descriptor)
         if stat.S_ISLNK(found.st_mode):
-            raise PalisadeError(f"{path}: expected a file or directory, found a symbolic link; nothing was changed")
+            raise PalisadeError(f"{path}: expected a file or directory, found a symbolic link; it was left alone")
         if permissions is not None:
             _check_entry(path, found, account, uid, permissions)
             closed = _closed_way(path, uid, entries)
@@ -304,12 +304,12 @@ def read_file(above: int, name: str, path: str) -> tuple[str | None, os.stat_res
         return None, None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise PalisadeError(f"{path}: expected a file, found a symbolic link; nothing was changed") from error
+            raise PalisadeError(f"{path}: expected a file, found a symbolic link; it was left alone") from error
         raise PalisadeError(f"{path}: {error.strerror}") from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        raise PalisadeError(f"{path}: expected a file, found something else; nothing was changed")
+        raise PalisadeError(f"{path}: expected a file, found something else; it was left alone")
     with os.fdopen(descriptor, **_TEXT) as file:
         return file.read(), found
 

@@ -97,7 +97,7 @@ def test_renewals(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(store / "other.key", store / "shop.key")
     assert reasons(ensure(row(names=["shop.test"]))) == ["the key does not match the certificate"]
     (store / "shop.key").chmod(0o644)
-    assert reasons(ensure(row(names=["shop.test"]))) == ["others than root could read its key"]
+    assert reasons(ensure(row(names=["shop.test"]))) == ["accounts other than root could read its key"]
     (store / "shop.crt").write_text("garbage\n")
     assert reasons(ensure(row(names=["shop.test"]))) == ["it cannot be read"]
     (store / "shop.crt").unlink()

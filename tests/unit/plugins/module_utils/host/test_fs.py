@@ -96,7 +96,9 @@ def test_a_planted_link_is_refused(
     }
     (data / "planted").symlink_to(targets[target])
     before = snapshot(tmp_path)
-    with pytest.raises(PalisadeError, match=r"planted: expected a (directory|file), found a symbolic link; nothing"):
+    with pytest.raises(
+        PalisadeError, match=r"planted: expected a (directory|file), found a symbolic link; it was left alone"
+    ):
         action(data / "planted", check)
     assert snapshot(tmp_path) == before
 
@@ -109,7 +111,7 @@ def test_a_link_on_the_way_is_refused(
 ) -> None:
     (data / "planted").symlink_to(outside)
     before = snapshot(tmp_path)
-    with pytest.raises(PalisadeError, match="planted: expected a directory, found a symbolic link; nothing"):
+    with pytest.raises(PalisadeError, match="planted: expected a directory, found a symbolic link; it was left alone"):
         action(data / "planted" / below, check)
     assert snapshot(tmp_path) == before
 
@@ -125,7 +127,7 @@ def test_a_file_on_the_way_is_refused(action: Callable[[Path, bool], Any], data:
 def test_a_fifo_is_refused_and_does_not_block(action: Callable[[Path, bool], Any], data: Path, tmp_path: Path) -> None:
     os.mkfifo(data / "planted")
     before = snapshot(tmp_path)
-    with pytest.raises(PalisadeError, match=r"planted: .*nothing was changed"):
+    with pytest.raises(PalisadeError, match=r"planted: .*it was left alone"):
         action(data / "planted", False)
     assert snapshot(tmp_path) == before
 
@@ -133,7 +135,7 @@ def test_a_fifo_is_refused_and_does_not_block(action: Callable[[Path, bool], Any
 def test_a_directory_in_place_of_a_file_is_refused(data: Path) -> None:
     (data / "planted").mkdir()
     descriptors = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(PalisadeError, match="planted: expected a file, found something else; nothing was changed"):
+    with pytest.raises(PalisadeError, match="planted: expected a file, found something else; it was left alone"):
         file(data / "planted")
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
@@ -660,7 +662,7 @@ def test_an_entry_is_not_given_through_a_link(
     (data / "planted").symlink_to(outside)
     (data / "way" / "planted").symlink_to(outside)
     before = snapshot(tmp_path), acls(tmp_path)
-    with pytest.raises(PalisadeError, match=r"planted: expected .*, found a symbolic link; nothing was changed"):
+    with pytest.raises(PalisadeError, match=r"planted: expected .*, found a symbolic link; it was left alone"):
         grant(data / path, permissions, check=check)
     assert (snapshot(tmp_path), acls(tmp_path)) == before
 

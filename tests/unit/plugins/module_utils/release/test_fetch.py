@@ -202,9 +202,8 @@ def test_packages_are_asked_for_once(target: Host, how: Fetching, pip: Installer
 def test_an_index_out_of_reach(last: int, target: Host, how: Fetching) -> None:
     class Cut(Installer):
         def fetch(self, row: Any, requirements: str, place: str, downloads: str, run: Any) -> None:
-            tries = [
-                f"WARNING: Retrying (Retry(total={left})) after connection broken by 'no route'" for left in (1, 0)
-            ]
+            lefts = range(1, last - 1, -1)
+            tries = [f"WARNING: Retrying (Retry(total={left}, read=None)) after 'no route'" for left in lefts]
             raise CommandError("pip", 1, "\n".join([*tries, "ERROR: No matching distribution found for demo==1"]))
 
     with pytest.raises(PalisadeError) as caught:
