@@ -56,22 +56,28 @@ def polled(host: Host) -> list[dict[str, Any]]:
 
 
 def test_customers_noticed_restarts_of_apache_and_nothing_else(host: Host, polled: list[dict[str, Any]]) -> None:
-    """What has to be restarted is the sandbox and the modules, both once; the app is swapped in by a reload."""
-    first = polled[0]["began"]
-    restarts = host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{first:.0f}").count("Started ")
+    """What has to be restarted is the sandbox and the modules, both once; the app is swapped in by a reload.
+
+    A reload can lose the request that a daemon of before has in hand: docs/architecture.md.
+    """
+    journal = host.check_output("journalctl --unit apache2 --since %s --output cat", f"@{polled[0]['began']:.0f}")
     assert len(polled) > 100
-    outages: list[list[float]] = []
-    last = first
+    outages: list[list[dict[str, Any]]] = []
+    last = -1
     for row in polled:
         if row["answer"] == "200":
-            last = row["ended"]
-        elif outages and outages[-1][0] == last:
-            outages[-1][1] = row["ended"]
+            continue
+        if row["number"] == last + 1:
+            outages[-1].append(row)
         else:
-            outages.append([last, row["ended"]])
-    assert len(outages) <= restarts, [row for row in polled if row["answer"] != "200"]
-    assert {row["answer"] for row in polled if row["answer"].isdigit()} == {"200"}
-    assert all(end - begin < 3 for begin, end in outages), outages
+            outages.append([row])
+        last = row["number"]
+    lost = [[row] for row in polled if row["answer"] == "503"]
+    cut = [rows for rows in outages if rows not in lost]
+    assert len(lost) <= journal.count("Reloaded "), lost
+    assert len(cut) <= journal.count("Started "), cut
+    assert not [row for rows in cut for row in rows if row["answer"].isdigit()], cut
+    assert all(rows[-1]["ended"] - rows[0]["began"] < 3 for rows in cut), cut
     assert max(row["ended"] - row["began"] for row in polled) < 10
 
 
