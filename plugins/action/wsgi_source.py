@@ -16,8 +16,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.app.source import Source, read_row
 from ..module_utils.host.errors import PalisadeError
-from ..module_utils.release.served import check_served
-from ..module_utils.release.store import release_name
+from ..module_utils.release.served import check_source
+from ..module_utils.release.store import build_of, release_name
 from ..module_utils.source.archive import extract
 from ..module_utils.source.download import require_checksum
 from ..module_utils.source.tree import file_digest, pack, subdirectory, tree_digest
@@ -61,10 +61,10 @@ class Sources:
         served = row.get("served")
         if isinstance(served, dict) and isinstance(served.get("directories"), list):
             # Not a part of the name: who may read a release is no part of its content.
-            check_served(root, row)
+            check_source(root, row)
         digest = tree_digest(root, f"app {row.get('app')}")
         self._trees[digest] = root
-        release = release_name(digest, row.get("requirements") or "", self._python_version)
+        release = release_name(digest, row.get("requirements") or "", self._python_version, build_of(row))
         return {**row, "digest": digest, "release": release}
 
     def _tree(self, source: Source, subject: str) -> str:

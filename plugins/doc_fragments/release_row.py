@@ -35,6 +35,12 @@ options:
         description: Whether the deployment account may build packages without a wheel, in a sandbox.
         type: bool
         default: false
+      build:
+        description: Commands that complete a release before it is tried, each a list of words.
+        type: list
+        elements: list
+        default: []
+      build_network: {description: Whether they may use the network., type: bool, default: false}
       directory: {description: Directory of the app's releases on the host., type: path, required: true}
       current: {description: Link to the current release., type: path, required: true}
       group: {description: Group that may read the releases., type: str, required: true}

@@ -13,8 +13,9 @@ description:
   - With O(state=built), builds each missing release from what M(palisade.mod_wsgi.wsgi_source) fetched, and tries it in
     a directory that nothing serves. If an app has no current release yet, the new one becomes current at once.
   - A release contains C(code), a virtual environment C(venv) without pip, and compiled bytecode. Root owns it, and only
-    the app's group can read it, except for what O(releases[].served) lists. C(pip check) must pass. The trial imports
-    the application as the service account, with its environment and without a listener.
+    the app's group can read it, except for what O(releases[].served) lists. The commands in O(releases[].build)
+    complete it in a sandbox. C(pip check) must pass. The trial imports the application as the service account, with its
+    environment and without a listener.
   - With O(state=active), points C(current) at the release, writes the files in O(files), restarts the pool one process
     at a time, and runs its health check. If that fails, the previous release and files are restored, and the pool is
     restarted with them.
@@ -81,6 +82,10 @@ options:
     description: Failures of an earlier step by the app's name; reported with those of O(state=active).
     type: dict
     default: {}
+  deploy_account:
+    description: Account that runs the commands in O(releases[].build).
+    type: str
+    default: wsgi-deploy
   installer:
     description: Program that installs packages.
     type: str
@@ -177,7 +182,7 @@ def _build(module: AnsibleModule, files: Files, activation: Activation) -> Outco
     # In a check run the name of what would be fetched on the host is not known.
     named = [row for row in rows if row["release"] or not module.check_mode]
     environments = {row["app"]: files.environment(row["app"]) for row in named}
-    program = installer(params["installer"], params["python"], uv=params["uv"] or "")
+    program = installer(params["installer"], params["python"], params["deploy_account"], params["uv"] or "")
     run = runner(module.run_command)
     built = ensure_built(named, environments, program, run, params["parallel"], module.check_mode)
     return activation.begin(rows, built)
@@ -195,6 +200,7 @@ def main() -> None:
             "pools": {"type": "list", "elements": "dict", "default": []},
             "keep": {"type": "int", "default": 5},
             "failures": {"type": "dict", "default": {}},
+            "deploy_account": {"type": "str", "default": "wsgi-deploy"},
             "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
             "uv": {"type": "path"},
             "python": {"type": "path", "default": "/usr/bin/python3"},

@@ -35,7 +35,7 @@ options:
     type: dict
     default: {}
   deploy_account:
-    description: Account that reads repositories and builds packages from source; created if it is needed.
+    description: Account that reads repositories and builds packages and releases; created if it is needed.
     type: str
     default: wsgi-deploy
   installer:
@@ -151,7 +151,7 @@ def main() -> None:
         if lacking and not given["archive"] and not check:
             module.exit_json(changed=False, missing=lacking, unsent=lacking, releases=rows, failures={})
         changes = []
-        if any("git" in row["source"] or row["allow_source_builds"] for row in rows):
+        if any("git" in row["source"] or row["allow_source_builds"] or row["build"] for row in rows):
             changes = ensure_deploy_account(account, run, check)
         how = Fetching(
             run=run,

@@ -35,6 +35,45 @@ def test_the_new_release_serves(app: str, host: Host) -> None:
     ]
 
 
+def made(host: Host, app: str, name: str) -> str:
+    status, _headers, text = request(host, f"{app}.test", path=f"/made/{name}")
+    assert status == 200
+    return text
+
+
+@pytest.mark.parametrize(("app", "other"), [("made", "rival"), ("rival", "made")])
+def test_what_a_build_made_is_served_and_it_reached_nothing_else(app: str, other: str, host: Host) -> None:
+    release = host.check_output("readlink -f /var/lib/%s-app/current", app)
+    assert made(host, app, "page.txt") == "two"
+    assert made(host, app, "second") == "$HOME"
+    report = json.loads(made(host, app, "report.json"))
+    assert report.pop("attempts") == dict.fromkeys(
+        (
+            "connect to a port of the host",
+            "see the app's data",
+            "see the other app's releases",
+            "see root's home",
+            "write into the virtual environment",
+            "write beside the code",
+            "write into the entry file",
+            "see the other build's secret",
+        ),
+        "refused",
+    )
+    assert report == {
+        "account": "wsgi-deploy",
+        "directory": f"{release}/code",
+        "home": "/tmp",
+        "python": f"{release}/venv",
+        "secret": f"of-{app}-alone",
+        "arguments": [],
+    }
+    page = host.file(f"{release}/code/made/page.txt")
+    assert (page.user, page.group, page.mode & 0o7777) == ("root", f"{app}-app", 0o750)
+    assert host.run("find /tmp /var/tmp -name left").stdout == ""
+    assert host.run("pgrep --euid wsgi-deploy").stdout == ""
+
+
 def test_the_package_is_of_the_new_version(host: Host) -> None:
     assert request(host, "packaged.test")[0] == 200
     found = host.check_output("find /var/lib/packaged-app/current/ -name '[Ww]erkzeug-*.dist-info' -printf '%f\n'")
@@ -42,7 +81,7 @@ def test_the_package_is_of_the_new_version(host: Host) -> None:
 
 
 def test_releases_are_roots(host: Host) -> None:
-    for app in (*SHOPS, "packaged"):
+    for app in (*SHOPS, "packaged", "made", "rival"):
         found = host.check_output("find /var/lib/%s-app/releases/ ! -user root -o -perm /o=rwx ! -type l", app)
         assert found == ""
 

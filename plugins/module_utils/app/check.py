@@ -133,10 +133,10 @@ def _check_replaces(app: Mapping[str, Any], subject: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_commands(app: Mapping[str, Any], subject: str) -> tuple[tuple[str, ...], ...]:
+def _check_commands(app: Mapping[str, Any], field: str, subject: str) -> tuple[tuple[str, ...], ...]:
     """Return the commands as lists of words: a string is split as a shell would, but no shell runs it."""
-    place = f"{subject}: before_switch"
-    given = app.get("before_switch") or []
+    place = f"{subject}: {field}"
+    given = app.get(field) or []
     require(isinstance(given, (list, tuple)), place, "a list of commands", given)
     commands = []
     for command in given:
@@ -214,7 +214,10 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         place = f"{subject}: requirements"
         relative_path(requirements, place, "a file inside the source such as requirements.txt")
     source = check_source(raw.get("source"), f"{subject}: source")
-    for key in ("requirements", "static"):
+    build, build_network = _check_commands(raw, "build", subject), flag(raw, "build_network", subject)
+    require(bool(build) or not build_network, f"{subject}: build_network", "false without commands in build", True)
+    # A build may collect a package's files.
+    for key in ("requirements",) if build else ("requirements", "static"):
         beside_package = source.kind == "package" and bool(raw.get(key))
         require(not beside_package, f"{subject}: {key}", "none beside a package, which has its own", raw.get(key))
     writable = texts(raw, "writable", subject)
@@ -236,7 +239,9 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         source=source,
         requirements=requirements,
         allow_source_builds=flag(raw, "allow_source_builds", subject),
-        before_switch=_check_commands(raw, subject),
+        build=build,
+        build_network=build_network,
+        before_switch=_check_commands(raw, "before_switch", subject),
         daemon_options=daemon_options,
         writable=tuple(writable),
         data_from=data_from,

@@ -338,6 +338,27 @@ APP = Field(
             page="sources.md#requirements",
         ),
         Field(
+            "build",
+            "list",
+            "Commands that complete a new release before it is tried, such as "
+            "`python manage.py collectstatic --noinput`.",
+            more=(
+                "They run in the release's code, in a sandbox, as the account `wsgi_apps_deploy_account`.",
+                "What they write there is part of the release, and `static` may name it.",
+                "If one fails, the old release keeps serving.",
+            ),
+            elements="raw",
+            default=[],
+            page="releases.md#build-steps",
+        ),
+        Field(
+            "build_network",
+            "bool",
+            "Let the commands of `build` use the network, for instance for `npm ci`.",
+            default=False,
+            page="releases.md#build-steps",
+        ),
+        Field(
             "before_switch",
             "list",
             "Commands to run before a new release serves, such as `python manage.py migrate`.",
@@ -430,7 +451,11 @@ APP = Field(
             "static",
             "dict",
             "URL paths that Apache serves from directories of the source, such as `{/static: assets}`.",
-            more=("Symbolic links and dot files are not served.", "Not allowed beside a `package`."),
+            more=(
+                "A directory may also be one that `build` makes.",
+                "Symbolic links and dot files are not served.",
+                "Not allowed beside a `package` without `build`.",
+            ),
             default={},
         ),
         _TLS,

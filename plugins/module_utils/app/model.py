@@ -39,6 +39,9 @@ class App:
     source: Source = _NO_SOURCE
     requirements: str = ""
     allow_source_builds: bool = False
+    # Commands that complete a new release, as lists of words, and whether they may use the network.
+    build: tuple[tuple[str, ...], ...] = ()
+    build_network: bool = False
     # Commands of a new release, as lists of words, before it serves.
     before_switch: tuple[tuple[str, ...], ...] = ()
     daemon_options: Mapping[str, Any] = field(default_factory=dict)

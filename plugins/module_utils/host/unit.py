@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import json
 import os
@@ -14,7 +15,7 @@ import pwd
 import re
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .acl import EXECUTE, change_user
@@ -25,6 +26,8 @@ from .errors import PalisadeError
 _CAP_SYS_ADMIN = 21
 _RUNNING_SYSTEMD = "/run/systemd/system"
 _READ_ONLY = "/etc"
+_OWN_NETWORK = "/proc/self/ns/net"
+_LOCKS = "/run"
 # Between the signal that asks a program to end and the one that ends it.
 _GRACE = 5
 _NO_NAMESPACE = 226
@@ -39,6 +42,8 @@ _WITHOUT_INPUT = f"exec </dev/null; {_PROGRAM}"
 _BECOME = """
 import json, os, sys
 order = json.load(sys.stdin)
+if os.readlink("/proc/self/ns/net") == order["without"]:
+    sys.exit("this host cannot run it without a network")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 os.dup2(1, 2)
 os.umask(order["umask"])
@@ -74,6 +79,10 @@ class Unit:
     listens: bool = False  # Without, listen(2) is refused.
     environment: Mapping[str, str] = field(default_factory=dict)  # Never secrets: anybody may read it.
     strict: bool = False  # Refused where the host cannot hold the sandbox.
+    offline: bool = False  # No network but a loopback of its own; for run_with_secrets, and with strict.
+    # An account that several units share: its processes could look into each other. "alone" waits until no other such
+    # unit of it runs, "together" until none that is alone does.
+    turn: str = ""
 
 
 def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None = None) -> str:
@@ -84,9 +93,14 @@ def run_in_unit(unit: Unit, command: Sequence[str], run: Run, data: str | None =
         raise PalisadeError(f"{unit.name}: this host cannot run it in a sandbox: {obstacle}")
     if obstacle:
         _let_pass(unit)
+    with _turn(unit):
+        return _run(unit, command, run, data, not obstacle)
+
+
+def _run(unit: Unit, command: Sequence[str], run: Run, data: str | None, sees_places: bool) -> str:
     words = _plain(unit)
     if _has_systemd():
-        words = _transient(unit, not obstacle)
+        words = _transient(unit, sees_places)
         with contextlib.suppress(CommandError):
             run(["systemctl", "stop", _name(unit)])
     script = _PROGRAM if data else _WITHOUT_INPUT
@@ -120,11 +134,27 @@ def run_with_secrets(
 
     What it says of errors is part of what it printed. The interpreter runs nothing of packages.
     """
-    order = {"environment": dict(environment), "umask": umask, "programs": list(programs)}
+    without = os.readlink(_OWN_NETWORK) if unit.offline else ""
+    order = {"environment": dict(environment), "umask": umask, "programs": list(programs), "without": without}
     try:
         return run_in_unit(unit, [python, "-I", "-S", "-c", _BECOME, *command], run, json.dumps(order))
     except CommandError as error:
         raise CommandError(command[0], error.status, error.complaint) from error
+
+
+@contextlib.contextmanager
+def _turn(unit: Unit) -> Iterator[None]:
+    if not unit.turn:
+        yield
+        return
+    # Only root may open it: another account could hold it for ever.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(os.path.join(_LOCKS, f"palisade-{unit.account}.lock"), flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if unit.turn == "alone" else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check(unit: Unit) -> None:
@@ -173,7 +203,10 @@ def _transient(unit: Unit, sees_places: bool) -> list[str]:
     if not unit.listens and _may_filter():
         settings += ["SystemCallFilter=~listen", "SystemCallErrorNumber=EPERM"]
     if unit.strict:
-        settings.append("TemporaryFileSystem=/dev/shm:mode=1777")
+        # What would be left of it for the account's next unit, beside files.
+        settings += ["TemporaryFileSystem=/dev/shm:mode=1777", "RemoveIPC=yes"]
+    if unit.offline:
+        settings.append("PrivateNetwork=yes")
     if sees_places:
         settings += [f"TemporaryFileSystem={path}" for path in _closed_ways(unit)]
         settings += [f"BindPaths={path}:{inside}" for inside, path in unit.binds.items()]

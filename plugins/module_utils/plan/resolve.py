@@ -73,7 +73,7 @@ def _check_directory(app: App, path: str) -> None:
         raise PalisadeError(f"app {app.name}: source: path: expected a directory on the controller, got {path}")
     if app.requirements and not os.path.isfile(os.path.join(path, app.requirements)):
         raise PalisadeError(f"app {app.name}: requirements: expected a file in {path}, got {app.requirements!r}")
-    for directory in app.static.values():
+    for directory in () if app.build else app.static.values():
         if not os.path.isdir(os.path.join(path, directory)):
             raise PalisadeError(f"app {app.name}: static: expected a directory in {path}, got {directory!r}")
     if app.requirements:
@@ -310,6 +310,8 @@ def resolve(
                 "source": _source(app, base_directory),
                 "requirements": app.requirements,
                 "allow_source_builds": app.allow_source_builds,
+                "build": [list(command) for command in app.build],
+                "build_network": app.build_network,
                 "directory": app.releases,
                 "current": app.current,
                 "account": app.account,

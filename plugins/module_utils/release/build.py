@@ -25,8 +25,9 @@ from ..host.fs import opened_directory
 from ..host.parallel import in_parallel
 from ..host.unit import run_with_secrets
 from .cache import cached_place, drop_empty_cache, is_fetched
+from .completion import complete
 from .installer import Installer
-from .served import check_served, give, reader, serve
+from .served import check_served, check_source, give, reader, serve
 from .store import check_names, describe, is_complete
 from .trial import try_release, unit_of
 
@@ -49,13 +50,16 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
     cached = cached_place(row)
     if not is_fetched(row):
         raise PalisadeError(f"app {row['app']}: release {row['release']} was not fetched; run wsgi_source first")
-    check_served(os.path.join(cached, "code"), row)
+    check_source(os.path.join(cached, "code"), row)
     try:
         # What a killed build left behind has no description.
         _drop(place)
         os.mkdir(place, 0o700)
         shutil.copytree(os.path.join(cached, "code"), os.path.join(place, "code"), symlinks=True)
         has_packages = installer.install(cached, os.path.join(place, "venv"), run)
+        if row.get("build"):
+            complete(row, place, environment or {}, installer.deploy_account, installer.python, run)
+            check_served(os.path.join(place, "code"), row)
         # By the system's interpreter: the venv's own would run .pth files of packages as root. Packages have files
         # that do not compile, templates for instance; what is broken of the application shows when it is imported.
         with contextlib.suppress(CommandError):

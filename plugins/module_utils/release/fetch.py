@@ -34,8 +34,8 @@ from ..source.tree import file_digest, subdirectory, tree_digest, unpack
 from . import cache
 from .cache import cached_place, downloads, drop_empty_cache, known_release, missing, note_origin
 from .installer import Installer
-from .served import check_served
-from .store import COMPLETE, check_names, is_complete, origin_of, release_name
+from .served import check_source
+from .store import COMPLETE, build_of, check_names, is_complete, origin_of, release_name
 
 Row = Mapping[str, Any]
 
@@ -219,14 +219,14 @@ def _stage(
     os.mkdir(stage, 0o700)
     try:
         fill(code)
-        check_served(code, row)
+        check_source(code, row)
         digest = tree_digest(code, f"app {row['app']}")
         if lines:
             _packages_of_lines(row, lines, stage, how)
             digest = _packages_digest(stage)
         elif row["requirements"]:
             _packages_of_file(row, stage, how)
-        release = release_name(digest, "" if lines else row["requirements"], how.python_version)
+        release = release_name(digest, "" if lines else row["requirements"], how.python_version, build_of(row))
         # The controller has named what it sent.
         named = {**row, "digest": digest, "release": row["release"] if not origin else release, "origin": origin}
         check_names([named])

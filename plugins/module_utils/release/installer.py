@@ -23,10 +23,10 @@ from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
 from ..host.unit import Unit, run_with_secrets
 
-# What a source build has no business with, although others may read it.
-_HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
+# What a build has no business with, although others may read it.
+HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
 _QUIET = ("--no-input", "--disable-pip-version-check")
-_BUILD_SECONDS = 1800
+BUILD_SECONDS = 1800
 _LINES = 40
 _UV = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
 _INDEX = re.compile(r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
@@ -54,6 +54,7 @@ class Installer(Protocol):
     """A program that installs packages for an interpreter of the system."""
 
     python: str
+    deploy_account: str
 
     def fetch(self, row: Mapping[str, Any], requirements: str, place: str, downloads: str, run: Run) -> None:
         """Bring what a requirements file asks for below a release's place in the cache; downloads may be shared."""
@@ -111,7 +112,7 @@ class Pip:
             raise PalisadeError(f"allow_source_builds: there is no account {self.deploy_account}") from error
         os.mkdir(work, 0o700)
         os.chown(work, account.pw_uid, account.pw_gid)
-        _show(code, account.pw_gid)
+        show(code, account.pw_gid)
         unit = Unit(
             name=f"palisade-build-{row['app']}",
             account=account.pw_name,
@@ -119,13 +120,13 @@ class Pip:
             directory=code,
             binds={work: work},
             reads={code: code},
-            hidden=_HIDDEN,
-            seconds=_BUILD_SECONDS,
+            hidden=HIDDEN,
+            seconds=BUILD_SECONDS,
             strict=True,
+            turn="alone",
         )
         # As pip would have it here, for instance of a proxy; but no cache and no configuration of the account's own.
-        environment = {name: value for name, value in os.environ.items() if _INDEX.fullmatch(name)}
-        environment.update(HOME=work, TMPDIR=work)
+        environment = {**index_environment(), "HOME": work, "TMPDIR": work}
         options = ["--quiet", "--no-cache-dir", "--wheel-dir", os.path.join(work, "wheels")]
         command = self._pip("wheel", *options, "--requirement", requirements)
         try:
@@ -199,6 +200,11 @@ def installer(kind: str, python: str, deploy_account: str = "wsgi-deploy", uv: s
     return Uv(python, deploy_account, uv) if kind == "uv" else Pip(python, deploy_account)
 
 
+def index_environment() -> dict[str, str]:
+    """Return what the environment says of ways to package indexes, such as a proxy."""
+    return {name: value for name, value in os.environ.items() if _INDEX.fullmatch(name)}
+
+
 def has_hashes(requirements: str) -> bool:
     """Tell whether a requirements file, or one that it includes, has a hash; pip wants one of every line then."""
     return any(re.search(r"\s--hash[=\s]", text) for text in _files(requirements, set()))
@@ -221,7 +227,7 @@ def _wheels(place: str) -> Sequence[str]:
     return [os.path.join(directory, name) for name in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
 
 
-def _show(root: str, gid: int) -> None:
+def show(root: str, gid: int) -> None:
     """Let a group read a tree, and nobody but root change it."""
     for directory, _names, files in os.walk(root):
         for path in (directory, *(os.path.join(directory, name) for name in files)):

@@ -17,6 +17,8 @@ ROW: dict[str, Any] = {
     "source": {"type": "dict", "default": {}},
     "requirements": {"type": "str", "default": ""},
     "allow_source_builds": {"type": "bool", "default": False},
+    "build": {"type": "list", "elements": "list", "default": []},
+    "build_network": {"type": "bool", "default": False},
     "directory": {"type": "path", "required": True},
     "current": {"type": "path", "required": True},
     "group": {"type": "str", "required": True},

@@ -17,6 +17,12 @@ from ..host.fs import account_id
 from .store import describe, description
 
 
+def check_source(code: str, row: Mapping[str, Any]) -> None:
+    """Refuse a served directory that is none in a source; one that the app's build may make is judged after that."""
+    if not row.get("build"):
+        check_served(code, row)
+
+
 def check_served(code: str, row: Mapping[str, Any]) -> None:
     """Refuse a served directory that is none, in a source or in a release; a link on the way is not followed."""
     for directory in served_directories(row):
@@ -31,8 +37,9 @@ def check_served(code: str, row: Mapping[str, Any]) -> None:
                 continue
             else:
                 found = "a file" if os.path.lexists(reached) else f"no {os.path.relpath(reached, code)}"
+            place = "the source or made by build" if row.get("build") else "the source"
             raise PalisadeError(
-                f"app {row['app']}: static: expected a directory inside the source, got {directory!r}: found {found}"
+                f"app {row['app']}: static: expected a directory inside {place}, got {directory!r}: found {found}"
             )
 
 

@@ -28,14 +28,28 @@ def is_complete(directory: str, release: str) -> bool:
     return ours and os.path.isfile(os.path.join(place, COMPLETE))
 
 
-def release_name(digest: str, requirements: str, python_version: str) -> str:
-    """Return the name of a release: the same for the same content on every host."""
-    return hashlib.sha256(repr((digest, str(requirements), str(python_version))).encode()).hexdigest()[:16]
+def build_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a release's name has of its build; nothing of a release without one."""
+    commands = tuple(tuple(str(word) for word in command) for command in row.get("build") or ())
+    return ((commands, bool(row.get("build_network"))),) if commands else ()
+
+
+def release_name(digest: str, requirements: str, python_version: str, build: tuple[Any, ...] = ()) -> str:
+    """Return the name of a release: the same for the same content on every host. build is build_of its row."""
+    return hashlib.sha256(repr((digest, str(requirements), str(python_version), *build)).encode()).hexdigest()[:16]
 
 
 def origin_of(row: Mapping[str, Any], source: Source, version: object, python_version: str) -> str:
     """Return a key of what is fetched: equal keys are equal releases, without looking at the content."""
-    what = (source.kind, source.place, version, source.directory, str(row["requirements"]), python_version)
+    what = (
+        source.kind,
+        source.place,
+        version,
+        source.directory,
+        str(row["requirements"]),
+        python_version,
+        *build_of(row),
+    )
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 

@@ -111,17 +111,17 @@ def try_release(
     except CommandError as error:
         answer = ""
         ended = f"signal {error.status - 128}" if error.status > 128 else f"exit status {error.status}"
-        complaint = f"importing {module} ended the process with {ended}\n{_last(error.complaint, _LINES)}"
+        complaint = f"importing {module} ended the process with {ended}\n{last_lines(error.complaint, _LINES)}"
     if answer:
         complaint = _complaint(json.loads(answer), module, function, seconds)
     elif not complaint:
         complaint = f"importing {module} ended the process with exit status 0"
     if complaint:
-        raise PalisadeError(f"{subject}: {_masked(complaint, environment)}")
+        raise PalisadeError(f"{subject}: {masked(complaint, environment)}")
 
 
 def _complaint(found: Mapping[str, Any], module: str, function: str, seconds: int) -> str:
-    trace = "\n" + _last(found.get("trace", ""), _LINES)
+    trace = "\n" + last_lines(found.get("trace", ""), _LINES)
     if found["kind"] == "good":
         return ""
     if found["kind"] == "hangs":
@@ -153,9 +153,9 @@ def run_hooks(
         except OutOfTime as error:
             raise PalisadeError(f"{subject} was stopped after {seconds} seconds") from error
         except CommandError as error:
-            told = _masked(_last(error.complaint, _OUTPUT_LINES), environment)
+            told = masked(last_lines(error.complaint, _OUTPUT_LINES), environment)
             raise PalisadeError(f"{subject} failed with {error.status}:\n{told}") from error
-        done.append({"command": list(command), "output": _masked(_last(said, _OUTPUT_LINES), environment)})
+        done.append({"command": list(command), "output": masked(last_lines(said, _OUTPUT_LINES), environment)})
     return done
 
 
@@ -177,11 +177,12 @@ def _umask(row: Mapping[str, Any]) -> int:
     return int(row.get("umask") or "0027", 8)
 
 
-def _last(text: str, lines: int) -> str:
+def last_lines(text: str, lines: int) -> str:
+    """Return the end of what a program printed."""
     return "\n".join(text.strip("\n").splitlines()[-lines:])
 
 
-def _masked(text: str, environment: Mapping[str, str]) -> str:
+def masked(text: str, environment: Mapping[str, str]) -> str:
     """Return a text without the values of the environment, also as a traceback quotes them."""
     values = {form for value in environment.values() for form in (value, repr(value)[1:-1], *value.splitlines())}
     for value in sorted(values, key=len, reverse=True):

@@ -152,6 +152,8 @@ class Repository:
             directory=self.work,
             writable=[self.work],
             seconds=seconds,
+            # A build of another play could take the key out of the agent.
+            turn="together",
             # The agent is a socket.
             listens=bool(key),
             environment=self._environment(),

@@ -311,9 +311,10 @@ def test_releases_are_built(tmp_path: Path, ask: Ask, core: Core, activation: ty
     more = {"files": [file], "secrets": {"/f": '{"KEY": "v"}'}, "absent": [{"app": "b", "path": "/g"}]}
     (tmp_path / "a/current").symlink_to("releases/r0")
     activation.outcome.failures["b"] = "app b: no"
+    more["deploy_account"] = "wsgi-builds"
     answer = ask("wsgi_release", state="built", releases=rows, pools=[{"app": "a"}], parallel=2, **more)
     assert core.asked[0] == (DEBIAN, [file], more["absent"], more["secrets"], [{"app": "a"}], RUN, False)
-    assert core.asked[1] == ("installer", "pip", "/usr/bin/python3", {"uv": ""})
+    assert core.asked[1] == ("installer", "pip", "/usr/bin/python3", "wsgi-builds", "")
     _name, named, environments, *others = core.asked[2]
     assert ([row["app"] for row in named], environments) == (["a", "b"], {"a": {"KEY": "v"}, "b": {}})
     assert others == ["pip", RUN, 2, False]
@@ -330,7 +331,7 @@ def test_releases_are_built(tmp_path: Path, ask: Ask, core: Core, activation: ty
     }
     # Of what is still to be fetched, a check run knows no name.
     ask("wsgi_release", True, state="built", releases=rows, installer="uv", uv="/opt/uv")
-    assert core.asked[1] == ("installer", "uv", "/usr/bin/python3", {"uv": "/opt/uv"})
+    assert core.asked[1] == ("installer", "uv", "/usr/bin/python3", "wsgi-deploy", "/opt/uv")
     assert [row["app"] for row in core.asked[2][1]] == ["a"]
     assert core.asked[2][-1] is True
 

@@ -210,6 +210,10 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("server_name", ["x"], "did you mean 'server_names'?", "unknown field 'server_name'"),
     ("zzzz", 1, "unknown field 'zzzz'", ""),
     ("allow_source_builds", "yes", "true or false", "'yes'"),
+    ("build", "npm ci", "a list of commands", "'npm ci'"),
+    ("build", ["npm ci", [""]], "commands such as", "['']"),
+    ("build_network", True, "false without commands in build", "True"),
+    ("build_network", "yes", "true or false", "'yes'"),
     ("before_switch", "python manage.py migrate", "a list of commands", "'python manage.py migrate'"),
     ("before_switch", [""], "commands such as", "''"),
     ("before_switch", [["python", ""]], "commands such as", "['python', '']"),
@@ -452,10 +456,17 @@ def test_a_package_brings_its_own(field: str) -> None:
     assert message.startswith(f"app public: {field}: expected none beside a package, which has its own, got ")
 
 
+def test_a_build_may_collect_the_files_of_a_package() -> None:
+    result = checked(source={"package": ["demo==1"]}, build=["demo collect"], static={"/static": "static"})
+    assert result.static == {"/static": "static"}
+
+
 def test_every_field_arrives() -> None:
     """What is false, empty or absent by default, here with a value of its own."""
     fields: dict[str, Any] = {
         "allow_source_builds": True,
+        "build": ["npm 'run it'", ["true"]],
+        "build_network": True,
         "before_switch": ["python -m shop 'a b'", ["true"]],
         "static": {"/static": "files"},
         "tls": {"self_signed": True},
@@ -472,8 +483,9 @@ def test_every_field_arrives() -> None:
     default = checked()
     for name in fields:
         assert getattr(result, name) != getattr(default, name), name
+    assert result.build == (("npm", "run it"), ("true",))
     assert result.before_switch == (("python", "-m", "shop", "a b"), ("true",))
     assert (result.acls, result.replaces) == ((("/srv/certs/a.pem", "r"),), ("shop.conf",))
     assert [getattr(default, name) for name in ("adopt", "error_override", "allow_source_builds")] == [False] * 3
-    assert (default.tls, default.before_switch, default.acls, default.replaces) == (None, (), (), ())
+    assert (default.tls, default.build, default.before_switch, default.acls, default.replaces) == (None, (), (), (), ())
     assert check_app({"name": "public", "state": "absent"}, 0, VERSION).purge is False

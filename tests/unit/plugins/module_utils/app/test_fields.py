@@ -29,6 +29,8 @@ WHOLE: list[dict[str, Any]] = [
         mount="/shop",
         requirements="requirements.txt",
         allow_source_builds=True,
+        build=["python manage.py collectstatic", ["npm", "ci"]],
+        build_network=True,
         before_switch=["python manage.py migrate", ["python", "-m", "x"]],
         processes=3,
         threads=5,
@@ -69,6 +71,7 @@ WHOLE: list[dict[str, Any]] = [
 WRONG: dict[str, Any] = {"str": 5, "path": 5, "list": 5, "dict": "x", "bool": "perhaps", "int": "many", "float": "many"}
 # What has to change beside a field that goes.
 BESIDE: dict[str, dict[str, Any]] = {
+    "build": {"build_network": False},
     "mount": {"static": {"/static": "assets"}},
     "writable": {"data_from": {}},
     "trusted_proxies": {"trusted_proxy_headers": []},

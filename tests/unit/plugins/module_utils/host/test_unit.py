@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +53,7 @@ def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Systemd:
     monkeypatch.setattr(host_unit, "_RUNNING_SYSTEMD", str(tmp_path))
     # Whatever the tests run in.
     monkeypatch.setattr(host_unit, "_may_filter", lambda: True)
+    monkeypatch.setattr(host_unit, "_LOCKS", str(tmp_path))
     return Systemd()
 
 
@@ -171,6 +174,59 @@ def test_strict(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
         run_in_unit(strict, ["true"], systemd)
 
 
+def test_nothing_is_left_for_the_accounts_next_unit(systemd: Systemd) -> None:
+    run_in_unit(dataclasses.replace(UNIT, strict=True), ["true"], systemd)
+    assert {"RemoveIPC=yes", "PrivateTmp=yes", "TemporaryFileSystem=/dev/shm:mode=1777"} < set(systemd.settings)
+
+
+def test_without_a_network(systemd: Systemd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """systemd goes on where it cannot make a network of its own: the program then does not start."""
+    offline = dataclasses.replace(UNIT, strict=True, offline=True)
+    touch = ["touch", str(tmp_path / "started")]
+    with pytest.raises(PalisadeError, match="touch failed with 1:\nthis host cannot run it without a network"):
+        run_with_secrets(offline, "/usr/bin/python3", touch, {}, systemd)
+    assert "PrivateNetwork=yes" in systemd.settings
+    assert not (tmp_path / "started").exists()
+    run_with_secrets(dataclasses.replace(offline, offline=False), "/usr/bin/python3", touch, {}, systemd)
+    assert "PrivateNetwork=yes" not in systemd.settings
+    (tmp_path / "started").unlink()
+    (tmp_path / "network").symlink_to("net:[1]")
+    monkeypatch.setattr(host_unit, "_OWN_NETWORK", str(tmp_path / "network"))
+    run_with_secrets(offline, "/usr/bin/python3", touch, {}, systemd)
+    assert (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize(
+    ("turn", "beside_one", "beside_many"), [("alone", False, False), ("together", False, True), ("", True, True)]
+)
+def test_turns(turn: str, beside_one: bool, beside_many: bool, systemd: Systemd, tmp_path: Path) -> None:
+    """What runs while another unit of the account does, which is alone or one of many."""
+    lock = tmp_path / f"palisade-{ME}.lock"
+    unit = dataclasses.replace(UNIT, turn=turn)
+    for held, at_once in ((fcntl.LOCK_EX, beside_one), (fcntl.LOCK_SH, beside_many)):
+        told: list[str] = []
+        thread = threading.Thread(target=lambda told=told: told.append(run_in_unit(unit, ["echo", "ran"], systemd)))
+        with lock.open("w") as file:
+            fcntl.flock(file, held)
+            thread.start()
+            thread.join(5 if at_once else 0.3)
+            assert bool(told) == at_once
+        thread.join(5)
+        assert told == ["ran\n"]
+
+
+def test_nobody_else_may_hold_the_lock(systemd: Systemd, tmp_path: Path) -> None:
+    run_in_unit(dataclasses.replace(UNIT, turn="together"), ["true"], systemd)
+    assert (tmp_path / f"palisade-{ME}.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_is_no_link(systemd: Systemd, tmp_path: Path) -> None:
+    (tmp_path / f"palisade-{ME}.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        run_in_unit(dataclasses.replace(UNIT, turn="alone"), ["true"], systemd)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_place_below_a_closed_directory(systemd: Systemd, tmp_path: Path) -> None:
     place = tmp_path / "closed/work"
     place.mkdir(parents=True)
@@ -280,6 +336,7 @@ def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatc
         "--property=NoNewPrivileges=yes",
         "--property=CapabilityBoundingSet=",
         "--property=TemporaryFileSystem=/dev/shm:mode=1777",
+        "--property=RemoveIPC=yes",
         "--setenv=LC_ALL=C.UTF-8",
     ]
     assert asked[-8:-5] == ["--", "/bin/sh", "-c"]

@@ -42,6 +42,8 @@ def test_rows_of_one_app(base: str) -> None:
             "source": {"path": f"{base}/public"},
             "requirements": "requirements.txt",
             "allow_source_builds": False,
+            "build": [],
+            "build_network": False,
             "directory": "/var/lib/public-app/releases",
             "current": "/var/lib/public-app/current",
             "account": "public-app",

@@ -46,7 +46,7 @@ class Installer:
     """Stands for pip: notes what it is asked for, and leaves a wheel for each line."""
 
     def __init__(self, failing: str = "") -> None:
-        self.python = PYTHON
+        self.python, self.deploy_account = PYTHON, "wsgi-deploy"
         self.asked: list[tuple[str, str]] = []
         self.failing = failing
 

@@ -184,6 +184,7 @@ def test_a_build_from_source(kind: str, tmp_path: Path, uv: str, monkeypatch: py
     build(place, kind, uv)
     (unit,) = builder.units
     assert (unit.account, unit.strict, unit.listens, unit.groups, unit.writable) == ("games", True, False, (), ())
+    assert unit.turn == "alone"
     assert unit.binds == {f"{place}/build": f"{place}/build"}
     assert unit.reads == {f"{place}/code": f"{place}/code"}
     assert builder.command[:5] == [PYTHON, "-I", "-m", "pip", "--no-input"]
@@ -257,7 +258,7 @@ def test_code_is_shown_to_who_builds_it(tmp_path: Path) -> None:
         (tmp_path / "code" / name).chmod(mode)
     (tmp_path / "code/link").symlink_to("/etc/passwd")
     before = os.stat("/etc/passwd")
-    release_installer._show(str(tmp_path / "code"), 12)
+    release_installer.show(str(tmp_path / "code"), 12)
     found = {path.name: path.lstat() for path in [tmp_path / "code", *(tmp_path / "code").rglob("*")]}
     assert {name: stat.S_IMODE(one.st_mode) for name, one in found.items() if name != "link"} == {
         "code": 0o750,

@@ -241,14 +241,14 @@ def test_a_hook_that_takes_too_long(release: Release) -> None:
 @given(st.dictionaries(st.sampled_from("ABC"), st.text()), st.text(), st.text())
 def test_no_long_value_is_left(environment: dict[str, str], before: str, after: str) -> None:
     for value in environment.values():
-        masked = trial._masked(f"{before}{value}{after}{value!r}", environment)
+        masked = trial.masked(f"{before}{value}{after}{value!r}", environment)
         if len(value) >= 6:
             assert value not in masked
             assert repr(value)[1:-1] not in masked
 
 
 def test_each_line_of_a_value_by_itself() -> None:
-    told = trial._masked("  | first of it\n  | second of it\n  | own", {"KEY": "first of it\nsecond of it\nown"})
+    told = trial.masked("  | first of it\n  | second of it\n  | own", {"KEY": "first of it\nsecond of it\nown"})
     assert told == "  | ***\n  | ***\n  | own"
 
 
@@ -315,11 +315,11 @@ def test_how_long_an_import_may_take(release: Release, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("value", "told"), [("abcdef", "***"), ("abcde", "abcde")])
 def test_short_values_are_left_since_they_are_everywhere(value: str, told: str) -> None:
-    assert trial._masked(f"<{value}>", {"KEY": value}) == f"<{told}>"
+    assert trial.masked(f"<{value}>", {"KEY": value}) == f"<{told}>"
 
 
 def test_the_longest_value_goes_first() -> None:
-    assert trial._masked("secret-and-more", {"A": "secret", "B": "secret-and-more"}) == "***"
+    assert trial.masked("secret-and-more", {"A": "secret", "B": "secret-and-more"}) == "***"
 
 
 def test_what_a_hook_printed_is_cut_at_its_begin(release: Release) -> None:
