@@ -49,6 +49,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "write into the virtual environment": write(f"{sys.prefix}/planted.pth"),
     "write beside the code": write("../planted"),
     "write into the entry file": write(f"/var/www/{os.environ['NAME']}/wsgi.py"),
+    "set a set-id bit": lambda: os.chmod("made/page.txt", 0o6755),
     "see the other build's secret": spy,
 }
 
@@ -63,7 +64,7 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 os.makedirs("made/deep")
 Path("made/page.txt").write_text(json.loads(Path("settings.json").read_text())["version"])
-os.chmod("made/page.txt", 0o6777)
+os.chmod("made/page.txt", 0o777)
 Path("/tmp/left").write_text("behind")
 report = {
     "account": pwd.getpwuid(os.getuid()).pw_name,

@@ -56,6 +56,7 @@ def test_what_a_build_made_is_served_and_it_reached_nothing_else(app: str, other
             "write into the virtual environment",
             "write beside the code",
             "write into the entry file",
+            "set a set-id bit",
             "see the other build's secret",
         ),
         "refused",

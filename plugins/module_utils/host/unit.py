@@ -43,7 +43,7 @@ _BECOME = """
 import json, os, sys
 order = json.load(sys.stdin)
 if os.readlink("/proc/self/ns/net") == order["without"]:
-    sys.exit("this host cannot run it without a network")
+    sys.exit("systemd cannot keep it off the network here; in a container, that takes CAP_NET_ADMIN")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 os.dup2(1, 2)
 os.umask(order["umask"])

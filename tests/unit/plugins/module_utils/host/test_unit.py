@@ -183,7 +183,7 @@ def test_without_a_network(systemd: Systemd, monkeypatch: pytest.MonkeyPatch, tm
     """systemd goes on where it cannot make a network of its own: the program then does not start."""
     offline = dataclasses.replace(UNIT, strict=True, offline=True)
     touch = ["touch", str(tmp_path / "started")]
-    with pytest.raises(PalisadeError, match="touch failed with 1:\nthis host cannot run it without a network"):
+    with pytest.raises(PalisadeError, match="touch failed with 1:\nsystemd cannot keep it off the network here"):
         run_with_secrets(offline, "/usr/bin/python3", touch, {}, systemd)
     assert "PrivateNetwork=yes" in systemd.settings
     assert not (tmp_path / "started").exists()
