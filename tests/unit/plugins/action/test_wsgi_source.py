@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.palisade.mod_wsgi.plugins.action import wsgi_source
 from ansible_collections.palisade.mod_wsgi.plugins.action.wsgi_source import ActionModule, Sources
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import release_name
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import build_of, release_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.archive import extract
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import file_digest, tree_digest
 
@@ -195,6 +195,12 @@ def test_what_is_served_is_in_the_source(directory: str, words: str, source: Pat
     assert str(caught.value) == (
         f"app public: static: expected a directory inside the source, got {directory!r}: {words}"
     )
+
+
+def test_what_a_build_may_make_is_not_looked_for(source: Path) -> None:
+    row = path(source, served={"account": "www-data", "directories": ["made"]}, build=[["npm", "ci"]])
+    assert named(row)["release"] == release_name(tree_digest(str(source), ""), "", PYTHON, build_of(row))
+    assert named(row)["release"] != named(path(source))["release"]
 
 
 @pytest.mark.parametrize("served", ["static", ["static"], {"directories": "static"}, {}, {"account": "www-data"}])

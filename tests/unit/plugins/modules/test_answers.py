@@ -435,7 +435,10 @@ def test_sites(ask: Ask, core: Core) -> None:
 GIT = {"source": {"git": "/srv/shop", "version": "main"}}
 
 
-@pytest.mark.parametrize(("fields", "has_account"), [({}, False), (GIT, True), ({"allow_source_builds": True}, True)])
+@pytest.mark.parametrize(
+    ("fields", "has_account"),
+    [({}, False), (GIT, True), ({"allow_source_builds": True}, True), ({"build": [["npm", "ci"]]}, True)],
+)
 @pytest.mark.parametrize("check", [True, False])
 def test_sources(fields: Answer, has_account: bool, check: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
     """The account for deployments is there for what is run as it, and for nothing else."""

@@ -603,6 +603,9 @@ def test_static_directories(base: str, tmp_path: Path) -> None:
     bare = resolve([app()], host(), "mine", base)["directories"]
     assert [row["acl"] for row in bare if "acl" in row] == [{}, {}, {}]
     assert "static: expected a directory in" in refusal([app(static={"/static": "missing"})], base)
+    made = app(static={"/static": "missing"}, build=["npm 'run it'"], build_network=True)
+    (row,) = resolve([made], host(), "mine", base)["releases"]
+    assert (row["build"], row["build_network"]) == ([["npm", "run it"]], True)
 
 
 def test_permissions_on_files_of_others(base: str) -> None:

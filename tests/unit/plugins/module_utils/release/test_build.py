@@ -32,7 +32,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.releases import (
     ensure_releases,
     write_wheel,
 )
-from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run, snapshot
+from ansible_collections.palisade.mod_wsgi.tests.unit.support import allowed, needs_root, run, snapshot
 
 PIP = Pip(PYTHON)
 
@@ -188,6 +188,69 @@ def test_one_that_fails_leaves_the_others_as_they_were(target: Host) -> None:
     assert not any(os.path.lexists(row["current"]) for row in rows)
     # What would fail again does not stay.
     assert missing(rows) == ["public"]
+
+
+class Making:
+    """Stands for the sandbox of builds: writes a module and a directory into the code, as the deployment account."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    def __call__(
+        self, row: Mapping[str, Any], place: str, environment: Mapping[str, str], account: str, python: str, run: Any
+    ) -> None:
+        self.asked.append((account, python, dict(environment)))
+        made = Path(place, "code", "made")
+        made.mkdir(mode=0o777)
+        (made / "more.py").write_text("value = 7\n")
+        (made / "more.py").chmod(0o666)
+        for path in (made, made / "more.py"):
+            shutil.chown(path, "games", "games")
+        if self.fails:
+            raise PalisadeError("build: 'npm ci' failed with 1:\nno")
+
+
+def with_build(
+    target: Host, monkeypatch: pytest.MonkeyPatch, making: Making, directory: str = "made"
+) -> dict[str, Any]:
+    monkeypatch.setattr(release_build, "complete", making)
+    row = target.source("public")
+    target.stage(row)
+    return {**row, "build": [["npm", "ci"]], "served": {"account": "daemon", "directories": [directory]}}
+
+
+@needs_root
+def test_what_a_build_made_is_sealed_compiled_and_served(target: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    making = Making()
+    row = with_build(target, monkeypatch, making)
+    build(row, Pip(PYTHON, "games"), run, {"KEY": "value"})
+    assert making.asked == [("games", PYTHON, {"KEY": "value"})]
+    made = target.release() / "code" / "made"
+    for path, mode in ((made, 0o750), (made / "more.py", 0o640)):
+        found = path.stat()
+        assert (found.st_uid, stat.S_IMODE(found.st_mode) & 0o707) == (0, mode & 0o707)
+    assert list((made / "__pycache__").iterdir())
+    assert {"code/made", "code/made/more.py"} < allowed("daemon", target.release())
+    assert allowed("daemon", target.release(), os.W_OK) == set()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("fails", "directory", "words"),
+    [
+        (True, "made", "build: 'npm ci' failed with 1:\nno"),
+        (False, "none", "static: expected a directory inside the source or made by build, got 'none': found no none"),
+    ],
+)
+def test_a_build_that_fails_leaves_nothing(
+    fails: bool, directory: str, words: str, target: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = with_build(target, monkeypatch, Making(fails), directory)
+    with pytest.raises(PalisadeError) as caught:
+        build(row, PIP, run)
+    assert str(caught.value) == f"app public: release {RELEASE} could not be built: {words}"
+    assert not target.release().exists()
 
 
 @needs_root

@@ -30,7 +30,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch im
     fetch,
     unsent,
 )
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import describe, release_name
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import build_of, describe, release_name
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.source.tree import pack, tree_digest
 from ansible_collections.palisade.mod_wsgi.tests.unit.releases import PYTHON, Host
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root, run, snapshot
@@ -321,6 +321,13 @@ def test_what_is_fetched_by_the_host(kind: str, target: Host, how: Fetching, web
         assert found["release"] == release_name(found["digest"], "", VERSION)
     assert sorted(os.listdir(place)) == sorted(["code", "release.json", *(["wheels"] if kind == "package" else [])])
     assert web.asked == ASKED[kind][0]
+
+
+def test_a_build_makes_another_release_of_what_is_fetched(target: Host, how: Fetching, web: Web) -> None:
+    build = {"build": [["npm", "ci"]], "served": {"account": "root", "directories": ["made"]}}
+    row = {**remote(target, REMOTE["archive"]), **build}
+    (found,) = fetch([row], how).rows
+    assert found["release"] == release_name(found["digest"], "", VERSION, build_of(row))
 
 
 @pytest.mark.parametrize("built", [False, True])

@@ -8,17 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source import Source
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.store import (
+    build_of,
     check_names,
     describe,
     description,
     is_complete,
     note,
+    origin_of,
     previous_release,
+    release_name,
     releases_of,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
+
+
+def test_a_build_is_part_of_the_name() -> None:
+    """Of a release without one, the name is what it was before there were builds."""
+    source = Source("archive", "https://example.org/a.tar")
+    builds: list[dict[str, Any]] = [
+        {},
+        {"build": [["npm", "ci"]]},
+        {"build": [["npm", "ci"]], "build_network": True},
+        {"build": [["npm ci"]]},
+        {"build": [["npm"], ["ci"]]},
+    ]
+    names = [release_name("digest", "", "3.13", build_of(build)) for build in builds]
+    origins = [origin_of({"requirements": "", **build}, source, "sum", "3.13") for build in builds]
+    assert len(set(names)) == len(set(origins)) == len(builds)
+    assert names[0] == release_name("digest", "", "3.13") == release_name("digest", "", "3.13", build_of({"build": []}))
+    assert build_of({"build": [["npm", "ci"]]}) == build_of({"build": [("npm", "ci")], "build_network": False})
 
 
 def release(root: Path, name: str, age: float = 1.0, **told: Any) -> Path:
