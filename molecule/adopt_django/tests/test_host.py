@@ -131,6 +131,14 @@ def test_owners_and_modes_are_ours(host: Host) -> None:
     assert stat(host, f"{data}/db/db.sqlite3", f"{data}/media/photo.jpg") == {"shop-test-app shop-test-app 640"}
 
 
+def test_apache_reads_what_the_build_collected(host: Host) -> None:
+    """Django's own admin has its style sheets in its package."""
+    look = "runuser -u www-data -- head -c 1 %s/current/code/%s"
+    assert host.run(look, OURS, "static/admin/css/base.css").rc == 0
+    assert host.run(look, OURS, "static/shop.css").rc == 0
+    assert host.run(look, OURS, "manage.py").rc != 0
+
+
 def test_a_planted_link_was_not_followed(host: Host) -> None:
     assert host.check_output("readlink %s/media/link", OLD) == "/etc/shadow"
     assert not host.file(f"{OURS}/data/media/link").exists

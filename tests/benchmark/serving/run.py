@@ -2,8 +2,9 @@
 
 Each has a container of its own, with the same application, processes and threads. wrk asks on the container's loopback,
 over kept connections (of which Apache ends each after MaxKeepAliveRequests), one site after the other in many short
-rounds, so that what else the machine does meets all of them. Prints a table in Markdown; the exit code says whether
-ours serves at least the bound of what the plain site serves.
+rounds, so that what else the machine does meets all of them. The servers start anew before each round: one start of the
+same server may serve a tenth more than the next, for as long as it runs. Prints a table in Markdown; the exit code says
+whether ours serves at least the bound of what the plain site serves.
 
 With --requests it asks our site alone for so many, and the exit code says whether all got 200, as the client and as the
 access log count.
@@ -69,6 +70,10 @@ class Site(Container):
             modules = f"a2dismod -q mpm_event\na2enmod -q mpm_{self.mpm}\n" if self.mpm != "event" else ""
             self.run(script=f"{modules}systemctl restart apache2\n")
 
+    def restart(self) -> None:
+        services = ("nginx", "hello") if self.title == NGINX else ("apache2",)
+        self.run("systemctl", "restart", *services)
+
     def load(self, seconds: float, connections: int) -> Load:
         return read_wrk(self.run(*wrk(NAME, seconds, connections)))
 
@@ -93,9 +98,10 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
 def compare(sites: list[Site], options: argparse.Namespace) -> bool:
     """Ask all sites in rounds, print the table, and return whether ours is fast enough."""
     loads: dict[str, list[Load]] = {site.title: [] for site in sites}
-    for site in sites:
-        site.load(2, options.connections)
     for number in range(options.rounds):
+        for site in sites:
+            site.restart()
+            site.load(1, options.connections)
         # There and back, so that none is always the first.
         for site in sites[:: -1 if number % 2 else 1]:
             loads[site.title].append(site.load(options.seconds, options.connections))
