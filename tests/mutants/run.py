@@ -44,7 +44,8 @@ _FENCE = """
 mount --bind out out
 mount -o remount,bind,ro /
 for place in /tmp /run /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 mutants "$place"; done
-exec "$@"
+# Not the first process itself: that one inherits what tests leave behind.
+"$@" || exit "$?"
 """
 _UNSHARE = ["unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", _FENCE, "sh"]
 

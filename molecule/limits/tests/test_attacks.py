@@ -174,3 +174,25 @@ def test_slowhttptest_says_the_same(host: Host) -> None:
     for (_option, url), log in runs.items():
         text = host.file(log).content_string
         assert ("Hit test time limit" if "bare" in url else "No open connections left") in text, text
+
+
+def test_a_connection_carries_a_thousand_requests(host: Host) -> None:
+    program = """
+import http.client
+
+connection = http.client.HTTPConnection("127.0.0.1", timeout=30)
+for number in range(1, 2000):
+    connection.request("GET", "/", headers={"Host": "first.test"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.will_close:
+        break
+print(number)
+"""
+    assert host.check_output("python3 -c %s", program) == "1001"
+
+
+def test_the_kernel_keeps_the_connections_of_a_crowd(host: Host) -> None:
+    most = int(host.file("/proc/sys/net/core/somaxconn").content_string)
+    (socket,) = host.check_output("ss -Hltn 'sport = :80'").splitlines()
+    assert int(socket.split()[2]) == min(4096, most)

@@ -356,7 +356,7 @@ def children() -> set[str]:
 
 @needs_root
 def test_nothing_is_changed_and_nothing_is_left(host: Path) -> None:
-    # As the first process of a container, a test run inherits what other tests left.
+    # Another test's helpers may still be there.
     others = children()
     before = {path: path.lstat() for path in host.rglob("*")}
     look(host, served=[str(host / "www")], overrides=[".htaccess"])
