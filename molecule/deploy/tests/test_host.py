@@ -75,6 +75,13 @@ def test_what_a_build_made_is_served_and_it_reached_nothing_else(app: str, other
     assert host.run("pgrep --euid wsgi-deploy").stdout == ""
 
 
+def test_an_app_cannot_change_what_is_being_built(host: Host) -> None:
+    tried, _space, planted = host.file("/tmp/planted").content_string.partition(" ")
+    assert int(tried) > 1000
+    assert planted == "[]"
+    assert host.run("find /var/lib/made-app -name planted.py").stdout == ""
+
+
 def test_the_package_is_of_the_new_version(host: Host) -> None:
     assert request(host, "packaged.test")[0] == 200
     found = host.check_output("find /var/lib/packaged-app/current/ -name '[Ww]erkzeug-*.dist-info' -printf '%f\n'")

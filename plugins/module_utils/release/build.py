@@ -121,10 +121,13 @@ def _mount(path: str) -> str:
 
 
 def _hand_over(place: str, group: str) -> None:
-    """Make the release root's, readable for the app's group, writable for nobody else, closed to others."""
+    """Make the release root's, readable for the app's group, writable for nobody else, closed to others.
+
+    The release itself comes last: until then it is closed to the group, which could write to what a build left open.
+    """
     gid = grp.getgrnam(group).gr_gid
-    for directory, names, files in os.walk(place):
-        for path in (directory, *(os.path.join(directory, name) for name in (*names, *files))):
+    for directory, names, files in os.walk(place, topdown=False):
+        for path in (*(os.path.join(directory, name) for name in (*names, *files)), directory):
             found = os.lstat(path)
             os.lchown(path, 0, gid)
             if not stat.S_ISLNK(found.st_mode):

@@ -236,6 +236,25 @@ def test_what_a_build_made_is_sealed_compiled_and_served(target: Host, monkeypat
 
 
 @needs_root
+def test_nobody_gets_at_a_build_before_it_is_sealed(target: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that a build left open to all would be the app's to change, if it could come to it."""
+    release, opened = target.release(), []
+    row = with_build(target, monkeypatch, Making())
+    change = os.chmod
+
+    def chmod(path: Any, mode: int, **words: Any) -> None:
+        if str(path) == str(release):
+            opened.append((release / "code" / "made" / "more.py").stat())
+        assert stat.S_IMODE(release.stat().st_mode) == 0o700 or opened
+        change(path, mode, **words)
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    build(row, PIP, run)
+    (found,) = opened
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (0, 0o640)
+
+
+@needs_root
 @pytest.mark.parametrize(
     ("fails", "directory", "words"),
     [
