@@ -28,6 +28,8 @@ _RUNNING_SYSTEMD = "/run/systemd/system"
 _READ_ONLY = "/etc"
 _OWN_NETWORK = "/proc/self/ns/net"
 _LOCKS = "/run"
+# Units of an account that several share: a killed play may have left one, which holds no lock any more.
+_SHARING = ("palisade-build-*.service", "palisade-git-*.service")
 # Between the signal that asks a program to end and the one that ends it.
 _GRACE = 5
 _NO_NAMESPACE = 226
@@ -102,7 +104,7 @@ def _run(unit: Unit, command: Sequence[str], run: Run, data: str | None, sees_pl
     if _has_systemd():
         words = _transient(unit, sees_places)
         with contextlib.suppress(CommandError):
-            run(["systemctl", "stop", _name(unit)])
+            run(["systemctl", "stop", _name(unit), *(_SHARING if unit.turn == "alone" else ())])
     script = _PROGRAM if data else _WITHOUT_INPUT
     # systemd expands variables in the words of a command.
     program = ["/bin/sh", "-c", script, "sh", unit.directory, *command]

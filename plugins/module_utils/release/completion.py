@@ -47,7 +47,7 @@ def complete(
     for path in (code, *_inside(code)):
         os.lchown(path, owner.pw_uid, owner.pw_gid)
     unit = Unit(
-        name=f"palisade-complete-{row['app']}",
+        name=f"palisade-build-{row['app']}",
         account=owner.pw_name,
         group=grp.getgrgid(owner.pw_gid).gr_name,
         directory=code,

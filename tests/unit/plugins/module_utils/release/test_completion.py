@@ -76,6 +76,7 @@ pytestmark = needs_root
 def test_the_unit(place: Path, sandbox: Sandbox) -> None:
     build(place, ["touch", "made"], ["mv", "made", "second"], KEY="a secret")
     (unit, other) = sandbox.units
+    assert unit.name == "palisade-build-shop"
     assert unit == other
     code, venv = f"{place}/code", f"{place}/venv"
     assert (unit.account, unit.group, unit.groups, unit.directory) == ("games", "games", (), code)
@@ -153,7 +154,7 @@ def test_the_first_that_fails_ends_it(place: Path, sandbox: Sandbox) -> None:
 
 
 def test_one_that_takes_too_long(place: Path, sandbox: Sandbox) -> None:
-    sandbox.error = OutOfTime("palisade-complete-shop: npm was stopped")
+    sandbox.error = OutOfTime("palisade-build-shop: npm was stopped")
     with pytest.raises(PalisadeError, match=r"^build: 'npm ci' was stopped after 1800 seconds$"):
         build(place, ["npm", "ci"])
 
