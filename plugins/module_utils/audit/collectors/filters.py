@@ -200,7 +200,7 @@ def _new(options: dict[str, str]) -> bool:
 
 def _iptables_harmless(words: Sequence[str], options: dict[str, str]) -> bool:
     """Return whether a rule lets no new connection through to Apache before it is counted."""
-    other = options.get("-p", "tcp") != "tcp" or ("-p" in words and words[words.index("-p") + 1] != "tcp")
+    other = "-p" in words and words[words.index("-p") + 1] != "tcp"
     inside = any(list(words[place : place + 2]) == ["-i", "lo"] for place in range(len(words))) and "!" not in words
     target = next((words[place + 1] for place, word in enumerate(words[:-1]) if word in ("-j", "-g")), "")
     return other or inside or target in ("DROP", "REJECT", "LOG", "NFLOG", "") or (bool(options) and not _new(options))
