@@ -284,6 +284,7 @@ def test_sections_of_files(lines: str, expected: str) -> None:
         # The longer path counts more, wherever it stands; a pattern of names as much as its length.
         (["<Directory /srv/a>\nX longer\n</Directory>", "<Directory /srv>\nX shorter\n</Directory>"], "longer"),
         (["<Directory /srv/*>\nX longer\n</Directory>", "<Directory /srv/>\nX shorter\n</Directory>"], "longer"),
+        (["<Directory /srv/a>\nX longer\n</Directory>", "<Directory /*>\nX shorter\n</Directory>"], "longer"),
         (["<Directory /srv/a>\nX first\n</Directory>", "<Directory /srv/a/>\nX second\n</Directory>"], "second"),
         # One with a regular expression more than all of these, and among them the last.
         (['<Directory ~ "^/s">\nX regex\n</Directory>', "<Directory /srv/a>\nX path\n</Directory>"], "regex"),

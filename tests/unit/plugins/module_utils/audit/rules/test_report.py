@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Access, Facts, FileFacts
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Access, Facts, FileFacts, Reach
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rule import SEVERITIES, STATUSES, Rule, judge
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules import report
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit import (
@@ -48,6 +48,15 @@ def test_fails(case: Case) -> None:
     assert failed
     assert failed[0]["severity"] == (case.severity or RULES[case.rule].severity)
     assert failed[0]["evidence"]
+
+
+def test_a_file_is_shown_once_however_many_accounts_write_it() -> None:
+    writes = cases_bounds.MANY[:2]
+    host = cases_access.seen(
+        cases_access.TWO, "shop", "blog", blog=Reach(writes=writes), others=Reach(writes=writes), wide=writes[:1]
+    )
+    (one,) = (one for one in judge(RULES["F13"], host) if one["subject"]["name"] == "shop")
+    assert [found["source"] for found in one["evidence"]] == [row["path"] for row in writes]
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: f"{case.rule}-{case.subject}")
