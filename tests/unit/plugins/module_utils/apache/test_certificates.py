@@ -55,7 +55,11 @@ def reasons(changes: Sequence[dict[str, Any]]) -> list[str]:
 def test_a_new_certificate(store: Path) -> None:
     planned = ensure(row(), check=True)
     assert not store.parent.exists()
-    done = ensure(row())
+    umask = os.umask(0o077)
+    try:
+        done = ensure(row())
+    finally:
+        os.umask(umask)
     assert diff_of(done) == diff_of(planned)
     assert reasons(done) == ["there is none"]
     found = read_certificate(f"{store}/shop.crt", run)

@@ -51,6 +51,10 @@ class Page(HTMLParser):
         return sum(name == tag for name, _attributes in self.elements)
 
 
+def test_a_host_without_apache_says_so() -> None:
+    assert "<p>No Apache with mod_wsgi was found.</p>" in page({**document(), "instances": []})
+
+
 def test_every_result_is_on_it() -> None:
     found = Page(page(example()))
     statuses = [attributes["data-status"] for tag, attributes in found.elements if tag == "details"]
