@@ -10,9 +10,7 @@ Never a daemon's account: it could leave something behind that changes what is s
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
@@ -20,9 +18,9 @@ from typing import Any
 
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
-from ..host.unit import OutOfTime, Unit, run_with_secrets
+from ..host.unit import OutOfTime, run_with_secrets
 from ..source.tree import target_outside
-from .installer import BUILD_SECONDS, HIDDEN, index_environment, show
+from .builder import SECONDS, build_unit, builder, index_environment, show
 from .trial import last_lines, masked
 
 _LINES = 40
@@ -38,29 +36,14 @@ def complete(
     environment is the app's, account the deployment account, python an interpreter that runs nothing of the app. What
     the commands leave is still the account's.
     """
-    try:
-        owner = pwd.getpwnam(account)
-    except KeyError as error:
-        raise PalisadeError(f"build: there is no account {account}") from error
+    owner, online = builder(account, "build"), bool(row.get("build_network"))
     code, venv = os.path.join(place, "code"), os.path.join(place, "venv")
     show(venv, owner.pw_gid)
     for path in (code, *_inside(code)):
         os.lchown(path, owner.pw_uid, owner.pw_gid)
-    unit = Unit(
-        name=f"palisade-build-{row['app']}",
-        account=owner.pw_name,
-        group=grp.getgrgid(owner.pw_gid).gr_name,
-        directory=code,
-        binds={code: code},
-        reads={venv: venv},
-        hidden=HIDDEN,
-        seconds=BUILD_SECONDS,
-        strict=True,
-        offline=not row.get("build_network"),
-        turn="alone",
-    )
+    unit = build_unit(row["app"], owner, code, writable=code, readable=venv, offline=not online)
     variables = {
-        **(index_environment() if row.get("build_network") else {}),
+        **(index_environment() if online else {}),
         # Its bytecode would be part of the release, and differ with each build.
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": _SCRATCH,
@@ -71,7 +54,7 @@ def complete(
         try:
             run_with_secrets(unit, python, command, variables, run, programs=[os.path.join(venv, "bin")])
         except OutOfTime as error:
-            raise PalisadeError(f"{shown} was stopped after {BUILD_SECONDS} seconds") from error
+            raise PalisadeError(f"{shown} was stopped after {SECONDS} seconds") from error
         except CommandError as error:
             told = masked(last_lines(error.complaint, _LINES), variables)
             raise PalisadeError(f"{shown} failed with {error.status}:\n{told}") from error

@@ -10,26 +10,20 @@ account without privileges in a sandbox; the virtual environment's own interpret
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import re
 import shutil
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
-from ..host.unit import Unit, run_with_secrets
+from ..host.unit import run_with_secrets
+from .builder import build_unit, builder, index_environment, show
 
-# What a build has no business with, although others may read it.
-HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
 _QUIET = ("--no-input", "--disable-pip-version-check")
-BUILD_SECONDS = 1800
 _LINES = 40
 _UV = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
-_INDEX = re.compile(r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
 # Runs the pip of one interpreter with another, as pip's own --python does; that is slower, and pip 20 has none.
 _PIP_ONLY = """
 import runpy, sys
@@ -106,25 +100,11 @@ class Pip:
     def _build(self, row: Mapping[str, Any], requirements: str, place: str, run: Run) -> None:
         """Let the deployment account build wheels in a sandbox, where one directory of this release is writable."""
         code, work = os.path.join(place, "code"), os.path.join(place, "build")
-        try:
-            account = pwd.getpwnam(self.deploy_account)
-        except KeyError as error:
-            raise PalisadeError(f"allow_source_builds: there is no account {self.deploy_account}") from error
+        account = builder(self.deploy_account, "allow_source_builds")
         os.mkdir(work, 0o700)
         os.chown(work, account.pw_uid, account.pw_gid)
         show(code, account.pw_gid)
-        unit = Unit(
-            name=f"palisade-build-{row['app']}",
-            account=account.pw_name,
-            group=grp.getgrgid(account.pw_gid).gr_name,
-            directory=code,
-            binds={work: work},
-            reads={code: code},
-            hidden=HIDDEN,
-            seconds=BUILD_SECONDS,
-            strict=True,
-            turn="alone",
-        )
+        unit = build_unit(row["app"], account, code, writable=work, readable=code)
         # As pip would have it here, for instance of a proxy; but no cache and no configuration of the account's own.
         environment = {**index_environment(), "HOME": work, "TMPDIR": work}
         options = ["--quiet", "--no-cache-dir", "--wheel-dir", os.path.join(work, "wheels")]
@@ -200,11 +180,6 @@ def installer(kind: str, python: str, deploy_account: str = "wsgi-deploy", uv: s
     return Uv(python, deploy_account, uv) if kind == "uv" else Pip(python, deploy_account)
 
 
-def index_environment() -> dict[str, str]:
-    """Return what the environment says of ways to package indexes, such as a proxy."""
-    return {name: value for name, value in os.environ.items() if _INDEX.fullmatch(name)}
-
-
 def has_hashes(requirements: str) -> bool:
     """Tell whether a requirements file, or one that it includes, has a hash; pip wants one of every line then."""
     return any(re.search(r"\s--hash[=\s]", text) for text in _files(requirements, set()))
@@ -225,13 +200,3 @@ def _files(path: str, seen: set[str]) -> Iterator[str]:
 def _wheels(place: str) -> Sequence[str]:
     directory = os.path.join(place, "wheels")
     return [os.path.join(directory, name) for name in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
-
-
-def show(root: str, gid: int) -> None:
-    """Let a group read a tree, and nobody but root change it."""
-    for directory, _names, files in os.walk(root):
-        for path in (directory, *(os.path.join(directory, name) for name in files)):
-            mode = os.lstat(path).st_mode
-            os.lchown(path, 0, gid)
-            if not stat.S_ISLNK(mode):
-                os.chmod(path, 0o750 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o640)

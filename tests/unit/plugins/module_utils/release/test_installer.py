@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -247,27 +246,6 @@ def test_a_build_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_account_for_builds(tmp_path: Path) -> None:
     with pytest.raises(PalisadeError, match="allow_source_builds: there is no account no-such"):
         Pip(PYTHON, "no-such").fetch({**ROW, "allow_source_builds": True}, "/x", str(tmp_path), "/d", Recorder())
-
-
-@needs_root
-def test_code_is_shown_to_who_builds_it(tmp_path: Path) -> None:
-    """Programs stay programs, and nobody but root can change anything; a link is left where it leads."""
-    (tmp_path / "code/inner").mkdir(parents=True)
-    for name, mode in (("run", 0o777), ("inner/file", 0o666)):
-        (tmp_path / "code" / name).write_text("")
-        (tmp_path / "code" / name).chmod(mode)
-    (tmp_path / "code/link").symlink_to("/etc/passwd")
-    before = os.stat("/etc/passwd")
-    release_installer.show(str(tmp_path / "code"), 12)
-    found = {path.name: path.lstat() for path in [tmp_path / "code", *(tmp_path / "code").rglob("*")]}
-    assert {name: stat.S_IMODE(one.st_mode) for name, one in found.items() if name != "link"} == {
-        "code": 0o750,
-        "inner": 0o750,
-        "run": 0o750,
-        "file": 0o640,
-    }
-    assert {(one.st_uid, one.st_gid) for one in found.values()} == {(0, 12)}
-    assert os.stat("/etc/passwd") == before
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "link"])
