@@ -28,8 +28,11 @@ _RUNNING_SYSTEMD = "/run/systemd/system"
 _READ_ONLY = "/etc"
 _OWN_NETWORK = "/proc/self/ns/net"
 _LOCKS = "/run"
-# Units of an account that several share: a killed play may have left one, which holds no lock any more.
-_SHARING = ("palisade-build-*.service", "palisade-git-*.service")
+# What nothing may run beside, by turn: a killed play may have left such a unit, which holds no lock any more.
+_LEFT = {
+    "alone": ("palisade-build-*.service", "palisade-git-*.service"),
+    "together": ("palisade-build-*.service",),
+}
 # Between the signal that asks a program to end and the one that ends it.
 _GRACE = 5
 _NO_NAMESPACE = 226
@@ -104,7 +107,7 @@ def _run(unit: Unit, command: Sequence[str], run: Run, data: str | None, sees_pl
     if _has_systemd():
         words = _transient(unit, sees_places)
         with contextlib.suppress(CommandError):
-            run(["systemctl", "stop", _name(unit), *(_SHARING if unit.turn == "alone" else ())])
+            run(["systemctl", "stop", _name(unit), *_LEFT.get(unit.turn, ())])
     script = _PROGRAM if data else _WITHOUT_INPUT
     # systemd expands variables in the words of a command.
     program = ["/bin/sh", "-c", script, "sh", unit.directory, *command]

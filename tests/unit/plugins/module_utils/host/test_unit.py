@@ -215,11 +215,17 @@ def test_turns(turn: str, beside_one: bool, beside_many: bool, systemd: Systemd,
         assert told == ["ran\n"]
 
 
-@pytest.mark.parametrize("turn", ["alone", "together", ""])
-def test_what_a_killed_play_left_of_the_account_is_stopped(turn: str, systemd: Systemd) -> None:
+@pytest.mark.parametrize(
+    ("turn", "left"), [("alone", ["palisade-build-*", "palisade-git-*"]), ("together", ["palisade-build-*"]), ("", [])]
+)
+def test_what_a_killed_play_left_of_the_account_is_stopped(turn: str, left: list[str], systemd: Systemd) -> None:
     run_in_unit(dataclasses.replace(UNIT, turn=turn), ["true"], systemd)
-    left = ["palisade-build-*.service", "palisade-git-*.service"] if turn == "alone" else []
-    assert systemd.asked[0] == ["systemctl", "stop", "palisade-git-public.service", *left]
+    assert systemd.asked[0] == [
+        "systemctl",
+        "stop",
+        "palisade-git-public.service",
+        *(f"{name}.service" for name in left),
+    ]
 
 
 def test_nobody_else_may_hold_the_lock(systemd: Systemd, tmp_path: Path) -> None:
