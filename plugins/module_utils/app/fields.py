@@ -346,6 +346,7 @@ APP = Field(
                 "They run in the release's code, in a sandbox, as the account `wsgi_apps_deploy_account`.",
                 "What they write there is part of the release, and `static` may name it.",
                 "If one fails, the old release keeps serving.",
+                "They are written as those of `before_switch`: no shell runs them.",
             ),
             elements="raw",
             default=[],
