@@ -53,6 +53,11 @@ options:
         type: list
         elements: list
         default: []
+      services:
+        description: Workers and timers, each with C(title) and the C(program) that the release or the host must have.
+        type: list
+        elements: dict
+        default: []
       writable: {description: Paths that the app may write to., type: list, elements: path, default: []}
       data_marker:
         description: File that exists until the data of an old site is complete; until then no hook runs.

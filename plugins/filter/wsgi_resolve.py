@@ -40,6 +40,12 @@ options:
         takes. All apps where it is an empty list.
     type: list
     elements: str
+  first:
+    description:
+      - Whether the host is the first of its play, which alone gets the timers that are to run once.
+      - V(null) if the play was limited to some hosts. The host then keeps such timers if it has them.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -71,10 +77,11 @@ def wsgi_resolve(
     base_directory: str,
     server_required: bool = True,
     deployed: Sequence[str] | None = None,
+    first: bool | None = True,
 ) -> dict[str, Any]:
     """Return the resolved model; AnsibleFilterError names the app, the field, what was expected and what came."""
     try:
-        model = resolve(apps, host, owner, base_directory, server_required, deployed)
+        model = resolve(apps, host, owner, base_directory, server_required, deployed, first)
     except PalisadeError as error:
         raise AnsibleFilterError(str(error)) from error
     for text in model["warnings"]:

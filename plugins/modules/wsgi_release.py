@@ -16,9 +16,9 @@ description:
     the app's group can read it, except for what O(releases[].served) lists. The commands in O(releases[].build)
     complete it in a sandbox. C(pip check) must pass. The trial imports the application as the service account, with its
     environment and without a listener.
-  - With O(state=active), points C(current) at the release, writes the files in O(files), restarts the pool one process
-    at a time, and runs its health check. If that fails, the previous release and files are restored, and the pool is
-    restarted with them.
+  - With O(state=active), points C(current) at the release, writes the files in O(files), restarts the workers and then
+    the pool one process at a time, and runs its health check. If that fails, the previous release and files are
+    restored, and workers and pool are restarted with them.
   - With O(state=rolled_back), does the same with an earlier release.
   - If one app fails, the others are still done. The task reports the failures at its end.
   - A build that failed or was killed never counts as a release. If O(releases[].served) has changed, releases that are
@@ -74,6 +74,21 @@ options:
     type: list
     elements: dict
     default: []
+  service_files:
+    description:
+      - Unit files of the apps' workers and timers, and the files of their variables.
+      - With O(state=active) and O(state=rolled_back), the services follow. Unit files of an app that are not in the
+        list are removed, after what they describe has ended.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      app: {description: Name of the app., type: str, default: ""}
+      path: {description: Absolute path., type: str, required: true}
+      owner: {description: Owner., type: str, required: true}
+      group: {description: Group., type: str, required: true}
+      mode: {description: Octal mode., type: str, required: true}
+      content: {description: Text. Without it the text is in O(secrets)., type: str}
   keep:
     description: Number of releases to keep for each app with O(state=active), including the current one.
     type: int
@@ -139,6 +154,12 @@ hooks:
   elements: dict
   returned: always
   sample: [{app: public, command: [python, manage.py, migrate], output: "No migrations to apply."}]
+services:
+  description: Units of workers and timers that were started or stopped.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{unit: wsgi-shop-mail@1.service, action: started}]
 processes:
   description: Processes that replaced others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
   type: list
@@ -166,7 +187,7 @@ def _change(module: AnsibleModule) -> Outcome:
     layout = host_layout()
     rows, bound = params["releases"], params["parallel"]
     files = Files(params["files"], params["absent"], params["secrets"])
-    activation = Activation(layout, files, params["pools"], run, check)
+    activation = Activation(layout, files, params["pools"], run, check, params["service_files"])
     if params["state"] == "built":
         return _build(module, files, activation)
     if params["state"] == "rolled_back":
@@ -198,6 +219,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
             "pools": {"type": "list", "elements": "dict", "default": []},
+            "service_files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "keep": {"type": "int", "default": 5},
             "failures": {"type": "dict", "default": {}},
             "deploy_account": {"type": "str", "default": "wsgi-deploy"},
@@ -215,13 +237,14 @@ def main() -> None:
     rows = [row for row in module.params["releases"] if row["app"] not in outcome.failures]
     links = {row["app"]: row["current"] for row in rows if os.path.islink(row["current"])}
     result = {
-        "changed": bool(outcome.differences or outcome.processes),
+        "changed": bool(outcome.differences or outcome.processes or outcome.services),
         "diff": diff_of(outcome.differences),
         "releases": rows,
         "current": {app: os.path.basename(os.readlink(link)) for app, link in links.items()},
         "failures": outcome.failures,
         "hooks": outcome.hooks,
         "processes": outcome.processes,
+        "services": outcome.services,
     }
     # What is built goes on; after the last step there is nothing to wait for.
     if outcome.failures and module.params["state"] != "built":

@@ -12,7 +12,7 @@ import os
 import pwd
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 # <prefix>.<parent pid>.<generation or uUID>.<number of the WSGIDaemonProcess>.sock
@@ -117,6 +117,16 @@ def _working_directory(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/cwd")
     except PermissionError:
         return None
+
+
+def directories_of(accounts: Collection[str]) -> set[str]:
+    """Return the working directories of all processes of these accounts."""
+    found = set()
+    for pid in _pids() if accounts else []:
+        with contextlib.suppress(OSError):
+            if _name_of_uid(os.stat(f"/proc/{pid}").st_uid) in accounts:
+                found.add(os.readlink(f"/proc/{pid}/cwd"))
+    return found
 
 
 def _describe(pid: int) -> dict[str, Any]:

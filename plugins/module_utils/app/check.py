@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import keyword
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +16,11 @@ from ..host.accounts import RESERVED_ACCOUNTS
 from ..host.errors import PalisadeError, nearest
 from .fields import APP, DEFAULT_DAEMON_OPTIONS, REQUIRED
 from .model import DEFAULT_HEALTH_STATUS, DEFAULT_HEALTH_TIMEOUT, App
+from .services import check_timers, check_workers
 from .source import check_source
 from .values import (
     absolute_path,
+    command,
     flag,
     is_integer,
     known_keys,
@@ -134,21 +135,10 @@ def _check_replaces(app: Mapping[str, Any], subject: str) -> tuple[str, ...]:
 
 
 def _check_commands(app: Mapping[str, Any], field: str, subject: str) -> tuple[tuple[str, ...], ...]:
-    """Return the commands as lists of words: a string is split as a shell would, but no shell runs it."""
     place = f"{subject}: {field}"
     given = app.get(field) or []
     require(isinstance(given, (list, tuple)), place, "a list of commands", given)
-    commands = []
-    for command in given:
-        try:
-            words = shlex.split(command) if isinstance(command, str) else command
-        except ValueError as error:
-            raise PalisadeError(f"{place}: {command!r}: {error}") from error
-        usable = isinstance(words, (list, tuple)) and bool(words)
-        usable = usable and all(isinstance(word, str) and word and word.isprintable() for word in words)
-        require(usable, place, "commands such as 'python manage.py migrate'", command)
-        commands.append(tuple(str(word) for word in words))
-    return tuple(commands)
+    return tuple(command(item, place) for item in given)
 
 
 def _check_data_from(
@@ -242,6 +232,8 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         build=build,
         build_network=build_network,
         before_switch=_check_commands(raw, "before_switch", subject),
+        workers=check_workers(raw, str(name), subject, _check_environment),
+        timers=check_timers(raw, str(name), subject, _check_environment),
         daemon_options=daemon_options,
         writable=tuple(writable),
         data_from=data_from,

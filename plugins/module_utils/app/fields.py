@@ -280,6 +280,128 @@ _ACLS = Field(
     ),
 )
 
+# What a worker or timer needs beyond its sandbox, and the settings of systemd that it does without then.
+ALLOWED = {
+    "jit": ("MemoryDenyWriteExecute",),
+    "devices": ("PrivateDevices",),
+    "namespaces": ("RestrictNamespaces",),
+}
+
+
+def _service(kind: str, meaning: str, page: str, *own: Field) -> Field:
+    """Return the field of all workers or of all timers: a mapping from their names."""
+    common = (
+        Field(
+            "environment",
+            "dict",
+            "Further environment variables, on top of the app's.",
+            more=("They are kept in a file of their own, as the app's are.",),
+            default={},
+            secret=True,
+        ),
+        Field(
+            "memory_max",
+            "str",
+            "Memory that its processes may use together, such as `512M`; beyond that they are killed.",
+            otherwise="no limit",
+        ),
+        Field(
+            "allow",
+            "list",
+            "What it needs beyond its sandbox: `jit` (code made at run time, as by numba), `devices` (such as a GPU), "
+            "`namespaces` (such as the sandbox of a browser).",
+            elements="str",
+            default=[],
+            choices=tuple(ALLOWED),
+        ),
+    )
+    command = Field(
+        "command",
+        "raw",
+        f"The command of the {kind}, as a string or a list of words; no shell runs it.",
+        required=True,
+    )
+    named = Field("<name>", "dict", f"Name of the {kind}: `[a-z][a-z0-9-]*`.", fields=(command, *own, *common))
+    return Field(f"{kind}s", "dict", meaning, default={}, page=page, fields=(named,))
+
+
+_WORKERS = _service(
+    "worker",
+    "Services beside the pool, such as queue workers, by their names.",
+    "workers.md",
+    Field(
+        "processes",
+        "int",
+        "Number of processes.",
+        more=("`%i` as a word or part of a word of the command is the number of the process, from 1.",),
+        default=1,
+        minimum=1,
+        maximum=64,
+    ),
+    Field(
+        "stop_timeout",
+        "int",
+        "Seconds that a process may take to end its job after SIGTERM.",
+        default=60,
+        minimum=1,
+        maximum=86400,
+    ),
+    Field(
+        "ready_after",
+        "int",
+        "Seconds that a new process must have run to count as started.",
+        more=("If it ends before, the release is taken back.",),
+        default=5,
+        minimum=1,
+        maximum=600,
+    ),
+    Field(
+        "notify",
+        "bool",
+        "The command tells systemd itself when it is ready (`sd_notify`).",
+        default=False,
+    ),
+)
+
+_TIMERS = _service(
+    "timer",
+    "Commands that run at certain times, by their names.",
+    "workers.md#timers",
+    Field(
+        "schedule",
+        "str",
+        "When it runs, as `OnCalendar` of systemd.timer(5): `daily`, `*:0/15`, `Mon 03:30`.",
+        required=True,
+    ),
+    Field(
+        "random_delay",
+        "int",
+        "Seconds up to which each start is delayed at random.",
+        default=0,
+        maximum=86400,
+    ),
+    Field(
+        "timeout",
+        "int",
+        "Seconds after which the command is stopped.",
+        default=3600,
+        minimum=1,
+        maximum=604800,
+    ),
+    Field(
+        "once",
+        "bool",
+        "Of the hosts of a play, only the first gets the timer.",
+        default=False,
+    ),
+    Field(
+        "on_failure",
+        "str",
+        "Unit of systemd to start when the command fails, such as `tell-admin@%n.service`.",
+        otherwise="none",
+    ),
+)
+
 APP = Field(
     "wsgi_apps",
     "list",
@@ -372,6 +494,8 @@ APP = Field(
             default=[],
             page="releases.md",
         ),
+        _WORKERS,
+        _TIMERS,
         Field(
             "processes",
             "int",

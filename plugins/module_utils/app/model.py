@@ -24,6 +24,46 @@ _NO_SOURCE = Source("path")
 
 
 @dataclass(frozen=True)
+class Service:
+    """A worker or a timer: what runs beside the pool, in the same surroundings."""
+
+    app: str
+    name: str
+    command: tuple[str, ...]
+    # On top of the app's.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    memory_max: str = ""
+    # What of its sandbox it does without.
+    allow: tuple[str, ...] = ()
+    # Seconds to end in, for a worker after SIGTERM and for a timer's command after its start.
+    timeout: int = 0
+
+    @property
+    def unit(self) -> str:
+        """Return the start of the names of its units."""
+        return f"wsgi-{self.app}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Worker(Service):
+    """A command that runs on and on, as any number of processes."""
+
+    processes: int = 1
+    ready_after: int = 0
+    notify: bool = False
+
+
+@dataclass(frozen=True)
+class Timer(Service):
+    """A command that runs at certain times."""
+
+    schedule: str = ""
+    random_delay: int = 0
+    once: bool = False
+    on_failure: str = ""
+
+
+@dataclass(frozen=True)
 class App:
     """A checked application; every path and identity that later steps need is derived here and nowhere else."""
 
@@ -44,6 +84,8 @@ class App:
     build_network: bool = False
     # Commands of a new release, as lists of words, before it serves.
     before_switch: tuple[tuple[str, ...], ...] = ()
+    workers: tuple[Worker, ...] = ()
+    timers: tuple[Timer, ...] = ()
     daemon_options: Mapping[str, Any] = field(default_factory=dict)
     writable: tuple[str, ...] = ()
     # Where the data of a site that is to be replaced lies, by its place below data/, as (place, path).
@@ -88,6 +130,12 @@ class App:
     @property
     def environment_file(self) -> str:
         return f"{self.home}/environment"
+
+    def environment_of(self, service: Service) -> str:
+        """Return the file with the variables of a worker or timer; empty where it has none."""
+        if service.environment:
+            return f"{self.home}/environment-{service.name}"
+        return self.environment_file if self.environment else ""
 
     @property
     def data_marker(self) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -98,3 +99,15 @@ def absolute_path(value: Any, subject: str) -> str:
     usable = isinstance(value, str) and value.startswith("/") and not {"", ".", ".."} & set(value[1:].split("/"))
     require(usable, subject, "an absolute path without '..'", value)
     return check_value(str(value), subject)
+
+
+def command(value: Any, subject: str) -> tuple[str, ...]:
+    """Return the words of a command: a string is split as a shell would, but no shell runs it."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PalisadeError(f"{subject}: {value!r}: {error}") from error
+    usable = isinstance(words, (list, tuple)) and bool(words)
+    usable = usable and all(isinstance(word, str) and word and word.isprintable() for word in words)
+    require(usable, subject, "commands such as 'python manage.py migrate'", value)
+    return tuple(str(word) for word in words)

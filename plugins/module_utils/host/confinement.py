@@ -10,6 +10,7 @@ import re
 
 from .errors import PalisadeError
 
+_CAP_SYS_ADMIN = 21
 _PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
 # What holds for Apache and for every program of others that we run.
 CONFINEMENT = (
@@ -38,3 +39,10 @@ def check_path(path: str, subject: str) -> None:
         raise PalisadeError(
             f"{subject}: expected an absolute path of letters, digits and ._@:+,~=- without '..', got {path!r}"
         )
+
+
+def may_confine() -> bool:
+    """Tell whether systemd can filter system calls of another account: 257 fails without this, as in a container."""
+    with open("/proc/1/status", encoding="utf-8") as lines:
+        held = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    return bool(held >> _CAP_SYS_ADMIN & 1)

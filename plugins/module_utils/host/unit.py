@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 
 from .acl import EXECUTE, change_user
 from .command import CommandError, Run
-from .confinement import CONFINEMENT, check_path
+from .confinement import CONFINEMENT, check_path, may_confine
 from .errors import PalisadeError
 
-_CAP_SYS_ADMIN = 21
 _RUNNING_SYSTEMD = "/run/systemd/system"
 _READ_ONLY = "/etc"
 _OWN_NETWORK = "/proc/self/ns/net"
@@ -179,13 +178,6 @@ def _has_systemd() -> bool:
     return os.path.isdir(_RUNNING_SYSTEMD)
 
 
-def _may_filter() -> bool:
-    """Tell whether systemd can filter system calls of another account: 257 fails without this, as in a container."""
-    with open("/proc/1/status", encoding="utf-8") as lines:
-        held = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
-    return bool(held >> _CAP_SYS_ADMIN & 1)
-
-
 def _name(unit: Unit) -> str:
     escaped = re.sub(
         r"[^A-Za-z0-9._-]", lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), unit.name
@@ -201,11 +193,11 @@ def _transient(unit: Unit, sees_places: bool) -> list[str]:
         f"RuntimeMaxSec={unit.seconds}",
         f"TimeoutStopSec={_GRACE}",
         *_PRIVILEGES,
-        *(CONFINEMENT if _may_filter() else ()),
+        *(CONFINEMENT if may_confine() else ()),
         *(f"ReadWritePaths=-{path}" for path in unit.writable),
         *(f"InaccessiblePaths=-{path}" for path in unit.hidden),
     ]
-    if not unit.listens and _may_filter():
+    if not unit.listens and may_confine():
         settings += ["SystemCallFilter=~listen", "SystemCallErrorNumber=EPERM"]
     if unit.strict:
         # What would be left of it for the account's next unit, beside files.

@@ -51,6 +51,7 @@ def check_clashes(apps: Sequence[App], host: Facts) -> None:
 def _check_unique(apps: Sequence[App]) -> None:
     names: dict[str, App] = {}
     identities: dict[str, str] = {}
+    units: dict[str, App] = {}
     for app in apps:
         if app.name in names:
             raise PalisadeError(f"app {app.name}: two apps of the list have this name")
@@ -60,6 +61,13 @@ def _check_unique(apps: Sequence[App]) -> None:
             if other != app.name:
                 raise PalisadeError(
                     f"app {app.name}: {kind} {identity!r} is already taken by app {other} of the same list"
+                )
+        for service in (*app.workers, *app.timers):
+            holder = units.setdefault(service.unit, app)
+            if holder is not app:
+                raise PalisadeError(
+                    f"app {app.name}: {service.name!r} would have the unit {service.unit}, as one of app "
+                    f"{holder.name} has; rename it"
                 )
         for earlier in names.values():
             _check_pair(app, earlier)

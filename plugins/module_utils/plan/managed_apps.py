@@ -13,6 +13,7 @@ from ..apache.layout import ApacheLayout
 from ..app.model import App
 from ..host.accounts import SYSUSERS_DIRECTORY
 from ..host.records import read_records
+from ..release.services import units_of_host
 from ..release.store import description, is_complete, place_of
 
 _IDENTITY = ("name", "owner", "chosen", "account", "group")
@@ -36,13 +37,17 @@ def _records(directory: str) -> list[dict[str, Any]]:
 def managed_apps(layout: ApacheLayout) -> list[dict[str, Any]]:
     """Return the apps that plays put on this host: owner, account, group, and while they are served, how."""
     sites = {row["name"]: row for row in _records(layout.site_files)}
+    units: dict[str, list[str]] = {}
+    for unit in units_of_host():
+        units.setdefault(unit.app, []).append(unit.name)
     apps = []
     for row in _records(SYSUSERS_DIRECTORY):
         site = sites.get(row["name"], {})
         served = {key: site.get(key, default) for key, default in _SERVED.items()}
         identity = {key: row[key] for key in _IDENTITY if key in row}
         source = _source_of(App(row["name"], row.get("account", ""), row.get("group", "")))
-        apps.append({**identity, **served, "source": source, "site": site.get("file", "")})
+        site_file, own = site.get("file", ""), units.get(row["name"], [])
+        apps.append({**identity, **served, "source": source, "site": site_file, "units": own})
     return apps
 
 

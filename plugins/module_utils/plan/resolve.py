@@ -13,11 +13,22 @@ from typing import Any
 
 from ..apache.daemon_options import OWNER_CHECKS, owner_check_warning, parse_version
 from ..app.check import check_app
-from ..app.model import DIRECTORIES_ABOVE, App
+from ..app.model import DIRECTORIES_ABOVE, App, Timer
 from ..app.values import type_name
 from ..host.accounts import sysusers_path
 from ..host.errors import PalisadeError, nearest
 from ..runtime.files import entry_file, environment_file, sysusers
+from ..runtime.surroundings import (
+    description_files,
+    description_path,
+    left_paths,
+    program_files,
+    written_paths,
+)
+from ..runtime.surroundings import (
+    directories as program_directories,
+)
+from ..runtime.units import service_files, service_secrets
 from ..runtime.virtual_host import error_log, main_app, virtual_host
 from ..source.requirements import check_requirements
 from .clashes import SITE_PREFIX, check_clashes, check_owners
@@ -262,8 +273,20 @@ def _warnings(present: Sequence[App], host: Facts) -> list[str]:
     return [*told, owner_check_warning(checked, mpm)] if checked else told
 
 
-def _written(app: App) -> list[str]:
-    return [app.data, *(path for path, permissions in app.acls if "w" in permissions)]
+def _timers(app: App, host: Facts, first: bool | None) -> list[Timer]:
+    """Return the timers that an app has on this host; first is None where the play does not know all of its hosts."""
+    on_host = {unit for other in host.get("apps", []) if other["name"] == app.name for unit in other.get("units", [])}
+    return [
+        timer for timer in app.timers if not timer.once or first or (first is None and f"{timer.unit}.timer" in on_host)
+    ]
+
+
+def _removed_programs(present: Sequence[App], absent: Sequence[App], host: Facts) -> list[dict[str, str]]:
+    """Return what goes of wsgi-run with these apps, and with the last of the host."""
+    gone = {app.name for app in absent}
+    last = bool(absent) and not present and all(other["name"] in gone or not other["site"] for other in host["apps"])
+    rows = [{"app": app.name, "path": description_path(app.name)} for app in absent]
+    return rows + ([{"path": path} for path in left_paths()] if last else [])
 
 
 def resolve(
@@ -273,13 +296,15 @@ def resolve(
     base_directory: str,
     server_required: bool = True,
     deployed: Sequence[str] | None = None,
+    first: bool | None = True,
 ) -> dict[str, Any]:
     """Return what every later step is to make of the apps, or raise PalisadeError before anything changed.
 
     apps is the user's list; host is what wsgi_server_info returned; owner names the list among the lists of a
     host; base_directory (on the controller) is where relative sources start; server_required is false in check
     mode, where the server role has only said what it would install. deployed narrows the result to the releases of
-    the apps of these names, which the host serves already; of all where it is empty.
+    the apps of these names, which the host serves already; of all where it is empty. first tells whether the host is
+    the first of its play; None where the play was limited to some hosts.
     """
     if apps is None:
         raise PalisadeError("wsgi_apps: expected a list of apps, got none; set it, as in group_vars/wsgi.yml")
@@ -302,6 +327,9 @@ def resolve(
     layout = host["layout"]
     sites = _sites(present, checked, host, version)
     hosts = {app.name: apps for apps in _hosts(present) for app in apps}
+    logs = {app.name: error_log(hosts[app.name], layout) for app in present}
+    confined = bool(host.get("confines", True))
+    timers = {app.name: _timers(app, host, first) for app in present}
     model = {
         "warnings": _warnings(present, host),
         "releases": [
@@ -320,7 +348,12 @@ def resolve(
                 "umask": str(app.daemon_options["umask"]),
                 "application": f"{app.module}:{app.callable}",
                 "hooks": [list(command) for command in app.before_switch],
-                "writable": _written(app),
+                "services": [
+                    {"title": f"{kind}s: {service.name}", "program": service.command[0]}
+                    for kind, services in (("worker", app.workers), ("timer", timers[app.name]))
+                    for service in services
+                ],
+                "writable": written_paths(app),
                 "data_marker": app.data_marker,
                 "served": {"account": layout["user"], "directories": sorted(set(app.static.values()))},
             }
@@ -338,11 +371,24 @@ def resolve(
             for app in present
         ],
         "directories": [{"app": app.name, **row} for app in present for row in _directories(app, layout["user"])],
+        # What is beside the apps for the people who look after them; layout, since no process of an app reads it.
+        "program_directories": program_directories() if present else [],
+        "program_files": [*program_files(), *description_files(present, timers, logs, confined)] if present else [],
         # Not ours to change, and of no use if somebody else can.
         "root_only": [{"path": path} for path in DIRECTORIES_ABOVE if present],
         "files": [{"app": app.name, **row} for app in present for row in _files(app)],
         # Apart from the files, so that the argument that holds them can be kept out of every log.
-        "secrets": {app.environment_file: environment_file(app) for app in present if app.environment},
+        "secrets": {
+            **{app.environment_file: environment_file(app) for app in present if app.environment},
+            **{path: text for app in present for path, text in service_secrets(app, timers[app.name]).items()},
+        },
+        "service_files": [row for app in present for row in service_files(app, timers[app.name], confined)],
+        "schedules": [
+            {"app": app.name, "timer": timer.name, "schedule": timer.schedule}
+            for app in present
+            for timer in timers[app.name]
+        ],
+        "removed_services": [{"app": app.name, "home": app.home} for app in absent],
         "source_secrets": {app.name: app.source.key for app in present if app.source.key},
         "unused_files": [{"app": app.name, "path": app.environment_file} for app in present if not app.environment],
         "data": [_data(app, hosts[app.name], host, version) for app in present if app.data_from],
@@ -362,7 +408,7 @@ def resolve(
                 "status": list(app.health_status),
                 "timeout": app.health_timeout,
                 "tls": bool(app.tls),
-                "error_log": error_log(hosts[app.name], layout),
+                "error_log": logs[app.name],
             }
             for app in present
         ],
@@ -372,7 +418,7 @@ def resolve(
         ],
         # What the sandbox of Apache's unit leaves writable; an app that leaves has an empty path.
         "writable_paths": [
-            {"app": app.name, "path": path} for app in present for path in (*_written(app), *old_places(app))
+            {"app": app.name, "path": path} for app in present for path in (*written_paths(app), *old_places(app))
         ]
         + [{"app": app.name, "path": ""} for app in absent],
         "removed_paths": [
@@ -383,7 +429,8 @@ def resolve(
                 if app.purge
                 else [app.entry_directory, app.releases, app.current, app.environment_file]
             )
-        ],
+        ]
+        + _removed_programs(present, absent, host),
         "removed_accounts": [{"app": app.name, "name": app.account, "group": app.group} for app in absent if app.purge],
     }
     return model if deployed is None else _narrow(model, present, host, deployed)
@@ -400,9 +447,9 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     for name in chosen:
         if name not in served:
             raise PalisadeError(f"app {name}: is not deployed on this host yet; run site.yml first")
-    rows = ("releases", "directories", "files", "unused_files", "pools")
+    rows = ("releases", "directories", "files", "unused_files", "pools", "service_files", "schedules")
     narrowed = {key: [row for row in model[key] if row["app"] in chosen] for key in rows}
-    paths = {row["path"] for row in narrowed["files"]}
+    paths = {row["path"] for key in ("files", "service_files") for row in narrowed[key]}
     secrets = {path: text for path, text in model["secrets"].items() if path in paths}
     keys = {name: key for name, key in model["source_secrets"].items() if name in chosen}
     whole = {key: model[key] for key in ("warnings", "root_only")}

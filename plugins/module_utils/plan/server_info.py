@@ -15,6 +15,7 @@ from ..apache import server
 from ..apache.layout import ApacheLayout, host_layout, read_os_release
 from ..apache.processes import apache_parent, live_pools
 from ..host.command import Run
+from ..host.confinement import may_confine
 from ..host.errors import PalisadeError
 from .managed_apps import managed_apps
 
@@ -100,6 +101,7 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "openssl": _openssl(run),
         "distribution": {key: release.get(field, "") for key, field in (("id", "ID"), ("version", "VERSION_ID"))},
         "tasks_max": tasks_max(layout.unit, run),
+        "confines": may_confine(),
     }
     if not os.path.exists(layout.binary):
         return facts

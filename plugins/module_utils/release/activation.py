@@ -16,7 +16,7 @@ from typing import Any, Callable
 from ..apache import server
 from ..apache.layout import ApacheLayout
 from ..apache.pool import newest_change, roll
-from ..apache.processes import apache_parent, live_pools
+from ..apache.processes import apache_parent, directories_of, live_pools
 from ..host.command import Run
 from ..host.errors import PalisadeError, nearest
 from ..host.fs import Attributes, opened_directory, read_file, remove, replace_file, switch_link
@@ -25,6 +25,7 @@ from ..host.parallel import in_parallel
 from ..runtime.health import check_pools
 from .build import Built
 from .served import check_served, serve
+from .services import Services, check_commands
 from .store import is_complete, note, place_of, previous_release, releases_of
 from .trial import run_hooks, try_release
 
@@ -39,6 +40,7 @@ class Outcome:
     differences: list[dict[str, Any]] = field(default_factory=list)
     hooks: list[dict[str, str]] = field(default_factory=list)
     processes: list[dict[str, Any]] = field(default_factory=list)
+    services: list[dict[str, str]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,9 +70,12 @@ class Files:
 class Activation:
     """Brings the releases of one host into service."""
 
-    def __init__(self, layout: ApacheLayout, files: Files, pools: Rows, run: Run, check: bool) -> None:
+    def __init__(
+        self, layout: ApacheLayout, files: Files, pools: Rows, run: Run, check: bool, service_files: Rows = ()
+    ) -> None:
         self.layout = layout
         self.files = files
+        self.service_files = Files(service_files, (), files.secrets)
         self.pools = {str(pool["app"]): pool for pool in pools}
         self.run = run
         self.check = check
@@ -84,9 +89,13 @@ class Activation:
         self.outcome.differences += built.differences
         self.outcome.failures.update(built.failures)
         for row in rows:
+            place = place_of(row["directory"], row["release"])
+            if row["app"] not in built.failures and os.path.isdir(place):
+                self._attempt(row, lambda row: check_commands(row, place_of(row["directory"], row["release"])))
+        for row in rows:
             # What an interrupted switch of its data left serves nothing yet.
             waits = _waits_for_data(row)
-            if row["app"] not in built.failures and (waits or not self._has_begun(row)):
+            if row["app"] not in self.outcome.failures and (waits or not self._has_begun(row)):
                 self._attempt(row, self._switch)
         told = self.outcome.failures
         failed = [row for row in rows if row["app"] in told]
@@ -123,8 +132,11 @@ class Activation:
             pool = self.pools.get(row["app"])
             if pool is None or pool["name"] not in served:
                 self._switch(row)
-            elif self._changes(row) or self._is_stale(row, live.get(pool["name"], [])):
-                self._switch_and_roll(row, pool)
+                return
+            rolls = bool(self._changes(row)) or self._is_stale(row, live.get(pool["name"], []))
+            services = self._services(row)
+            if rolls or services.changes() or services.is_stale(self._changed_at(row)):
+                self._switch_and_roll(row, pool if rolls else None, services)
 
         in_parallel(rows, lambda row: self._attempt(row, work), bound)
         return self.outcome
@@ -136,6 +148,7 @@ class Activation:
             back = {**row, "release": self._release_before(row, wanted), "hooks": []}
             place = place_of(row["directory"], back["release"])
             check_served(f"{place}/code", back)
+            check_commands(back, place)
             try_release(back, place, self.files.environment(row["app"]), self.run)
             served = serve(back, self.check)
             self.outcome.differences += [served] if served else []
@@ -203,31 +216,49 @@ class Activation:
         ensure_layout((), files.present, files.absent, check=False)
         switch_link(row["current"], link, check=False)
 
-    def _switch_and_roll(self, row: Row, pool: Row) -> None:
-        before = _Before(row, self.files.of(row["app"]))
+    def _services(self, row: Row) -> Services:
+        app = row["app"]
+        home = os.path.dirname(row["current"])
+        return Services(app, home, self.service_files.of(app).present, self.run, self.files.environment(app))
+
+    def _switch_and_roll(self, row: Row, pool: Row | None, services: Services) -> None:
+        """Switch an app, and bring its workers and then its pool along; all of it back where one of them fails."""
+        files = self.files.of(row["app"])
+        before = _Before(row, Files(files.present, [*files.absent, *({"path": path} for path in services.paths())]))
+        self.outcome.differences += services.changes()
         self._switch(row)
         if self.check:
             return
         place = place_of(row["directory"], row["release"])
         try:
-            self._roll(row, pool, place)
-            check_pools(self.layout, [pool], self.run)
+            services.put()
+            # Before the pool, which may hand them jobs that the old release does not know.
+            services.bring(self._changed_at(row))
+            if pool is not None:
+                self._roll(row, pool, place)
+                check_pools(self.layout, [pool], self.run)
         except (PalisadeError, OSError) as error:
             if before.is_as_now(row):
                 raise
             if before.place != place:
                 note(place, failed=True)
+            services.forget(before.missing())
             before.put_back()
             try:
-                self._roll(row, pool, before.place)
+                services.reload()
+                services.bring(self._changed_at(row))
+                if pool is not None:
+                    self._roll(row, pool, before.place)
             except PalisadeError as second:
                 raise PalisadeError(
                     f"{error}\nrolling back to release {before.release} failed too: {second}"
                 ) from error
-            what = f"release {row['release']}" if before.place != place else "the new environment or entry file"
+            what = f"release {row['release']}" if before.place != place else "the new configuration"
             raise PalisadeError(
                 f"app {row['app']}: {what} was rolled back, and release {before.release} serves as before: {error}"
             ) from error
+        finally:
+            self.outcome.services += services.done
 
     def _roll(self, row: Row, pool: Row, place: str) -> None:
         name = str(pool["name"])
@@ -256,6 +287,10 @@ class _Before:
         texts = all(_content(path)[0] == text for path, (text, _found) in self.files.items())
         return now == self.target and texts
 
+    def missing(self) -> list[str]:
+        """Return the files that put_back removes."""
+        return [path for path, (text, _found) in self.files.items() if text is None]
+
     def put_back(self) -> None:
         if self.target:
             switch_link(self.current, self.target, check=False)
@@ -283,7 +318,9 @@ def _content(path: str) -> tuple[str | None, os.stat_result | None]:
 
 def prune(rows: Rows, keep: int, layout: ApacheLayout, check: bool) -> list[dict[str, Any]]:
     """Remove all but the newest releases of each app, and what killed builds left; never one that is in use."""
-    in_use = {str(process["cwd"]) for pool in live_pools(layout.binary, []) for process in pool["processes"]}
+    # Workers, timers and commands of people may outlast a switch as well.
+    in_use = directories_of({str(row["account"]) for row in rows if row.get("account")})
+    in_use |= {str(process["cwd"]) for pool in live_pools(layout.binary, []) for process in pool["processes"]}
     differences: list[dict[str, Any]] = []
     for row in rows:
         directory = row["directory"]

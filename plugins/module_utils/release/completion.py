@@ -18,10 +18,10 @@ from typing import Any
 
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
+from ..host.output import last_lines, masked
 from ..host.unit import OutOfTime, run_with_secrets
 from ..source.tree import target_outside
 from .builder import SECONDS, build_unit, builder, index_environment, show
-from .trial import last_lines, masked
 
 _LINES = 40
 # Private to each command, and gone with it.

@@ -27,6 +27,7 @@ ROW: dict[str, Any] = {
     "application": {"type": "str", "default": ""},
     "umask": {"type": "str", "default": "0027"},
     "hooks": {"type": "list", "elements": "list", "default": []},
+    "services": {"type": "list", "elements": "dict", "default": []},
     "writable": {"type": "list", "elements": "path", "default": []},
     "data_marker": {"type": "path", "default": ""},
     "served": {"type": "dict", "options": _SERVED},

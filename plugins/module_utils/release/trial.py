@@ -13,12 +13,11 @@ from typing import Any
 
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError, nearest
+from ..host.output import last_lines, masked
 from ..host.unit import OutOfTime, Unit, run_in_unit, run_with_secrets
 
 _LINES = 40
 _OUTPUT_LINES = 200
-# Shorter values are words that a message may well have by itself.
-_SECRET = 6
 # For an interpreter that cannot even tell that it took too long.
 _RESERVE = 10
 
@@ -175,17 +174,3 @@ def unit_of(row: Mapping[str, Any], place: str, purpose: str, seconds: int, list
 
 def _umask(row: Mapping[str, Any]) -> int:
     return int(row.get("umask") or "0027", 8)
-
-
-def last_lines(text: str, lines: int) -> str:
-    """Return the end of what a program printed."""
-    return "\n".join(text.strip("\n").splitlines()[-lines:])
-
-
-def masked(text: str, environment: Mapping[str, str]) -> str:
-    """Return a text without the values of the environment, also as a traceback quotes them."""
-    values = {form for value in environment.values() for form in (value, repr(value)[1:-1], *value.splitlines())}
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) >= _SECRET:
-            text = text.replace(value, "***")
-    return text

@@ -1,0 +1,65 @@
+"""What a worker can reach: tried once, written into the app's data, and a child that would like to stay."""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+
+def attempt(action):
+    try:
+        action()
+    except OSError as error:
+        return f"refused: {error.strerror}"
+    return "done"
+
+
+def listen(port):
+    with socket.socket() as door:
+        door.bind(("", port))
+        door.listen()
+
+
+def writable_code():
+    # Memory that can be written and run, as a compiler at run time needs it.
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    if libc.mmap(None, 4096, 7, 0x22, -1, 0) == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+here = os.getcwd()
+found = {
+    "cwd": here,
+    "who": [os.getuid(), os.getgid(), *os.getgroups()],
+    "umask": os.umask(0o027),
+    "executable": sys.executable,
+    "prefix": sys.prefix,
+    "secret": os.environ.get("PROBE_SECRET"),
+    "variables": {name: os.environ.get(name) for name in ("SECRET_KEY", "LANG", "LC_ALL", "VIRTUAL_ENV")},
+    "neighbours": [pid for pid in os.listdir("/proc") if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid != os.getuid()],
+    "tried": {
+        "the rival's data": attempt(lambda: os.listdir("/var/lib/rival-app/data")),
+        "the rival's variables": attempt(lambda: open("/var/lib/rival-app/environment")),
+        "its own code": attempt(lambda: open("planted.py", "w")),
+        "its own virtual environment": attempt(lambda: open(f"{here}/../venv/planted", "w")),
+        "another release": attempt(lambda: os.mkdir("/var/lib/shop-app/releases/planted")),
+        "its unit": attempt(lambda: open("/etc/systemd/system/wsgi-shop-probe@.service", "a")),
+        "port 80 or below 1024": attempt(lambda: listen(1023)),
+        "its data": attempt(lambda: open("/var/lib/shop-app/data/own", "w")),
+        "port 8123": attempt(lambda: listen(8123)),
+        "code at run time": attempt(writable_code),
+        "a program": attempt(lambda: subprocess.run(["/bin/true"], check=True)),
+        "tmp": attempt(lambda: open("/tmp/own", "w")),  # noqa: S108
+    },
+}
+with open("/var/lib/shop-app/data/probe.new", "w") as file:
+    json.dump(found, file)
+os.rename("/var/lib/shop-app/data/probe.new", "/var/lib/shop-app/data/probe")
+# Twice away from its parent, and deaf.
+subprocess.Popen(["/bin/sh", "-c", "trap '' TERM HUP; exec sleep 98765"], start_new_session=True)
+time.sleep(10**6)
