@@ -149,6 +149,10 @@ distribution:
   type: dict
   returned: always
   sample: {id: debian, version: "13"}
+confines:
+  description: Whether systemd can hold a sandbox for other accounts here; a container may lack the capabilities.
+  type: bool
+  returned: always
 tasks_max:
   description:
     - How many processes and threads Apache's unit may have, daemon processes included.

@@ -62,6 +62,7 @@ def managed(name: str = "shop", owner: str = "theirs", **facts: Any) -> dict[str
         "acls": [],
         "source": "",
         "site": f"/etc/apache2/sites-available/zz-palisade-{name}.conf",
+        "units": [],
         **facts,
     }
 

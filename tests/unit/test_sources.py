@@ -38,12 +38,15 @@ STRICT = {
     "adopt/data.py": 1,
     "apache/layout.py": 1,
     "host/acl.py": 1,
-    "host/unit.py": 1,
+    "host/confinement.py": 1,
     "plan/server_info.py": 1,
     "release/data.py": 1,
     "release/fetch.py": 1,
     "release/installer.py": 1,
     "release/store.py": 1,
+    "runtime/run_app.py": 2,
+    "runtime/surroundings.py": 1,
+    "runtime/wsgi_run.py": 2,
     "source/requirements.py": 1,
 }
 

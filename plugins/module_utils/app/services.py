@@ -95,7 +95,7 @@ def _common(given: Mapping[str, Any], name: str, app: str, place: str, environme
     require(usable, f"{place}: memory_max", "an amount such as 512M or 2G", memory)
     allow, choices = texts(given, "allow", place), APP["workers"]["<name>"]["allow"].choices
     for item in allow:
-        require(item in choices, f"{place}: allow", f"{', '.join(choices[:-1])} or {choices[-1]}", item)
+        require(item in choices, f"{place}: allow", " or ".join(choices), item)
     return {
         "app": app,
         "name": name,

@@ -245,7 +245,8 @@ class Activation:
             services.forget(before.missing())
             before.put_back()
             try:
-                services.reload()
+                if services.paths():
+                    services.reload()
                 services.bring(self._changed_at(row))
                 if pool is not None:
                     self._roll(row, pool, before.place)
@@ -253,7 +254,7 @@ class Activation:
                 raise PalisadeError(
                     f"{error}\nrolling back to release {before.release} failed too: {second}"
                 ) from error
-            what = f"release {row['release']}" if before.place != place else "the new configuration"
+            what = f"release {row['release']}" if before.place != place else "the new environment, entry file or units"
             raise PalisadeError(
                 f"app {row['app']}: {what} was rolled back, and release {before.release} serves as before: {error}"
             ) from error

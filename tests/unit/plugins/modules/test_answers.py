@@ -277,8 +277,8 @@ class Activation:
     core: Core
     outcome: Outcome
 
-    def __init__(self, layout: Any, files: Any, pools: Any, run: Any, check: bool) -> None:
-        self.core.asked.append((layout, files.present, files.absent, files.secrets, pools, run, check))
+    def __init__(self, layout: Any, files: Any, pools: Any, run: Any, check: bool, services: Any) -> None:
+        self.core.asked.append((layout, files.present, files.absent, files.secrets, pools, run, check, services))
 
     def begin(self, rows: Any, built: Any) -> Outcome:
         self.core.asked.append(("begin", [row["app"] for row in rows], built))
@@ -313,7 +313,7 @@ def test_releases_are_built(tmp_path: Path, ask: Ask, core: Core, activation: ty
     activation.outcome.failures["b"] = "app b: no"
     more["deploy_account"] = "wsgi-builds"
     answer = ask("wsgi_release", state="built", releases=rows, pools=[{"app": "a"}], parallel=2, **more)
-    assert core.asked[0] == (DEBIAN, [file], more["absent"], more["secrets"], [{"app": "a"}], RUN, False)
+    assert core.asked[0] == (DEBIAN, [file], more["absent"], more["secrets"], [{"app": "a"}], RUN, False, [])
     assert core.asked[1] == ("installer", "pip", "/usr/bin/python3", "wsgi-builds", "")
     _name, named, environments, *others = core.asked[2]
     assert ([row["app"] for row in named], environments) == (["a", "b"], {"a": {"KEY": "v"}, "b": {}})
@@ -328,6 +328,7 @@ def test_releases_are_built(tmp_path: Path, ask: Ask, core: Core, activation: ty
         "failures": {"b": "app b: no"},
         "hooks": [],
         "processes": [],
+        "services": [],
     }
     # Of what is still to be fetched, a check run knows no name.
     ask("wsgi_release", True, state="built", releases=rows, installer="uv", uv="/opt/uv")
@@ -348,6 +349,9 @@ def test_releases_become_active(tmp_path: Path, ask: Ask, core: Core, activation
     assert ask("wsgi_release", state="active", releases=rows)["changed"] is False
     activation.outcome.processes.append({"pid": 5})
     assert ask("wsgi_release", state="active", releases=rows)["changed"] is True
+    activation.outcome.processes.clear()
+    activation.outcome.services.append({"unit": "wsgi-a-b@1.service", "action": "started"})
+    assert ask("wsgi_release", state="active", releases=rows)["changed"] is True
 
 
 def test_failures_of_releases_are_told_together(
@@ -365,7 +369,7 @@ def test_failures_of_releases_are_told_together(
 def test_releases_go_back(tmp_path: Path, ask: Ask, core: Core, activation: type[Activation]) -> None:
     answer = ask("wsgi_release", True, state="rolled_back", releases=[release(tmp_path, "a")], release="r0")
     assert core.asked[1:] == [("roll_back", ["a"], "r0", 4)]
-    assert (answer["changed"], core.asked[0][-1]) == (False, True)
+    assert (answer["changed"], core.asked[0][-2]) == (False, True)
     activation.outcome.failures["a"] = "app a: no"
     answer = ask("wsgi_release", state="rolled_back", releases=[release(tmp_path, "a")])
     assert (core.asked[1:], answer["msg"]) == ([("roll_back", ["a"], "", 4)], "app a: no")

@@ -32,6 +32,31 @@ WHOLE: list[dict[str, Any]] = [
         build=["python manage.py collectstatic", ["npm", "ci"]],
         build_network=True,
         before_switch=["python manage.py migrate", ["python", "-m", "x"]],
+        workers={
+            "mail": {
+                "command": "celery -A shop worker",
+                "processes": 2,
+                "stop_timeout": 30,
+                "ready_after": 3,
+                "notify": False,
+                "environment": {"C": "y"},
+                "memory_max": "512M",
+                "allow": ["jit"],
+            },
+        },
+        timers={
+            "tidy": {
+                "command": ["python", "manage.py", "tidy"],
+                "schedule": "Mon 03:30",
+                "random_delay": 60,
+                "timeout": 600,
+                "once": True,
+                "on_failure": "tell@%n.service",
+                "environment": {"D": "z"},
+                "memory_max": "1G",
+                "allow": ["devices"],
+            },
+        },
         processes=3,
         threads=5,
         daemon_process={
@@ -68,7 +93,15 @@ WHOLE: list[dict[str, Any]] = [
     app(source={"package": ["shop==1.2", "gunicorn==1"]}),
     {"name": "gone", "state": "absent", "purge": True},
 ]
-WRONG: dict[str, Any] = {"str": 5, "path": 5, "list": 5, "dict": "x", "bool": "perhaps", "int": "many", "float": "many"}
+WRONG: dict[str, Any] = {
+    **dict.fromkeys(("str", "path", "list", "raw"), 5),
+    "dict": "x",
+    "bool": "perhaps",
+    "int": "many",
+    "float": "many",
+}
+# What stands in the place of the table's <name>.
+NAMED = {"workers": "mail", "timers": "tidy"}
 # What has to change beside a field that goes.
 BESIDE: dict[str, dict[str, Any]] = {
     "build": {"build_network": False},
@@ -77,14 +110,21 @@ BESIDE: dict[str, dict[str, Any]] = {
     "trusted_proxies": {"trusted_proxy_headers": []},
     "trusted_proxy_headers": {"trusted_proxies": []},
 }
+IN_SERVICES = {("workers", "<name>", "command"), ("timers", "<name>", "command"), ("timers", "<name>", "schedule")}
 IN_ACLS = {("acls", "path"), ("acls", "permissions")}
 # mod_wsgi's options have a table and tests of their own.
 FIELDS = [(path, field) for path, field in APP.walk() if path[0] != "daemon_process" or len(path) == 1]
 IDS = [".".join(path) for path, _field in FIELDS]
 
 
+def written(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the path of a field with a name in the place of <name>."""
+    return tuple(NAMED[path[0]] if part == "<name>" else part for part in path)
+
+
 def place_of(path: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a copy of the first of the whole apps that has the field, and the mapping in it that holds the field."""
+    path = written(path)
     for whole in WHOLE:
         raw = copy.deepcopy(whole)
         place: Any = raw
@@ -99,9 +139,10 @@ def place_of(path: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
 def with_value(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Return an app with this value of a field, or without the field where it is None."""
     raw, place = place_of(path)
-    place[path[-1]] = value
+    key = written(path)[-1]
+    place[key] = value
     if value is None:
-        del place[path[-1]]
+        del place[key]
     return raw
 
 
@@ -118,7 +159,12 @@ def refusal(raw: dict[str, Any]) -> str:
 def ansible_refuses(raw: dict[str, Any]) -> list[str]:
     """Return what Ansible would say, if the elements of the list were declared as mappings."""
     spec = {"wsgi_apps": {**copy.deepcopy(option(APP)), "elements": "dict"}}
-    result = ArgumentSpecValidator(spec).validate({"wsgi_apps": [copy.deepcopy(raw)]}, validate_role_argument_spec=True)
+    raw = copy.deepcopy(raw)
+    for field, name in NAMED.items():
+        # It knows no mappings from any name.
+        if isinstance(raw.get(field), dict) and name in raw[field]:
+            raw[field] = {"<name>": raw[field][name]}
+    result = ArgumentSpecValidator(spec).validate({"wsgi_apps": [raw]}, validate_role_argument_spec=True)
     return list(result.error_messages)
 
 
@@ -134,9 +180,9 @@ def test_every_field_is_checked(path: tuple[str, ...], field: Field) -> None:
     said = refusal(raw)
     assert said.startswith(f"app {raw['name']}: " if path != ("name",) else "wsgi_apps[0]: name: "), said
     # Each level is named: "app shop: tls: hsts: ...".
-    assert all(part in said.split(": ") for part in path) or path[0] == "acls", said
+    assert all(part in said.split(": ") for part in written(path)) or path[0] == "acls", said
     assert "expected" in said
-    assert ansible_refuses(raw) or field.type in ("str", "path", "list")
+    assert ansible_refuses(raw) or field.type in ("str", "path", "list", "raw")
 
 
 @pytest.mark.parametrize(("path", "field"), FIELDS, ids=IDS)
@@ -158,22 +204,24 @@ def test_ranges(path: tuple[str, ...], field: Field) -> None:
 
 @pytest.mark.parametrize(("path", "field"), [row for row in FIELDS if row[1].choices], ids=lambda item: str(item)[:30])
 def test_choices(path: tuple[str, ...], field: Field) -> None:
-    said = refusal(with_value(path, "gone"))
-    assert said == f"app public: {path[-1]}: expected {' or '.join(field.choices)}, got 'gone'"
+    said = refusal(with_value(path, ["gone"] if field.type == "list" else "gone"))
+    assert said == f"app public: {': '.join(written(path))}: expected {' or '.join(field.choices)}, got 'gone'"
 
 
 def test_required_fields() -> None:
     needed = {path for path, field in FIELDS if field.required}
-    assert needed == {("name",), ("source", "git", "repo"), ("source", "git", "version"), *IN_ACLS}
+    assert needed == {("name",), ("source", "git", "repo"), ("source", "git", "version"), *IN_ACLS, *IN_SERVICES}
     for path in (*needed - {("name",), *IN_ACLS}, *((name,) for name in REQUIRED)):
         said = refusal(with_value(path, None))
-        assert said == f"app public: {': '.join(path)} is required"
+        assert said == f"app public: {': '.join(written(path))} is required"
     for path in IN_ACLS:
         assert refusal(with_value(path, None)).startswith("app public: acls: ")
     assert refusal(with_value(("name",), None)).startswith("wsgi_apps[0]: name: expected ")
 
 
-@pytest.mark.parametrize("path", [(), *(path for path, field in FIELDS if field.fields)], ids=".".join)
+@pytest.mark.parametrize(
+    "path", [(), *(path for path, field in FIELDS if field.fields and path[-1] not in NAMED)], ids=".".join
+)
 def test_unknown_fields(path: tuple[str, ...]) -> None:
     inner = APP
     for part in path:
@@ -181,7 +229,7 @@ def test_unknown_fields(path: tuple[str, ...]) -> None:
     raw, place = place_of((*path, inner.names[0]))
     place["frobnicate"] = 1
     said = refusal(raw)
-    assert said.startswith(": ".join(("app public", *path)) + ": ")
+    assert said.startswith(": ".join(("app public", *written(path))) + ": ")
     assert "'frobnicate'" in said
 
 
@@ -211,7 +259,7 @@ def test_no_field_is_read_that_the_table_does_not_have() -> None:
     asked: set[tuple[str, ...]] = set()
     for raw in WHOLE:
         checked(Asked(raw, asked))
-    assert asked - {path for path, _field in APP.walk()} == set()
+    assert asked - {written(path) for path, _field in APP.walk()} == set()
     assert {path[0] for path in asked} == set(APP.names)
 
 

@@ -52,7 +52,7 @@ class Systemd:
 def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Systemd:
     monkeypatch.setattr(host_unit, "_RUNNING_SYSTEMD", str(tmp_path))
     # Whatever the tests run in.
-    monkeypatch.setattr(host_unit, "_may_filter", lambda: True)
+    monkeypatch.setattr(host_unit, "may_confine", lambda: True)
     monkeypatch.setattr(host_unit, "_LOCKS", str(tmp_path))
     return Systemd()
 
@@ -77,7 +77,7 @@ def test_one_that_listens(systemd: Systemd) -> None:
 
 
 def test_where_system_calls_cannot_be_filtered(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_unit, "_may_filter", lambda: False)
+    monkeypatch.setattr(host_unit, "may_confine", lambda: False)
     run_in_unit(UNIT, ["true"], systemd)
     names = {setting.partition("=")[0] for setting in systemd.settings}
     assert {"User", "NoNewPrivileges", "CapabilityBoundingSet", "RuntimeMaxSec"} < names
@@ -329,7 +329,7 @@ def test_an_account_is_let_through_closed_directories_only(systemd: Systemd, way
 
 def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing that was not asked for."""
-    monkeypatch.setattr(host_unit, "_may_filter", lambda: False)
+    monkeypatch.setattr(host_unit, "may_confine", lambda: False)
     run_in_unit(dataclasses.replace(UNIT, name="palisade trial", strict=True), ["true", "$A"], systemd)
     probe, stop, asked = systemd.asked
     assert [word for word in probe if word.startswith("--property=")] == [
@@ -360,13 +360,13 @@ def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatc
     ("capabilities", "expected"),
     [("000001ffffffffff", True), ("0000000000200000", True), ("00000000a80425fb", False), ("000001ffffdfffff", False)],
 )
-def test_who_may_filter_system_calls(
+def test_whomay_confine_system_calls(
     capabilities: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a host, and as in a container."""
     (tmp_path / "status").write_text(f"Name:\tinit\nCapPrm:\tffff\nCapEff:\t{capabilities}\nCapBnd:\tffff\n")
     monkeypatch.setattr("builtins.open", lambda path, **how: (tmp_path / "status").open(**how))
-    assert host_unit._may_filter() is expected
+    assert host_unit.may_confine() is expected
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_rows_of_one_app(base: str) -> None:
             "umask": "0027",
             "application": "shop.wsgi:application",
             "hooks": [["python", "manage.py", "migrate"]],
+            "services": [],
             "writable": ["/var/lib/public-app/data"],
             "data_marker": "/var/lib/public-app/data-on-its-way",
             "served": {"account": "www-data", "directories": []},
@@ -323,6 +324,8 @@ def test_apps_of_another_list_are_left_alone(base: str) -> None:
     )
     # Its account must not read a certificate's key, no more than ours.
     assert model.pop("certificates")["accounts"] == ["public-app", "shop-app"]
+    # Its help has an example.
+    model.pop("program_files")
     assert "shop" not in json.dumps(model)
 
 
@@ -415,20 +418,27 @@ def test_absent(base: str) -> None:
         "/var/lib/public-app/releases",
         "/var/lib/public-app/current",
         "/var/lib/public-app/environment",
+        "/etc/palisade-mod_wsgi/apps/public.json",
+        # It was the host's last app.
+        "/usr/local/sbin/wsgi-run",
+        "/usr/local/share/bash-completion/completions/wsgi-run",
+        "/etc/palisade-mod_wsgi/apps",
     ]
     assert model["removed_accounts"] == []
+    assert model["removed_services"] == [{"app": "public", "home": "/var/lib/public-app"}]
     assert [(row["app"], row["content"]) for row in model["site"]] == [("public", None)]
-    assert filled(model) == {"site", "removed_paths", "writable_paths"}
+    assert filled(model) == {"site", "removed_paths", "removed_services", "writable_paths"}
 
 
 def test_purge(base: str) -> None:
     facts = host(apps=[managed("public", "mine")])
     model = resolve([{"name": "public", "state": "absent", "purge": True}], facts, "mine", base)
     # The sysusers.d file is what the host knows of the app, so it goes last.
-    assert [row["path"] for row in model["removed_paths"]] == [
+    assert [row["path"] for row in model["removed_paths"]][:4] == [
         "/var/www/public",
         "/var/lib/public-app",
         "/etc/sysusers.d/palisade-public-app.conf",
+        "/etc/palisade-mod_wsgi/apps/public.json",
     ]
     assert model["removed_accounts"] == [{"app": "public", "name": "public-app", "group": "public-app"}]
 

@@ -80,7 +80,9 @@ def test_the_facts_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "openssl": "3.5.1",
         "distribution": {"id": "debian", "version": "13"},
         "tasks_max": 4915,
+        "confines": False,
     }
+    monkeypatch.setattr(server_info, "may_confine", lambda: False)
     monkeypatch.setattr(server_info, "tasks_max", lambda unit, run: 4915 if unit == "apache2" else None)
 
     def run(arguments: Sequence[str], environment: Any = None, data: str | None = None) -> str:

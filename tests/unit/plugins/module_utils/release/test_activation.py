@@ -277,7 +277,7 @@ def test_an_environment_that_does_not_do_is_taken_back(host: Host) -> None:
     before = host.state("shop")
     host.ill["shop"] = "GET / answered 500"
     (text,) = host.activation("shop", colour="new").activate([row], 4).failures.values()
-    assert "the new environment or entry file was rolled back" in text
+    assert "the new environment, entry file or units was rolled back" in text
     assert host.state("shop") == before
     assert not description(f"{row['directory']}/{NEW}")["failed"]
     assert host.told == [f"try {NEW}", f"roll shop {NEW} new", "ask shop", f"roll shop {NEW} old"]
