@@ -92,8 +92,14 @@ def app_of(name: str) -> App:
     known = names()
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}" if known else "there are none"
-        raise Stop(f"there is no app {name!r} on this host; {hint}")
+        hint = (
+            f", did you mean {near[0]!r}?"
+            if near
+            else f"; there are {', '.join(known)}"
+            if known
+            else "; there are none"
+        )
+        raise Stop(f"there is no app {name!r} on this host{hint}")
     with open(f"{DESCRIPTIONS}/{name}.json", encoding="utf-8") as file:
         return json.load(file)
 
