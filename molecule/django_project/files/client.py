@@ -21,9 +21,7 @@ SITE = "https://shop.test"
 # Self-signed.
 TLS = ssl._create_unverified_context()
 JAR = http.cookiejar.CookieJar()
-OPENER = urllib.request.build_opener(
-    urllib.request.HTTPSHandler(context=TLS), urllib.request.HTTPCookieProcessor(JAR)
-)
+OPENER = urllib.request.build_opener(urllib.request.HTTPSHandler(context=TLS), urllib.request.HTTPCookieProcessor(JAR))
 
 
 def page(path: str, body: bytes | None = None, **headers: str) -> str:

@@ -1,5 +1,7 @@
 """What a worker can reach: tried once, written into the app's data, and a child that would like to stay."""
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -15,6 +17,11 @@ def attempt(action):
     except OSError as error:
         return f"refused: {error.strerror}"
     return "done"
+
+
+def touch(path):
+    with open(path, "a"):
+        pass
 
 
 def listen(port):
@@ -41,20 +48,22 @@ found = {
     "prefix": sys.prefix,
     "secret": os.environ.get("PROBE_SECRET"),
     "variables": {name: os.environ.get(name) for name in ("SECRET_KEY", "LANG", "LC_ALL", "VIRTUAL_ENV")},
-    "neighbours": [pid for pid in os.listdir("/proc") if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid != os.getuid()],
+    "neighbours": [
+        pid for pid in os.listdir("/proc") if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid != os.getuid()
+    ],
     "tried": {
         "the rival's data": attempt(lambda: os.listdir("/var/lib/rival-app/data")),
-        "the rival's variables": attempt(lambda: open("/var/lib/rival-app/environment")),
-        "its own code": attempt(lambda: open("planted.py", "w")),
-        "its own virtual environment": attempt(lambda: open(f"{here}/../venv/planted", "w")),
+        "the rival's variables": attempt(lambda: os.stat("/var/lib/rival-app/environment")),
+        "its own code": attempt(lambda: touch("planted.py")),
+        "its own virtual environment": attempt(lambda: touch(f"{here}/../venv/planted")),
         "another release": attempt(lambda: os.mkdir("/var/lib/shop-app/releases/planted")),
-        "its unit": attempt(lambda: open("/etc/systemd/system/wsgi-shop-probe@.service", "a")),
+        "its unit": attempt(lambda: touch("/etc/systemd/system/wsgi-shop-probe@.service")),
         "port 80 or below 1024": attempt(lambda: listen(1023)),
-        "its data": attempt(lambda: open("/var/lib/shop-app/data/own", "w")),
+        "its data": attempt(lambda: touch("/var/lib/shop-app/data/own")),
         "port 8123": attempt(lambda: listen(8123)),
         "code at run time": attempt(writable_code),
         "a program": attempt(lambda: subprocess.run(["/bin/true"], check=True)),
-        "tmp": attempt(lambda: open("/tmp/own", "w")),  # noqa: S108
+        "tmp": attempt(lambda: touch("/tmp/own")),
     },
 }
 with open("/var/lib/shop-app/data/probe.new", "w") as file:

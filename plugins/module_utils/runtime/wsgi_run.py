@@ -40,7 +40,7 @@ _NOT_FOUND = 127
 # [Fri Nov 27 13:01:25.123456 2026]
 _APACHE_TIME = re.compile(r"\[\w{3} (\w{3} +\d+ \d\d:\d\d:\d\d)(?:\.\d+)? (\d{4})\] (.*)")
 # 1764248485.123456 wsgi-shop-mail[123]: text
-_JOURNAL = re.compile(r"(\d+)\.\d+ (?:\S+ )?(\S+?)(?:\[\d+\])?: (.*)")
+_JOURNAL = re.compile(r"(\d+)\.\d+ (\S+?)(?:\[\d+\])?: (.*)")
 # What could change the terminal that it is shown on.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 

@@ -1,7 +1,8 @@
+from __future__ import annotations
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
-
 from shop import queue  # noqa: F401
 
 from . import tasks

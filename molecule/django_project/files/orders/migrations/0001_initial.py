@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
     initial = True
-    dependencies = []
-    operations = [
+    dependencies = ()
+    operations = (
         migrations.CreateModel(
             name="Order",
             fields=[
@@ -22,4 +24,4 @@ class Migration(migrations.Migration):
                 ("when", models.DateTimeField(auto_now_add=True)),
             ],
         ),
-    ]
+    )
