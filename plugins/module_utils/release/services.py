@@ -124,10 +124,7 @@ class Services:
     def put(self) -> None:
         """Write the files; what goes is stopped before."""
         unused = self._unused()
-        gone = {row["path"] for row in unused}
-        for unit in self._units():
-            if unit.path in gone:
-                self._stop(_instances(unit) if unit.processes else [unit.name])
+        self.forget([row["path"] for row in unused])
         if ensure_layout((), self.files, unused, check=False):
             self.reload()
 
@@ -137,9 +134,10 @@ class Services:
 
     def forget(self, paths: Sequence[str]) -> None:
         """Stop what has one of these unit files, which are about to go."""
-        for unit in self._units():
-            if unit.path in paths:
-                self._stop(_instances(unit) if unit.processes else [unit.name])
+        gone = [unit for unit in self._units() if unit.path in paths]
+        # A timer first: it could start its service again.
+        gone.sort(key=lambda unit: not unit.name.endswith(".timer"))
+        self._stop([name for unit in gone for name in (_instances(unit) if unit.processes else [unit.name])])
 
     def is_stale(self, since: float) -> bool:
         """Tell whether something does not run, or is older than since or its own files."""
