@@ -41,6 +41,8 @@ class Host:
         self.ill: dict[str, str] = {}
         self.stuck: dict[str, str] = {}
         self.hook_fails = False
+        self.workers_ill: set[str] = set()
+        self.workers_stale = False
         for name, value in {
             "apache_parent": lambda _binary: 1,
             "live_pools": self.live_pools,
@@ -281,6 +283,167 @@ def test_an_environment_that_does_not_do_is_taken_back(host: Host) -> None:
     assert host.state("shop") == before
     assert not description(f"{row['directory']}/{NEW}")["failed"]
     assert host.told == [f"try {NEW}", f"roll shop {NEW} new", "ask shop", f"roll shop {NEW} old"]
+
+
+class Workers:
+    """Stands for the services of an app: one unit file, and what was asked of it."""
+
+    def __init__(self, host: Host, path: Path, app: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.host, self.path, self.app, self.rows = host, path, app, rows
+        self.done: list[dict[str, str]] = []
+
+    def paths(self) -> list[str]:
+        return [str(self.path)] if self.app == "shop" else []
+
+    def changes(self) -> list[dict[str, Any]]:
+        text = self.path.read_text() if self.path.exists() else ""
+        wanted = self.rows[0]["content"] if self.rows else ""
+        return [{"path": str(self.path)}] if text != wanted else []
+
+    def is_stale(self, _since: float) -> bool:
+        return self.host.workers_stale
+
+    def put(self) -> None:
+        self.host.told.append("put")
+        self.path.write_text(self.rows[0]["content"])
+
+    def reload(self) -> None:
+        self.host.told.append("reload")
+
+    def forget(self, paths: Sequence[str]) -> None:
+        self.host.told += [f"forget {Path(path).name}" for path in paths]
+
+    def bring(self, since: float) -> None:
+        text = self.path.read_text() if self.path.exists() else "nothing"
+        link = os.path.basename(os.readlink(self.host.root / self.app / "current"))
+        assert since >= os.lstat(self.host.root / self.app / "current").st_ctime
+        self.host.told.append(f"bring {text} {link}")
+        if f"{text} {link}" in self.host.workers_ill:
+            raise PalisadeError(f"app {self.app}: worker mail: it ended")
+        self.done.append({"unit": "mail", "action": "started"})
+
+
+@pytest.fixture
+def workers(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """Return a host whose apps can have a worker: its unit file is the text that activation() is given as worker."""
+
+    def services(app: str, home: str, rows: Sequence[Mapping[str, Any]], _run: object, _environment: object) -> Workers:
+        assert home == str(host.root / app)
+        return Workers(host, host.root / app / "unit", app, rows)
+
+    monkeypatch.setattr(release_activation, "Services", services)
+    return host
+
+
+def with_worker(host: Host, text: str, check: bool = False, **changes: str) -> Activation:
+    activation = host.activation("shop", check, **changes)
+    names = {"owner": "root", "group": "root", "mode": "0644"}
+    path = str(host.root / "shop" / "unit")
+    return Activation(
+        DEBIAN,
+        activation.files,
+        list(activation.pools.values()),
+        run,
+        check,
+        [{"app": "shop", "path": path, "content": text, **names}] if text else [],
+    )
+
+
+def test_workers_go_before_the_pool(workers: Host) -> None:
+    row = workers.app("shop", OLD, NEW, current=OLD)
+    outcome = with_worker(workers, "new").activate([row], 4)
+    assert workers.told == [f"migrate {NEW} old", "put", f"bring new {NEW}", f"roll shop {NEW} old", "ask shop"]
+    assert outcome.services == [{"unit": "mail", "action": "started"}]
+    assert {"path": str(workers.root / "shop" / "unit")} in outcome.differences
+
+
+def test_a_worker_that_fails_takes_the_release_back_before_anybody_sees_it(workers: Host) -> None:
+    row = workers.app("shop", OLD, NEW, current=OLD)
+    (workers.root / "shop" / "unit").write_text("old")
+    before = workers.state("shop")
+    workers.workers_ill.add(f"new {NEW}")
+    (text,) = with_worker(workers, "new", colour="new").activate([row], 4).failures.values()
+    assert text == (
+        f"app shop: release {NEW} was rolled back, and release {OLD} serves as before: app shop: worker mail: it ended"
+    )
+    assert workers.state("shop") == before
+    assert (workers.root / "shop" / "unit").read_text() == "old"
+    assert workers.told[1:] == ["put", f"bring new {NEW}", "reload", f"bring old {OLD}", f"roll shop {OLD} old"]
+    assert description(f"{row['directory']}/{NEW}")["failed"] is True
+
+
+def test_a_pool_that_fails_takes_its_workers_back(workers: Host) -> None:
+    row = workers.app("shop", OLD, NEW, current=OLD)
+    workers.ill["shop"] = "GET / answered 500"
+    with_worker(workers, "new").activate([row], 4)
+    # There was none before.
+    assert not (workers.root / "shop" / "unit").exists()
+    assert workers.told[-4:] == ["forget unit", "reload", f"bring nothing {OLD}", f"roll shop {OLD} old"]
+
+
+def test_a_worker_alone_changes_and_the_pool_stays(workers: Host) -> None:
+    row = workers.app("shop", NEW, current=NEW)
+    workers.activation("shop").activate([row], 4)
+    workers.told.clear()
+    with_worker(workers, "new").activate([row], 4)
+    assert workers.told == ["put", f"bring new {NEW}"]
+    workers.told.clear()
+    assert with_worker(workers, "new").activate([row], 4).differences == []
+    assert workers.told == []
+    workers.workers_stale = True
+    with_worker(workers, "new").activate([row], 4)
+    assert workers.told == ["put", f"bring new {NEW}"]
+
+
+def test_a_new_worker_that_fails_alone_goes_again(workers: Host) -> None:
+    row = workers.app("shop", NEW, current=NEW)
+    workers.activation("shop").activate([row], 4)
+    workers.told.clear()
+    workers.workers_ill.add(f"new {NEW}")
+    (text,) = with_worker(workers, "new").activate([row], 4).failures.values()
+    assert "the new environment, entry file or units was rolled back" in text
+    assert workers.told == ["put", f"bring new {NEW}", "forget unit", "reload", f"bring nothing {NEW}"]
+    assert not description(f"{row['directory']}/{NEW}").get("failed")
+
+
+def test_a_worker_that_had_ended_and_cannot_start_is_told(workers: Host) -> None:
+    row = workers.app("shop", NEW, current=NEW)
+    with_worker(workers, "new").activate([row], 4)
+    workers.told.clear()
+    workers.workers_ill.add(f"new {NEW}")
+    workers.workers_stale = True
+    outcome = with_worker(workers, "new").activate([row], 4)
+    assert outcome.failures == {"shop": "app shop: worker mail: it ended"}
+    # Nothing is new, so nothing goes back.
+    assert workers.told == ["put", f"bring new {NEW}"]
+
+
+def test_workers_in_check_mode(workers: Host) -> None:
+    row = workers.app("shop", OLD, NEW, current=OLD)
+    outcome = with_worker(workers, "new", check=True).activate([row], 4)
+    assert {"path": str(workers.root / "shop" / "unit")} in outcome.differences
+    assert (workers.told, outcome.services) == ([], [])
+
+
+def test_an_app_that_is_not_served_yet_has_no_workers(workers: Host) -> None:
+    row = workers.app("shop", NEW)
+    with_worker(workers, "new").activate([row], 4)
+    assert workers.told == [f"migrate {NEW} old"]
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_release_without_a_workers_program(host: Host, served: bool) -> None:
+    row = host.app("shop", OLD, NEW, current=OLD if served else "")
+    row["services"] = [{"title": "workers: mail", "program": "no-such-program"}]
+    told = "app shop: workers: mail: command: there is no 'no-such-program' in the release's venv/bin or on the host"
+    if served:
+        assert host.activation("shop").begin([row], Built()).failures == {"shop": told}
+    else:
+        with pytest.raises(PalisadeError, match=told):
+            host.activation("shop").begin([row], Built())
+    assert host.told == []
+    with pytest.raises(PalisadeError, match=told):
+        host.activation("shop").roll_back([row], OLD, 4)
 
 
 def test_an_environment_that_cannot_be_imported_with_changes_nothing(
