@@ -19,6 +19,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors impo
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data_switch, fetch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Outcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import run_app
 
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
@@ -373,6 +374,36 @@ def test_releases_go_back(tmp_path: Path, ask: Ask, core: Core, activation: type
     activation.outcome.failures["a"] = "app a: no"
     answer = ask("wsgi_release", state="rolled_back", releases=[release(tmp_path, "a")])
     assert (core.asked[1:], answer["msg"]) == ([("roll_back", ["a"], "", 4)], "app a: no")
+
+
+def test_services_are_checked_and_removed(ask: Ask, core: Core) -> None:
+    file = {"app": "a", "path": "/f", "owner": "root", "group": "root", "mode": "0644", "content": "x"}
+    schedule = {"app": "a", "timer": "t", "schedule": "daily"}
+    core.says("wsgi_service", "check_services", ["app a: timer t runs next at 3:30"])
+    core.says("wsgi_service", "remove_services", [CHANGE])
+    answer = ask("wsgi_service", state="checked", files=[file], schedules=[schedule])
+    assert core.asked == [("check_services", [file], [schedule], RUN)]
+    assert answer == {"changed": False, "diff": NO_DIFF, "paths": [], "times": ["app a: timer t runs next at 3:30"]}
+    app = {"app": "a", "home": "/var/lib/a-app"}
+    answer = ask("wsgi_service", True, state="absent", apps=[app])
+    assert core.asked == [("remove_services", [app], RUN, True)]
+    assert (answer["changed"], answer["paths"], answer["times"]) == (True, ["/etc/a"], [])
+    core.says("wsgi_service", "check_services", PalisadeError("app a: no"))
+    assert ask("wsgi_service", state="checked")["msg"] == "app a: no"
+
+
+def test_a_command_of_an_app(ask: Ask, core: Core) -> None:
+    core.says("wsgi_run", "run_app", run_app.Outcome(0, "out\n", "err\n", True), PalisadeError("app a: no"))
+    answer = ask("wsgi_run", app="a", command="ls 'x y'", stdin="in", changed="out")
+    ((_name, *given, _run_command),) = core.asked
+    assert given == ["a", ("ls", "x y"), "in", "out"]
+    assert answer == {"changed": True, "rc": 0, "stdout": "out\n", "stderr": "err\n"}
+    assert ask("wsgi_run", app="a", command=["ls"])["msg"] == "app a: no"
+    assert core.asked[0][2:5] == (("ls",), None, "")
+    assert ask("wsgi_run", app="a", command="")["msg"].startswith("command: expected commands such as")
+    # Nothing is run in check mode.
+    assert ask("wsgi_run", True, app="a", command="ls")["skipped"] is True
+    assert core.asked == []
 
 
 def test_the_sandbox(ask: Ask, core: Core) -> None:

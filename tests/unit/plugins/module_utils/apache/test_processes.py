@@ -225,3 +225,13 @@ def test_a_process_that_ends_while_it_is_looked_at(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "readlink", closed)
     assert marks(os.getpid()) == set()
     assert processes._pool_socket(os.getpid(), 1, {}, "(wsgi:a)") is None
+
+
+def test_where_the_processes_of_accounts_work(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], cwd=tmp_path) as process:
+        try:
+            assert str(tmp_path) in processes.directories_of({ME})
+            assert str(tmp_path) not in processes.directories_of({"nobody"})
+            assert processes.directories_of(set()) == set()
+        finally:
+            process.kill()

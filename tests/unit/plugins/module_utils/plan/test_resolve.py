@@ -405,6 +405,82 @@ def test_an_option_of_another_version_is_refused(base: str) -> None:
     assert "interrupt-timeout=5" in resolve([fields], newer, "mine", base)["site"][0]["content"]
 
 
+SINGLE = {"command": "x", "schedule": "daily", "once": True}
+
+
+@pytest.mark.parametrize(
+    ("first", "on_host", "there"),
+    [
+        (True, [], True),
+        (False, [], False),
+        (False, ["wsgi-public-single.timer"], False),
+        # A play with --limit does not know the others.
+        (None, [], False),
+        (None, ["wsgi-public-single.timer"], True),
+        (None, ["wsgi-public-other.timer"], False),
+    ],
+)
+def test_a_timer_that_one_host_has(base: str, first: bool | None, on_host: list[str], there: bool) -> None:
+    facts = host(apps=[managed("public", "mine", units=on_host)])
+    every = {"command": "y", "schedule": "hourly"}
+    model = resolve([app(timers={"single": SINGLE, "every": every})], facts, "mine", base, first=first)
+    names = ["single", "every"] if there else ["every"]
+    assert [row["timer"] for row in model["schedules"]] == names
+    assert len(model["service_files"]) == 2 * len(names)
+    assert [row["title"] for row in model["releases"][0]["services"]] == [f"timers: {name}" for name in names]
+    (told,) = (json.loads(row["content"]) for row in model["program_files"] if row["path"].endswith("public.json"))
+    assert list(told["timers"]) == names
+
+
+def test_workers_and_their_secrets(base: str) -> None:
+    worker = {"command": "celery -A shop", "environment": {"TOKEN": SECRET}}
+    model = resolve([app(workers={"mail": worker}, environment={"A": "b"})], host(), "mine", base, deployed=None)
+    path = "/var/lib/public-app/environment-mail"
+    assert json.loads(model["secrets"][path]) == {"A": "b", "TOKEN": SECRET}
+    assert [row["path"] for row in model["service_files"]] == [path, "/etc/systemd/system/wsgi-public-mail@.service"]
+    assert model["releases"][0]["services"] == [{"title": "workers: mail", "program": "celery"}]
+    facts = host(apps=[managed("public", "mine"), managed("other", "mine")])
+    apps = [app(workers={"mail": worker}), app("other", server_names=["other.org"], workers={"mail": worker})]
+    narrowed = resolve(apps, facts, "mine", base, deployed=["public"])
+    assert {row["app"] for row in narrowed["service_files"]} == {"public"}
+    assert list(narrowed["secrets"]) == [path]
+    assert narrowed["schedules"] == []
+
+
+def test_units_of_one_name(base: str) -> None:
+    first = app("shop", workers={"a-b": {"command": "x"}})
+    second = app("shop-a", server_names=["b.org"], timers={"b": {"command": "x", "schedule": "daily"}})
+    assert refusal([first, second], base) == (
+        "app shop-a: 'b' would have the unit wsgi-shop-a-b, as one of app shop has; rename it"
+    )
+
+
+@pytest.mark.parametrize("confines", [True, False])
+def test_a_host_that_cannot_confine(base: str, confines: bool) -> None:
+    model = resolve([app(workers={"a": {"command": "x"}})], host(confines=confines), "mine", base)
+    texts = [row["content"] for row in (*model["service_files"], *model["program_files"][2:])]
+    assert [("ProtectSystem=strict" in text) for text in texts] == [confines, confines]
+
+
+def test_the_program_goes_with_the_last_app_of_the_host(base: str) -> None:
+    gone = {"name": "public", "state": "absent"}
+    other = managed("other", "theirs")
+    for apps, last in [
+        ([managed("public", "mine"), other], False),
+        ([managed("public", "mine"), {**other, "site": ""}], True),
+    ]:
+        model = resolve([gone], host(apps=apps), "mine", base)
+        assert ("/usr/local/sbin/wsgi-run" in [row["path"] for row in model["removed_paths"]]) == last
+        assert (model["program_files"], model["program_directories"]) == ([], [])
+    model = resolve([gone, app("other", server_names=["o.org"])], host(apps=[managed("public", "mine")]), "mine", base)
+    assert "/usr/local/sbin/wsgi-run" not in [row["path"] for row in model["removed_paths"]]
+    assert [row["path"] for row in model["program_files"]] == [
+        "/usr/local/sbin/wsgi-run",
+        "/usr/local/share/bash-completion/completions/wsgi-run",
+        "/etc/palisade-mod_wsgi/apps/other.json",
+    ]
+
+
 def filled(model: dict[str, Any]) -> set[str]:
     certificates = {key: model["certificates"][key] for key in ("self_signed", "given", "acme", "absent")}
     return {key for key, rows in {**model, "certificates": any(certificates.values())}.items() if rows}

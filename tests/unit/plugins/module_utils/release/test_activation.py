@@ -305,7 +305,8 @@ class Workers:
 
     def put(self) -> None:
         self.host.told.append("put")
-        self.path.write_text(self.rows[0]["content"])
+        if self.rows:
+            self.path.write_text(self.rows[0]["content"])
 
     def reload(self) -> None:
         self.host.told.append("reload")
@@ -531,6 +532,15 @@ def test_old_releases_go_and_the_one_that_serves_never(host: Host) -> None:
     assert sorted(os.listdir(row["directory"])) == [names[0], names[1], names[-1]]
     assert len(removed) == len(planned) == 5
     assert prune([row], 3, DEBIAN, check=False) == []
+
+
+def test_a_release_that_a_worker_still_runs_stays(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(number) * 16 for number in range(1, 5)]
+    row = {**host.app("shop", *names, current=names[-1]), "account": "shop-app"}
+    used = {"shop-app": f"{row['directory']}/{names[0]}/code"}
+    monkeypatch.setattr(release_activation, "directories_of", lambda accounts: {used[name] for name in accounts})
+    prune([row], 1, DEBIAN, check=False)
+    assert sorted(os.listdir(row["directory"])) == [names[0], names[-1]]
 
 
 def test_releases_of_an_earlier_version_have_an_age(host: Host) -> None:
