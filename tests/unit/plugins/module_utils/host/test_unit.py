@@ -357,19 +357,6 @@ def test_every_word_for_systemd(systemd: Systemd, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [("000001ffffffffff", True), ("0000000000200000", True), ("00000000a80425fb", False), ("000001ffffdfffff", False)],
-)
-def test_whomay_confine_system_calls(
-    capabilities: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a host, and as in a container."""
-    (tmp_path / "status").write_text(f"Name:\tinit\nCapPrm:\tffff\nCapEff:\t{capabilities}\nCapBnd:\tffff\n")
-    monkeypatch.setattr("builtins.open", lambda path, **how: (tmp_path / "status").open(**how))
-    assert host_unit.may_confine() is expected
-
-
-@pytest.mark.parametrize(
     ("status", "complaint", "told"),
     [
         (226, "", "git failed with 226:\nsystemd could not set up its sandbox"),
