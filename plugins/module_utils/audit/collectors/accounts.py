@@ -18,7 +18,9 @@ from typing import Any
 
 from ..facts import Facts, HostFacts
 from .access import NOBODIES, as_account, readable_files
+from .beside import is_of_the_collection
 from .proc import descendants, is_ours, program_of, read_text
+from .processes import unit_of
 from .sudoers import Account, Sudoers, read_sudoers, without_password
 
 
@@ -96,6 +98,8 @@ def _account(
     for gid in groups:
         _name_group(gid, host)
     others = [pid for pid, row in table.items() if row["uid"] == entry.pw_uid and pid not in apache and is_ours(pid)]
+    # Workers, timers and commands of people that the collection started are the app's own.
+    others = [pid for pid in others if not is_of_the_collection(_unit_of(pid))]
     try:
         locked: bool | None = password_locked(entry.pw_name, read_text("/etc/shadow", 1 << 24))
         shadow = "" if locked is not None else "not in /etc/shadow"
@@ -168,6 +172,13 @@ def _key_files(entry: pwd.struct_passwd) -> list[str]:
 
 def _spools(name: str) -> list[str]:
     return [f"/var/spool/cron/{directory}{name}" for directory in ("crontabs/", "tabs/", "")]
+
+
+def _unit_of(pid: int) -> str:
+    try:
+        return unit_of(read_text(f"/proc/{pid}/cgroup"))
+    except OSError:
+        return ""
 
 
 def _highest_system_uid() -> int:

@@ -22,6 +22,7 @@ from ...host.errors import PalisadeError
 from ..crowd import public_ports
 from ..facts import Facts, HostFacts, code_paths
 from .accounts import pool_accounts
+from .beside import beside, jobs
 from .filters import connection_bounds
 from .packages import packages_of_apache
 from .proc import process_table, read_text
@@ -59,6 +60,7 @@ def host_facts(facts: Facts, run: Run) -> HostFacts:
     part("accounts", lambda: pool_accounts(facts, table, host))
     part("owners", lambda: {pool.name: _owners(code_paths(facts, pool)) for pool in facts.pools})
     part("scripts", lambda: _scripts(facts))
+    part("beside", lambda: beside({pool.name: code_paths(facts, pool) for pool in facts.pools}, jobs()))
     part("jobs", pkill_jobs)
     part("telemetry", lambda: _telemetry(facts))
     part("packages", lambda: packages_of_apache(facts, run))

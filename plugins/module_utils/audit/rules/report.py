@@ -16,6 +16,7 @@ from ..rule import SEVERITIES, STATUSES, Rule, judge, place_of
 from . import (
     access,
     accounts,
+    beside,
     browser,
     code,
     declared,
@@ -43,6 +44,7 @@ VERSION = "0.1.0"
 _FILES = (
     access,
     accounts,
+    beside,
     browser,
     code,
     declared,

@@ -736,6 +736,7 @@ UNKNOWN: list[Case] = [
     Case("F10", nobody_looked(unknown={"data of shop": "too large"})),
     Case("F16", nobody_looked(unknown={"shop": "too large"})),
     Case("U9", nobody_looked(unknown={"wide": "too large"})),
+    Case("X-BESIDE", hosts.shown(unknown={"beside": "no permission"})),
     Case("U9", nobody_looked(shop=Reach(unknown="it took too long"))),
     Case("X-LOG-FILES", nobody_looked(others=Reach(unknown="it took too long")), "/var/log/apache2/shop.log"),
     Case("F19", nobody_looked(scripts={})),
@@ -783,6 +784,9 @@ NOT_APPLICABLE: list[Case] = [
     Case("X-SYSTEMD-BREAKS", facts(without("user=shop-app ")), MAIN),
     Case("X-SYSTEMD-BREAKS", hosts.shown(unknown={"unit": "systemd is not running here"}), MAIN),
     Case("L10", facts(listeners=[{"address": "127.0.0.1", "port": 443}]), MAIN),
+    *(Case(rule, facts(), MAIN) for rule in ("X-BESIDE", "X-BESIDE-SECRETS")),
+    *(Case(rule, hosts.job(pools=["blog"]), MAIN) for rule in ("X-BESIDE", "X-BESIDE-SECRETS")),
+    Case("X-BESIDE", hosts.shown(beside=hosts.job().host.beside, accounts={}), MAIN),
     Case("A2", facts(), MAIN),
     # A script that is not there, and a directory of scripts, have nothing beside them.
     Case("F3", facts(paths={}), MAIN),

@@ -70,6 +70,15 @@ def version(number: str, **package: Any) -> Facts:
     return found
 
 
+def job(account: str = "root", writable: bool = False, **fields: Any) -> Facts:
+    """Return a host on which something starts the code of the pool by itself."""
+    row = {"source": "/etc/cron.d/shop", "kind": "crontab", "account": account, "pools": ["shop"]}
+    found = shown(beside=[{**row, "capabilities": "", "secrets": [], **fields}])
+    if writable:
+        found.access["shop"].writable.append({"path": "/var/lib/shop/code/x.py"})
+    return found
+
+
 def express(uid: int, user: str, *ports: int, mapped: bool = False) -> Facts:
     """Return a server that mod_wsgi-express made."""
     found = facts(listeners=[{"address": "127.0.0.1", "port": port} for port in ports or (8000,)])
@@ -162,6 +171,14 @@ BAD: list[Case] = [
     Case("U2", granted(everything=False), severity="high"),
     Case("U2", granted(everything=True, root=False), severity="high"),
     Case("U2", granted(everything=True, no_new_privileges=True), severity="medium"),
+    Case("X-BESIDE", job(), severity="medium"),
+    Case("X-BESIDE", job("0"), severity="medium"),
+    Case("X-BESIDE", job(writable=True)),
+    Case("X-BESIDE", job("games", writable=True)),
+    Case("X-BESIDE", job("games"), severity="low"),
+    Case("X-BESIDE", job("games", capabilities="CAP_CHOWN"), severity="medium"),
+    Case("X-BESIDE", job("shop-app", capabilities="CAP_NET_BIND_SERVICE")),
+    Case("X-BESIDE-SECRETS", job("shop-app", secrets=["SECRET_KEY"])),
     Case("U6", owner(shell="/bin/sh")),
     # An empty one is /bin/sh.
     Case("U6", owner(shell="")),
@@ -293,6 +310,9 @@ BAD: list[Case] = [
     Case("AUDIT-DRIFT", facts(SERVER + site().replace("WSGIDaemonProcess shop", "WSGIDaemonProcess other"))),
 ]
 GOOD: list[Case] = [
+    Case("X-BESIDE", job("shop-app")),
+    Case("X-BESIDE", job("shop-app", writable=True)),
+    Case("X-BESIDE-SECRETS", job("shop-app")),
     Case("U1", express_pool()),
     Case("U1b", express_pool()),
     Case("U2", facts()),
