@@ -23,6 +23,7 @@ from .data import Data, account_of, find_data
 from .groups import Group, groups_of, name_of, site_files
 from .pool import keep_pool
 from .script import read_script
+from .services import services_of
 from .told import findings_of, tell_rest
 from .web import aliases_of, keep_server_names, keep_static, keep_tls, keep_web
 
@@ -73,6 +74,7 @@ def _row(facts: Facts, group: Group, groups: Sequence[Group], name: str, results
     data = _writable(app, facts, pool, code, aliases_of(facts, group))
     keep_static(app, facts, group, groups, code, list(data.sources.values()))
     tell_rest(app, facts, group, code)
+    services = services_of(app, facts, pool, code)
     requirements = distributions(facts, pool)
     has_file = bool(code) and os.path.isfile(os.path.join(code, "requirements.txt"))
     if requirements or has_file:
@@ -86,6 +88,7 @@ def _row(facts: Facts, group: Group, groups: Sequence[Group], name: str, results
         "environment": variables(place, script, facts, pool),
         "paths": data.variables,
         "data": data.hints,
+        "services": services,
         "replaces": site_files(group),
         "changes": app.changes,
         "findings": findings_of(facts, group, pool, results),

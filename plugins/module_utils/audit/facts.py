@@ -104,7 +104,8 @@ class HostFacts:
     scripts: dict[str, bool] = field(default_factory=dict)
     # By telemetry socket: what everybody may write on the way to it.
     telemetry: dict[str, list[str]] = field(default_factory=dict)
-    # What starts code of pools beside them: {source, kind, account, pools, capabilities, secrets: names}.
+    # What starts code of pools beside them: {source, kind, account, pools, capabilities, secrets and variables: names,
+    # name, command, schedule}.
     beside: list[dict[str, Any]] = field(default_factory=list)
     # Files of cron, logrotate and systemd with pkill -f wsgi.
     jobs: list[str] = field(default_factory=list)

@@ -69,13 +69,16 @@ def _checked(rows: Any, remarks: Any) -> tuple[list[dict[str, Any]], list[str]]:
         usable = usable and isinstance(row, dict) and isinstance(row.get("fields"), dict)
         usable = usable and all(isinstance(row.get(key), str) for key in _TEXTS)
         usable = usable and all(texts(row.get(key)) for key in _LISTS) and isinstance(row.get("paths"), dict)
+        usable = usable and isinstance(row.get("services"), dict)
     if not usable:
         raise PalisadeError("wsgi_adopt: expected a list of apps from the host, got something else")
     for number, row in enumerate(rows):
         for key, value in row["fields"].items():
             if key not in _FIELDS or _is_template(value):
                 raise PalisadeError(f"wsgi_adopt: app {number}: the host gives a field {str(key)!r} that is refused")
-        app = check_app({**row["fields"], "source": {"path": "x"}}, number, None)
+        if set(row["services"]) - {"workers", "timers"} or _is_template(row["services"]):
+            raise PalisadeError(f"wsgi_adopt: app {number}: the host gives workers or timers that are refused")
+        app = check_app({**row["fields"], **row["services"], "source": {"path": "x"}}, number, None)
         for variable, path in row["paths"].items():
             place = path[len(app.data) + 1 :] if str(path).startswith(f"{app.data}/") else None
             if not _VARIABLE.fullmatch(str(variable)) or not re.fullmatch(r"[A-Za-z0-9._/-]+", str(place or "")):
@@ -146,6 +149,14 @@ def _app(row: dict[str, Any]) -> list[str]:
         lines += _inner(_comment("environment:"))
         lines += [f"  #   {variable}: {path}" for variable, path in row["paths"].items()]
         lines += [f"  #   {visible(variable)}:" for variable in row["environment"]]
+    for kind in ("workers", "timers"):
+        if row["services"].get(kind):
+            lines += _inner(
+                _comment(
+                    f"TO DO: the host runs these today. Check each command before you make them {kind} of the app:"
+                )
+            )
+            lines += [f"  # {line}" for line in _field(kind, row["services"][kind])]
     if row["replaces"]:
         names = ", ".join(row["replaces"])
         lines += _inner(_comment(f"On the same host: adopt: true, and replaces: with {names}"))

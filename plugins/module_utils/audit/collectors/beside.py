@@ -54,7 +54,7 @@ def jobs() -> list[Job]:
 
 
 def beside(code: Mapping[str, Iterable[str]], found: Sequence[Job]) -> list[dict[str, Any]]:
-    """Return the jobs that start code of pools: {source, kind, account, pools, capabilities, secrets: names}.
+    """Return the jobs that start code of pools, as HostFacts.beside has them.
 
     code has the paths of each pool's code.
     """
@@ -75,9 +75,18 @@ def beside(code: Mapping[str, Iterable[str]], found: Sequence[Job]) -> list[dict
                     "pools": pools,
                     "capabilities": job.capabilities,
                     "secrets": secret_names(job.variables),
+                    "name": job.name,
+                    "command": _without(job.command, secret_names(job.variables)),
+                    "schedule": job.schedule,
+                    "variables": sorted({name for name, _value in job.variables}),
                 }
             )
     return rows
+
+
+def _without(command: str, secrets: Sequence[str]) -> str:
+    """Return a command without the values of likely secrets."""
+    return _ASSIGNED.sub(lambda found: f"{found[1]}=***" if found[1] in secrets else found[0], command)
 
 
 def is_of_the_collection(unit: str) -> bool:

@@ -22,7 +22,16 @@ def row(**parts: Any) -> dict[str, Any]:
     lists: dict[str, list[str]] = {
         key: [] for key in ("requirements", "environment", "replaces", "changes", "findings", "remarks", "data")
     }
-    return {"fields": fields, "script": "/a", "declared": "/b:1", "code": "/c", "paths": {}, **lists, **parts}
+    return {
+        "fields": fields,
+        "script": "/a",
+        "declared": "/b:1",
+        "code": "/c",
+        "paths": {},
+        "services": {},
+        **lists,
+        **parts,
+    }
 
 
 def test_the_file() -> None:
@@ -39,6 +48,10 @@ def test_the_file() -> None:
         "requirements": ["flask==3.0.3"],
         "environment": ["KEY"],
         "replaces": ["shop.conf"],
+        "services": {
+            "workers": {"mail": {"command": "celery -A shop worker"}},
+            "timers": {"tidy": {"command": ["sh", "-c", "a | b # é"], "schedule": "Mon 03:30"}},
+        },
         "changes": ["it moves"],
         "findings": ["U1 Every pool"],
         "remarks": ["RewriteRule"],
@@ -78,6 +91,14 @@ wsgi_apps:
     # environment:
     #   DATABASE_PATH: /var/lib/shop-app/data/db/rows.db
     #   KEY:
+    # TO DO: the host runs these today. Check each command before you make them workers of the app:
+    #   workers:
+    #     mail: {command: celery -A shop worker}
+    # TO DO: the host runs these today. Check each command before you make them timers of the app:
+    #   timers:
+    #     tidy:
+    #       command: [sh, -c, "a | b # \\xE9"]
+    #       schedule: Mon 03:30
     # On the same host: adopt: true, and replaces: with shop.conf
 """
     )
@@ -199,6 +220,33 @@ def test_apps_that_cannot_be_beside_each_other_are_told() -> None:
 def test_a_host_cannot_say_what_is_for_a_person(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(PalisadeError, match=words):
         adopted("www", [row(fields=fields)], [])
+
+
+@pytest.mark.parametrize(
+    ("services", "words"),
+    [
+        ({"build": ["x"]}, "workers or timers that are refused"),
+        ({"workers": {"a": {"command": "{{ x }}"}}}, "workers or timers that are refused"),
+        ({"workers": {"a": {"command": ""}}}, "workers: a: command: expected"),
+        ({"workers": {"a\nb": {"command": "x"}}}, "workers: expected names"),
+        ({"timers": {"a": {"command": "x"}}}, "schedule is required"),
+        (["x"], "expected a list of apps"),
+    ],
+)
+def test_services_are_checked_as_a_users(services: Any, words: str) -> None:
+    with pytest.raises(PalisadeError, match=words):
+        adopted("www", [row(services=services)], [])
+
+
+@given(st.lists(TEXT, min_size=1, max_size=3))
+def test_no_command_of_a_host_is_a_field(words: list[str]) -> None:
+    try:
+        text = adopted("www", [row(services={"workers": {"a": {"command": words}}})], [])
+    except PalisadeError:
+        return
+    (app,) = yaml.safe_load(text)["wsgi_apps"]
+    assert "workers" not in app
+    assert all(line.lstrip().startswith("#") or ":" in line or not line for line in text.splitlines()[1:])
 
 
 @pytest.mark.parametrize(

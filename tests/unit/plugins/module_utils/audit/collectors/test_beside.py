@@ -73,6 +73,10 @@ AmbientCapabilities=CAP_NET_BIND_SERVICE
             "pools": ["shop"],
             "capabilities": "CAP_NET_BIND_SERVICE",
             "secrets": ["DATABASE_URL", "SECRET_KEY"],
+            "name": "worker",
+            "command": "/srv/shop/venv/bin/celery    -A shop worker",
+            "schedule": "",
+            "variables": ["DATABASE_URL", "LANG", "SECRET_KEY"],
         }
     ]
 
@@ -121,10 +125,12 @@ def test_a_line_of_the_systems_crontab(host: Host, line: str, account: str, sche
 
 
 def test_an_accounts_own_crontab(host: Host) -> None:
-    host.write("spool/shop", "@reboot SECRET_KEY=abc /srv/shop/run\n")
+    host.write("spool/shop", "@reboot SECRET_KEY=abc A=b /srv/shop/run\n")
     job = host.job()
-    assert (job.account, job.command) == ("shop", "SECRET_KEY=abc /srv/shop/run")
+    assert (job.account, job.command) == ("shop", "SECRET_KEY=abc A=b /srv/shop/run")
     assert host.rows()[0]["secrets"] == ["SECRET_KEY"]
+    # The report and the list of adopt are for others to read.
+    assert host.rows()[0]["command"] == "SECRET_KEY=*** A=b /srv/shop/run"
 
 
 def test_programs_of_supervisor(host: Host) -> None:
