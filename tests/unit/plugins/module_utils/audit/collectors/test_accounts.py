@@ -115,6 +115,9 @@ def test_numbers_of_persons(uid: int, regular: bool, monkeypatch: pytest.MonkeyP
     assert (found["home_files"], found["sudo"], found["keys"], found["jobs"]) == ([], [], [], [])
     assert found["regular"] is regular
     assert found["others"] == [os.path.basename(os.readlink("/proc/self/exe"))]
+    # A command that wsgi-run started is the app's own.
+    monkeypatch.setattr(accounts, "_unit_of", lambda pid: f"palisade-run-shop-{pid}.service")
+    assert accounts._account(entry, table, {apache}, HostFacts())["others"] == []
 
 
 def test_a_shadow_that_does_not_tell_is_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
