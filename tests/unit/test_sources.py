@@ -46,7 +46,6 @@ STRICT = {
     "release/store.py": 1,
     "runtime/run_app.py": 2,
     "runtime/surroundings.py": 1,
-    "runtime/wsgi_run.py": 2,
     "source/requirements.py": 1,
 }
 

@@ -4,7 +4,7 @@
 
 """The surroundings that an app's code has in its pool, for all that runs beside the pool; and the program wsgi-run.
 
-The program is the file wsgi_run.py beside this one. It knows an app by the description that is written here.
+The program is a file of the role wsgi_apps. It knows an app by the description that is written here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..app.model import App, Timer
 from ..host.confinement import CONFINEMENT
 
 PROGRAM = "/usr/local/sbin/wsgi-run"
+_SOURCE = "roles/wsgi_apps/files/wsgi_run.py"
 _INTERPRETER = "#!/usr/bin/python3 -IS\n"
 _COMPLETION = "/usr/local/share/bash-completion/completions/wsgi-run"
 _DESCRIPTIONS = "/etc/palisade-mod_wsgi/apps"
@@ -100,8 +101,9 @@ def directories() -> list[dict[str, str]]:
 
 
 def program_files() -> list[dict[str, str]]:
-    """Return the files of wsgi-run that all apps share."""
-    with open(os.path.join(os.path.dirname(__file__), "wsgi_run.py"), encoding="utf-8") as file:
+    """Return the files of wsgi-run that all apps share. For the controller, which has the whole collection."""
+    collection = os.path.join(os.path.dirname(__file__), "../../..")
+    with open(os.path.join(collection, _SOURCE), encoding="utf-8") as file:
         program = _INTERPRETER + file.read()
     identity = {"owner": "root", "group": "root"}
     return [

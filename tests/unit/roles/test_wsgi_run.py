@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import wsgi_run
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime.surroundings import program_files
+from ansible_collections.palisade.mod_wsgi.roles.wsgi_apps.files import wsgi_run
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import needs_root
 
 pytestmark = needs_root
