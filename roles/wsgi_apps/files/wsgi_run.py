@@ -155,9 +155,8 @@ def _relayed(words: list[str]) -> int:
     process = subprocess.Popen(
         words, stdin=subprocess.DEVNULL if os.isatty(0) else None, stdout=pipes[0], stderr=pipes[1]
     )
-    copies = [
-        threading.Thread(target=_copy, args=pair) for pair in zip((process.stdout, process.stderr), shown) if pair[1]
-    ]
+    pairs = ((process.stdout, shown[0]), (process.stderr, shown[1]))
+    copies = [threading.Thread(target=_copy, args=pair) for pair in pairs if pair[1]]
     for copy in copies:
         copy.start()
     status = process.wait()
@@ -185,10 +184,10 @@ def show(apps: list[App]) -> int:
 
 
 def _worker(units: list[str]) -> str:
-    states = [_state(unit, "ActiveState", "SubState", "NRestarts") for unit in units]
-    running = sum(state["SubState"] == "running" for state in states)
-    others = [f"{unit} {state['SubState']}" for unit, state in zip(units, states) if state["SubState"] != "running"]
-    restarts = sum(int(state["NRestarts"] or 0) for state in states)
+    states = {unit: _state(unit, "ActiveState", "SubState", "NRestarts") for unit in units}
+    others = [f"{unit} {state['SubState']}" for unit, state in states.items() if state["SubState"] != "running"]
+    running = len(units) - len(others)
+    restarts = sum(int(state["NRestarts"] or 0) for state in states.values())
     told = [f"{running} of {len(units)} running", *others, *([f"restarted {restarts} times"] if restarts else [])]
     return ", ".join(told)
 
