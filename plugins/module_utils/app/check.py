@@ -63,11 +63,10 @@ def _check_account(value: str, subject: str) -> str:
 
 
 def _check_application(value: str, subject: str) -> tuple[str, str]:
-    module, colon, name = value.partition(":")
+    # Without a colon the name is empty, which is no identifier.
+    module, _colon, name = value.partition(":")
     parts = [*module.split("."), name]
-    usable = bool(colon) and all(
-        part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts
-    )
+    usable = all(part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts)
     require(usable, subject, "package.module:callable", value)
     return module, name
 

@@ -172,12 +172,12 @@ def _check_address(address: str, schemes: tuple[str, ...], subject: str) -> None
         unsafe = ": nothing proves the server's identity" if scheme in ("http", "git", "ftp") else ""
         raise PalisadeError(f"{subject}: expected {known}, got {scheme[:20]}://{unsafe}")
     try:
-        found = urlsplit(address)
-        name, _port = found.hostname, found.port
+        # Asks for the port too, which may be no number.
+        _port = urlsplit(address).port
     except ValueError as error:
         raise PalisadeError(f"{subject}: expected an address, got none: {error}") from error
     plain = re.sub(r":[0-9]*\Z", "", host)
-    usable = bool(name) and bool(_HOST.fullmatch(plain)) and " " not in address and "#" not in address
+    usable = bool(_HOST.fullmatch(plain)) and " " not in address and "#" not in address
     usable = usable and not user.startswith("-") and bool(re.fullmatch(r"[A-Za-z0-9._-]*", user))
     require(usable, subject, f"{scheme}://host/path", address.partition("?")[0])
 

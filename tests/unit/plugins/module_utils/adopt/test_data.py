@@ -494,3 +494,11 @@ def test_a_database_in_data_elsewhere_comes_with_it(site: Site, monkeypatch: pyt
     data = site.find()
     assert data.sources == {"store": str(place.parent)}
     assert data.variables == {"DATABASE_PATH": f"{HOME}/data/store/base.sqlite3"}
+
+
+def test_a_link_to_a_database_is_none(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "real") as database:
+        database.execute("CREATE TABLE a (b)")
+    (tmp_path / "link").symlink_to("real")
+    assert adopt_data._is_database(str(tmp_path / "real"))
+    assert not adopt_data._is_database(str(tmp_path / "link"))

@@ -68,6 +68,18 @@ def test_without_root_it_says_what_it_could_not_read() -> None:
     assert {"parent", "loaded", "reach"} <= set(seen["unknown"])
 
 
+def test_a_directory_of_scripts_that_cannot_be_read_may_hold_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(path)
+
+    facts = Facts(Instance("", ""), read_tree(f"ScriptAlias /cgi {tmp_path}"))
+    assert collectors_host._scripts(facts) == {str(tmp_path): False}
+    monkeypatch.setattr("os.listdir", refuse)
+    assert collectors_host._scripts(facts) == {str(tmp_path): True}
+
+
 def test_an_apache_that_does_not_run_has_accounts_all_the_same() -> None:
     facts = host_of(None)
     host = collectors_host.host_facts(facts, no_run)
