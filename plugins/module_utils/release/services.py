@@ -60,19 +60,26 @@ class Unit:
         return self.name.replace("@.", f"@{number}.")
 
 
-def units_of_host() -> list[Unit]:
-    """Return the unit files of all apps on this host."""
+def units_of_host(app: str = "") -> list[Unit]:
+    """Return the unit files of an app on this host, or of all."""
     found = []
+    prefix = f"wsgi-{app}-" if app else "wsgi-"
     for name in sorted(os.listdir(UNITS)) if os.path.isdir(UNITS) else []:
         path = os.path.join(UNITS, name)
-        if not _NAMED.fullmatch(name) or not os.path.isfile(path) or os.path.islink(path):
+        if (
+            not name.startswith(prefix)
+            or not _NAMED.fullmatch(name)
+            or not os.path.isfile(path)
+            or os.path.islink(path)
+        ):
             continue
         with open(path, encoding="utf-8", errors="replace") as file:
             for told in read_records(file.read()):
                 if isinstance(told.get("app"), str) and ("worker" in told or "timer" in told):
                     numbers = {key: told[key] for key in ("processes", "ready_after") if isinstance(told.get(key), int)}
                     found.append(Unit(told["app"], path, **numbers))
-    return found
+    # One app's name may begin as another's.
+    return [unit for unit in found if app in ("", unit.app)]
 
 
 def check_commands(row: Mapping[str, Any], place: str) -> None:
@@ -111,7 +118,7 @@ class Services:
         return [{"app": self.app, "path": path} for path in sorted(paths) if path not in wanted]
 
     def _units(self) -> list[Unit]:
-        return [unit for unit in units_of_host() if unit.app == self.app]
+        return units_of_host(self.app)
 
     def paths(self) -> list[str]:
         """Return every file that put may change."""
