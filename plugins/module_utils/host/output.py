@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # Shorter values are words that a message may well have by itself.
 _SECRET = 6
@@ -17,9 +17,10 @@ def last_lines(text: str, lines: int) -> str:
     return "\n".join(text.strip("\n").splitlines()[-lines:])
 
 
-def masked(text: str, environment: Mapping[str, str]) -> str:
-    """Return a text without the values of the environment, also as a traceback quotes them."""
-    values = {form for value in environment.values() for form in (value, repr(value)[1:-1], *value.splitlines())}
+def masked(text: str, environment: Mapping[str, str] | Iterable[str]) -> str:
+    """Return a text without the values of an environment, or these values, also as a traceback quotes them."""
+    secrets = environment.values() if isinstance(environment, Mapping) else environment
+    values = {form for value in secrets for form in (value, repr(value)[1:-1], *value.splitlines())}
     for value in sorted(values, key=len, reverse=True):
         if len(value) >= _SECRET:
             text = text.replace(value, "***")

@@ -219,7 +219,10 @@ class Activation:
     def _services(self, row: Row) -> Services:
         app = row["app"]
         home = os.path.dirname(row["current"])
-        return Services(app, home, self.service_files.of(app).present, self.run, self.files.environment(app))
+        rows = self.service_files.of(app).present
+        own = [json.loads(row["secret_content"]) for row in rows if row["secret_content"]]
+        values = [value for variables in (self.files.environment(app), *own) for value in variables.values()]
+        return Services(app, home, rows, self.run, values)
 
     def _switch_and_roll(self, row: Row, pool: Row | None, services: Services) -> None:
         """Switch an app, and bring its workers and then its pool along; all of it back where one of them fails."""

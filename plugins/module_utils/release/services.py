@@ -108,7 +108,7 @@ class Services:
     files: Rows
     run: Run
     # Kept out of what errors quote.
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
     done: list[dict[str, str]] = field(default_factory=list)
 
     def _unused(self) -> list[dict[str, str]]:
@@ -226,7 +226,7 @@ class Services:
         journal = ["journalctl", f"--unit={name}", f"--since=@{int(began)}", "--output=cat", "--no-pager", "--quiet"]
         told = ""
         with contextlib.suppress(CommandError):
-            told = masked(last_lines(self.run(journal), _LINES), self.environment)
+            told = masked(last_lines(self.run(journal), _LINES), self.secrets)
         return PalisadeError(f"app {self.app}: {unit.title}: {name} {seen}:\n{told}".rstrip(":\n"))
 
 

@@ -43,6 +43,7 @@ class Host:
         self.hook_fails = False
         self.workers_ill: set[str] = set()
         self.workers_stale = False
+        self.workers_secrets: object = None
         for name, value in {
             "apache_parent": lambda _binary: 1,
             "live_pools": self.live_pools,
@@ -328,8 +329,9 @@ class Workers:
 def workers(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
     """Return a host whose apps can have a worker: its unit file is the text that activation() is given as worker."""
 
-    def services(app: str, home: str, rows: Sequence[Mapping[str, Any]], _run: object, _environment: object) -> Workers:
+    def services(app: str, home: str, rows: Sequence[Mapping[str, Any]], _run: object, secrets: object) -> Workers:
         assert home == str(host.root / app)
+        host.workers_secrets = secrets
         return Workers(host, host.root / app / "unit", app, rows)
 
     monkeypatch.setattr(release_activation, "Services", services)
@@ -417,6 +419,17 @@ def test_a_worker_that_had_ended_and_cannot_start_is_told(workers: Host) -> None
     assert outcome.failures == {"shop": "app shop: worker mail: it ended"}
     # Nothing is new, so nothing goes back.
     assert workers.told == ["put", f"bring new {NEW}"]
+
+
+def test_what_errors_must_not_quote(workers: Host) -> None:
+    row = workers.app("shop", NEW, current=NEW)
+    activation = with_worker(workers, "new")
+    path = str(workers.root / "shop" / "environment-mail")
+    names = {"owner": "root", "group": "root", "mode": "0640"}
+    files = Files([{"app": "shop", "path": path, **names}], (), {path: '{"TOKEN": "of-the-worker", "COLOUR": "red"}'})
+    activation.service_files = files
+    activation._services(row)
+    assert workers.workers_secrets == ["old", "of-the-worker", "red"]
 
 
 def test_workers_in_check_mode(workers: Host) -> None:

@@ -87,7 +87,7 @@ class Systemd:
     def services(self, name: str = "shop", **fields: Any) -> Services:
         shop = check_app(app(name, **fields), 0, None)
         rows = [row for row in service_files(shop, shop.timers, confined=True) if "content" in row]
-        return Services(name, str(self.home), rows, self, {"KEY": "hunter2-of-the-app"})
+        return Services(name, str(self.home), rows, self, ["hunter2-of-the-app"])
 
     def took(self) -> list[str]:
         told, self.told = self.told, []
