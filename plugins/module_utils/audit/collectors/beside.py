@@ -60,7 +60,7 @@ def beside(code: Mapping[str, Iterable[str]], found: Sequence[Job]) -> list[dict
     """
     rows = []
     for job in found:
-        named = {os.path.realpath(path) for path in job.paths()}
+        named = {place for path in job.paths() for place in _places(path)}
         pools = [
             pool
             for pool, paths in code.items()
@@ -97,6 +97,12 @@ def is_of_the_collection(unit: str) -> bool:
         text = read_text(f"{UNITS[0]}/{re.sub('@[^.]*', '@', unit)}", _SIZE)
         return any("worker" in told or "timer" in told for told in read_records(text))
     return False
+
+
+def _places(path: str) -> tuple[str, str]:
+    """Return where a path is, and where it leads: the interpreter of a virtual environment is a link out of it."""
+    above, name = os.path.split(path.rstrip("/"))
+    return os.path.join(os.path.realpath(above), name), os.path.realpath(path)
 
 
 def _within(path: str, place: str) -> bool:

@@ -432,6 +432,19 @@ def test_a_timer_that_one_host_has(base: str, first: bool | None, on_host: list[
     assert list(told["timers"]) == names
 
 
+def test_a_site_that_stays_is_not_removed_as_well(base: str) -> None:
+    (row,) = resolve([app()], host(apps=[managed("public", "mine")]), "mine", base)["site"]
+    assert (row["path"], bool(row["content"])) == ("/etc/apache2/sites-available/zz-palisade-public.conf", True)
+
+
+def test_keys_of_apps_that_are_not_deployed_stay_where_they_are(base: str) -> None:
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n"
+    git = {"repo": "git@example.org:shop", "version": "main", "known_hosts": "example.org ssh-rsa A", "key": key}
+    apps = [app(source={"git": git}), app("other", server_names=["other.org"], source={"git": git})]
+    facts = host(apps=[managed("public", "mine"), managed("other", "mine")])
+    assert list(resolve(apps, facts, "mine", base, deployed=["public"])["source_secrets"]) == ["public"]
+
+
 def test_workers_and_their_secrets(base: str) -> None:
     worker = {"command": "celery -A shop", "environment": {"TOKEN": SECRET}}
     model = resolve([app(workers={"mail": worker}, environment={"A": "b"})], host(), "mine", base, deployed=None)

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import accounts, proc
@@ -207,3 +208,20 @@ def test_names_of_the_groups_that_are_declared_and_those_that_processes_have() -
     accounts._name_groups("root,#77,#x,no-such-group,", [{"groups": [0, ONE], "gids": [0, 1]}], host)
     assert host.group_ids == {"root": 0, "#77": 77}
     assert host.group_names == {0: "root", 1: grp.getgrgid(1).gr_name, ONE: str(ONE)}
+
+
+@pytest.mark.parametrize(("pid", "apache"), [(7, {7, 8}), (None, set())])
+def test_which_processes_are_apaches(pid: int | None, apache: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+    whole = accounts._account
+
+    def note(entry: pwd.struct_passwd, table: Any, own: set[int], host: HostFacts) -> dict[str, Any]:
+        seen.append(own)
+        return whole(entry, {}, own, host)
+
+    monkeypatch.setattr(accounts, "_account", note)
+    facts = host_of(None)
+    facts.instance.pid = pid
+    table = {7: {"parent": 1, "uid": 0}, 8: {"parent": 7, "uid": 33}, 9: {"parent": 1, "uid": 33}}
+    accounts.pool_accounts(facts, table, HostFacts())
+    assert seen[0] == apache

@@ -177,6 +177,15 @@ def test_a_link_leads_to_the_code(host: Host) -> None:
     assert [row["pools"] for row in host.rows()] == [["shop"]]
 
 
+def test_an_interpreter_that_is_a_link_is_still_of_its_environment(host: Host) -> None:
+    (host.root / "venv/bin").mkdir(parents=True)
+    (host.root / "venv/bin/python").symlink_to("/usr/bin/python3")
+    (host.root / "current").symlink_to("venv")
+    host.write("crontab", f"@daily root {host.root}/current/bin/python -V\n")
+    (row,) = beside.beside({"shop": [f"{host.root}/venv"]}, beside.jobs())
+    assert row["pools"] == ["shop"]
+
+
 def test_units_of_the_collection(host: Host) -> None:
     record = '# palisade.mod_wsgi: {"app": "shop", "%s": "mail"}\n'
     host.write("units/wsgi-shop-mail@.service", record % "worker")

@@ -1,0 +1,94 @@
+"""Clients of the applications; each prints a line of JSON with what it saw.
+
+Usage: client.py calendar | numbers | upload | chunked | stream SECONDS | tickets
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import http.client
+import http.cookiejar
+import json
+import re
+import socket
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+MIB = 1 << 20
+UPLOAD = 500
+
+
+def calendar() -> object:
+    import caldav
+
+    client = caldav.DAVClient("http://calendar.test/", username="ann", password="of-ann")
+    made = client.principal().make_calendar(name="work")
+    begin = datetime.datetime(2026, 12, 1, 9, tzinfo=datetime.timezone.utc)
+    made.add_event(dtstart=begin, dtend=begin + datetime.timedelta(hours=1), summary="Plan the year")
+    (found,) = made.search(start=begin, end=begin + datetime.timedelta(days=1), event=True)
+    names = [entry.get_display_name() for entry in client.principal().calendars()]
+    return [str(found.icalendar_component["SUMMARY"]), names]
+
+
+def numbers() -> object:
+    return urllib.request.urlopen("http://numbers.test/").read().decode()
+
+
+def upload() -> object:
+    block, digest = bytes(range(256)) * (MIB // 256), hashlib.sha256()
+
+    def body() -> Iterator[bytes]:
+        for _number in range(UPLOAD):
+            digest.update(block)
+            yield block
+
+    connection = http.client.HTTPConnection("numbers.test", timeout=120)
+    connection.request("POST", "/upload", body(), {"Content-Length": str(UPLOAD * MIB)})
+    answer = connection.getresponse()
+    size, found = answer.read().decode().split()
+    return [answer.status, int(size), found == digest.hexdigest()]
+
+
+def chunked() -> object:
+    connection = http.client.HTTPConnection("numbers.test", timeout=30)
+    body = iter([b"first ", b"second"])
+    connection.request("POST", "/upload", body, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    answer = connection.getresponse()
+    return [answer.status, answer.read().decode()[:300]]
+
+
+def stream(seconds: str) -> object:
+    began, seen = time.monotonic(), []
+    with socket.create_connection(("numbers.test", 80), timeout=30) as connection:
+        connection.sendall(f"GET /stream?seconds={seconds} HTTP/1.0\r\nHost: numbers.test\r\n\r\n".encode())
+        while read := connection.recv(65536):
+            seen.append(read)
+    lines = b"".join(seen).partition(b"\r\n\r\n")[2].split()
+    return [len(lines), len(seen), round(time.monotonic() - began)]
+
+
+def tickets() -> object:
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    form = opener.open("http://tickets.test/newticket").read().decode()
+    token = re.search(r'name="__FORM_TOKEN" value="([^"]+)"', form)[1]
+    fields = {"__FORM_TOKEN": token, "field_summary": "It does not print", "field_status": "new", "submit": "Create"}
+    made = opener.open("http://tickets.test/newticket", urllib.parse.urlencode(fields).encode())
+    edge = "edge-of-the-parts"
+    parts = {"__FORM_TOKEN": token, "action": "new", "realm": "ticket", "id": "1", "description": "a photo"}
+    head = f"--{edge}\r\nContent-Disposition: form-data; name="
+    body = "".join(f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in parts.items())
+    body += f'{head}"attachment"; filename="photo.txt"\r\n\r\nof a printer\r\n--{edge}--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+    opener.open(urllib.request.Request("http://tickets.test/attachment/ticket/1/?action=new", body.encode(), headers))
+    kept = opener.open("http://tickets.test/raw-attachment/ticket/1/photo.txt").read().decode()
+    shown = opener.open("http://tickets.test/ticket/1").read().decode()
+    return [made.url, "It does not print" in shown, kept]
+
+
+WAYS = {one.__name__: one for one in (calendar, numbers, upload, chunked, stream, tickets)}
+print(json.dumps(WAYS[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from mercurial.hgweb import hgweb
+
+application = hgweb(b"hgweb.config")
