@@ -27,7 +27,7 @@ def calendar() -> object:
 
     client = caldav.DAVClient("http://calendar.test/", username="ann", password="of-ann")
     made = client.principal().make_calendar(name="work")
-    begin = datetime.datetime(2026, 12, 1, 9, tzinfo=datetime.timezone.utc)
+    begin = datetime.datetime(2026, 12, 1, 9, tzinfo=datetime.UTC)
     made.add_event(dtstart=begin, dtend=begin + datetime.timedelta(hours=1), summary="Plan the year")
     (found,) = made.search(start=begin, end=begin + datetime.timedelta(days=1), event=True)
     names = [entry.get_display_name() for entry in client.principal().calendars()]
