@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 MIB = 1 << 20
 UPLOAD = 500
+LIMIT = 600_000_000
 
 
 def calendar() -> object:
@@ -54,11 +55,30 @@ def upload() -> object:
 
 
 def chunked() -> object:
-    connection = http.client.HTTPConnection("numbers.test", timeout=30)
-    body = iter([b"first ", b"second"])
-    connection.request("POST", "/upload", body, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    return [_chunked("numbers.test", b"first ", b"second"), _chunked("code.test", b"first"), _too_large()]
+
+
+def _chunked(name: str, *parts: bytes) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(name, timeout=30)
+    connection.request("POST", "/upload", iter(parts), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
     answer = connection.getresponse()
-    return [answer.status, answer.read().decode()[:300]]
+    return answer.status, answer.read().decode()[:300]
+
+
+def _too_large() -> int:
+    """Send more than the app's limit without saying so before, and return the status."""
+    block = b"%x\r\n" % MIB + bytes(MIB) + b"\r\n"
+    with socket.create_connection(("numbers.test", 80), timeout=60) as connection:
+        head = "POST /upload HTTP/1.1\r\nHost: numbers.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
+        try:
+            for _number in range(LIMIT // MIB + 2):
+                connection.sendall(block)
+            connection.sendall(b"0\r\n\r\n")
+        except OSError:
+            # It answered before it had read all.
+            pass
+        return int(connection.recv(65536).split()[1])
 
 
 def stream(seconds: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -43,9 +44,13 @@ def test_an_answer_that_takes_two_minutes_comes_as_it_is_made(host: Host) -> Non
     assert seconds >= 124
 
 
-def test_a_request_without_a_length_is_refused(host: Host) -> None:
-    # docs/applications.md says so: mod_wsgi does not pass one on unless WSGIChunkedRequest is set.
-    assert told(host, "chunked.json")[0] == 411
+def test_requests_without_a_length(host: Host) -> None:
+    taken, refused, large = told(host, "chunked.json")
+    assert taken == [200, f"12 {hashlib.sha256(b'first second').hexdigest()}"]
+    # Where the app does not ask for them.
+    assert refused[0] == 411
+    # The limit of a body holds for what does not say how long it is.
+    assert large == 413
 
 
 @pytest.mark.parametrize("app", CLEAN)

@@ -20,7 +20,8 @@ from .groups import Group, lines_of
 _CARRIED_WORDS = """
 servername serveralias serveradmin errorlog errorlogformat customlog transferlog loglevel documentroot alias
 wsgidaemonprocess wsgiprocessgroup wsgiapplicationgroup wsgiscriptalias wsgirestrictprocess wsgiscriptreloading
-wsgipassauthorization wsgitrustedproxies wsgitrustedproxyheaders wsgierroroverride wsgicallableobject setenv passenv
+wsgipassauthorization wsgichunkedrequest wsgitrustedproxies wsgitrustedproxyheaders wsgierroroverride
+wsgicallableobject setenv passenv
 sslengine sslcertificatefile sslcertificatekeyfile sslcertificatechainfile sslprotocol sslciphersuite
 sslhonorcipherorder sslsessiontickets sslcompression limitrequestbody limitrequestfields limitrequestfieldsize
 limitrequestline options allowoverride order allow deny errordocument timeout keepalive keepalivetimeout

@@ -83,6 +83,8 @@ def keep_web(app: Adopted, place: Place) -> None:
         app.changes.append("the Authorization header is no longer passed, unless handles_authorization is true")
     if place.on("wsgierroroverride"):
         app.keep("error_override", True)
+    if place.on("wsgichunkedrequest"):
+        app.keep("chunked_requests", True)
     proxies = place.setting("wsgitrustedproxies").value.split()
     headers = place.setting("wsgitrustedproxyheaders").value.split()
     if proxies and headers:

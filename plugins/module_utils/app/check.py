@@ -244,6 +244,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         limits=limits,
         acls=check_acls(raw, subject),
         handles_authorization=flag(raw, "handles_authorization", subject),
+        chunked_requests=flag(raw, "chunked_requests", subject),
         error_override=flag(raw, "error_override", subject),
         adopt=flag(raw, "adopt", subject),
         replaces=_check_replaces(raw, subject),

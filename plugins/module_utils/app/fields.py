@@ -610,6 +610,14 @@ APP = Field(
             default=False,
         ),
         Field(
+            "chunked_requests",
+            "bool",
+            "Pass on requests that do not say how long they are (`Transfer-Encoding: chunked`); else they get a 411.",
+            more=("The application has to read their body to its end, whatever `CONTENT_LENGTH` says.",),
+            default=False,
+            page="applications.md",
+        ),
+        Field(
             "error_override",
             "bool",
             "Send Apache's plain error pages instead of the application's own.",

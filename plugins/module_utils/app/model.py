@@ -101,6 +101,7 @@ class App:
     # Permissions on files of others, as (path, permissions).
     acls: tuple[tuple[str, str], ...] = ()
     handles_authorization: bool = False
+    chunked_requests: bool = False
     error_override: bool = False
     # What is on the host already, made by hand: the account and directories, and the live sites that the app replaces.
     adopt: bool = False

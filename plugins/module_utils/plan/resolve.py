@@ -270,7 +270,13 @@ def _warnings(present: Sequence[App], host: Facts) -> list[str]:
     told = [text for app in present for text in app.warnings]
     checked = [app.name for app in present if any(option in app.daemon_options for option in OWNER_CHECKS)]
     mpm = (host["apache"] or {}).get("mpm", "")
-    return [*told, owner_check_warning(checked, mpm)] if checked else told
+    told += [owner_check_warning(checked, mpm)] if checked else []
+    served = ", ".join(app.name for app in present if app.workers or app.timers)
+    if served and not host.get("confines", True):
+        told.append(
+            f"the workers and timers of {served} run without a sandbox, because systemd on this host cannot provide one"
+        )
+    return told
 
 
 def _timers(app: App, host: Facts, first: bool | None) -> list[Timer]:
@@ -452,5 +458,7 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     paths = {row["path"] for key in ("files", "service_files") for row in narrowed[key]}
     secrets = {path: text for path, text in model["secrets"].items() if path in paths}
     keys = {name: key for name, key in model["source_secrets"].items() if name in chosen}
-    whole = {key: model[key] for key in ("warnings", "root_only")}
+    whole = {key: model[key] for key in ("warnings", "root_only", "program_directories")}
+    # A release may come with other workers and timers, which wsgi-run shows.
+    whole["program_files"] = [row for row in model["program_files"] if row.get("app") in (None, *chosen)]
     return {**whole, "secrets": secrets, "source_secrets": keys, **narrowed}

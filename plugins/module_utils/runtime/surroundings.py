@@ -17,6 +17,7 @@ from typing import Any
 
 from ..app.model import App, Timer
 from ..host.confinement import CONFINEMENT
+from ..host.records import NOTICE
 
 PROGRAM = "/usr/local/sbin/wsgi-run"
 _SOURCE = "roles/wsgi_apps/files/wsgi_run.py"
@@ -29,7 +30,7 @@ _BOUNDS = {"memory-limit": "LimitDATA", "virtual-memory-limit": "LimitAS", "cpu-
 _LOCALE = re.compile(r"[A-Za-z0-9._@-]+")
 
 _WORDS = f"""\
-# Managed by palisade.mod_wsgi: a change made here is lost.
+{NOTICE}
 _wsgi_run() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} files
     if ((COMP_CWORD > 1)) && [[ ${{COMP_WORDS[1]}} != --l* ]]; then
@@ -104,7 +105,7 @@ def program_files() -> list[dict[str, str]]:
     """Return the files of wsgi-run that all apps share. For the controller, which has the whole collection."""
     collection = os.path.join(os.path.dirname(__file__), "../../..")
     with open(os.path.join(collection, _SOURCE), encoding="utf-8") as file:
-        program = _INTERPRETER + file.read()
+        program = f"{_INTERPRETER}{NOTICE}\n{file.read()}"
     identity = {"owner": "root", "group": "root"}
     return [
         {"path": PROGRAM, "mode": "0755", "content": program, **identity},

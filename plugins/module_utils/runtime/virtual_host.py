@@ -214,6 +214,8 @@ def _application(app: App, mod_wsgi_version: str | None) -> list[str]:
         f"WSGIPassAuthorization {'On' if app.handles_authorization else 'Off'}",
         f"WSGIErrorOverride {'On' if app.error_override else 'Off'}",
     ]
+    if app.chunked_requests:
+        lines.append("WSGIChunkedRequest On")
     if app.tls:
         # Compressed, an answer over TLS tells by its length what it repeats of a request (BREACH).
         lines.append("SetEnv no-gzip 1")

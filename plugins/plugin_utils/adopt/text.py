@@ -41,6 +41,7 @@ _FIELDS = (
     "trusted_proxy_headers",
     "limits",
     "handles_authorization",
+    "chunked_requests",
     "error_override",
 )
 _TEXTS = ("script", "declared", "code")

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 DESCRIPTIONS = "/etc/palisade-mod_wsgi/apps"
 USAGE = """\
@@ -165,9 +165,10 @@ def _relayed(words: list[str]) -> int:
     return status
 
 
-def _copy(source: IO[bytes], target: IO[bytes]) -> None:
-    for line in source:
-        target.write(line)
+def _copy(source: Any, target: Any) -> None:
+    # As it comes: a question has no end of a line.
+    while block := source.read1():
+        target.write(block)
         target.flush()
 
 

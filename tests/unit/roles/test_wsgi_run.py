@@ -41,7 +41,9 @@ class Host:
         (root / "environment").write_text('{"KEY": "hunter2", "TEXT": "$HOME ${x}"}')
         self.program = root / "wsgi-run"
         content = program_files()[0]["content"]
-        assert content.startswith("#!/usr/bin/python3 -IS\n")
+        assert content.startswith(
+            "#!/usr/bin/python3 -IS\n# Managed by palisade.mod_wsgi: a change made here is lost.\n"
+        )
         content = content.replace(wsgi_run.DESCRIPTIONS, str(self.apps)).replace(
             '_BIN = "/usr/bin"', f'_BIN = "{self.bin}"'
         )

@@ -660,6 +660,8 @@ def test_tls(lines: str, tls: dict[str, Any] | None, told: list[str], shop: Path
         ("CGIPassAuth On", {}, ["the Authorization header is no longer passed, unless handles_authorization is true"]),
         ("CGIPassAuth On\nWSGIPassAuthorization On", {"handles_authorization": True}, []),
         ("WSGIErrorOverride Off", {}, []),
+        ("WSGIChunkedRequest On", {"chunked_requests": True}, []),
+        ("WSGIChunkedRequest Off", {}, []),
         ("AllowOverride None", {}, []),
         ("RequestHeader unset X-Forwarded-For", {}, []),
     ],
@@ -668,7 +670,8 @@ def test_lines_that_become_fields(lines: str, fields: dict[str, Any], told: list
     if "AllowOverride" in lines or "CGIPassAuth" in lines:
         lines = f"<Directory {shop}>\n{lines}\n</Directory>"
     row = one(pooled(shop, lines=lines))
-    names = ("limits", "handles_authorization", "error_override")
+    names = ("limits", "handles_authorization", "chunked_requests", "error_override")
+    assert [remark for remark in row["remarks"] if "WSGI" in remark] == []
     assert {key: value for key, value in row["fields"].items() if key in names} == fields
     assert [change for change in row["changes"] if "Authorization" in change or "htaccess" in change] == told
     proxies = [change for change in row["changes"] if change.startswith("headers of proxies")]

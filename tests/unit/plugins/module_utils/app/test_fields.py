@@ -80,6 +80,7 @@ WHOLE: list[dict[str, Any]] = [
         trusted_proxy_headers=["X-Forwarded-For"],
         limits={"request_body": 1, "request_fields": 10, "request_field_size": 256, "request_line": 256, "uploads": 3},
         handles_authorization=True,
+        chunked_requests=True,
         error_override=True,
         health_check={"path": "/up", "status": [200], "timeout": 5},
         adopt=True,

@@ -456,6 +456,12 @@ def test_workers_and_their_secrets(base: str) -> None:
     apps = [app(workers={"mail": worker}), app("other", server_names=["other.org"], workers={"mail": worker})]
     narrowed = resolve(apps, facts, "mine", base, deployed=["public"])
     assert {row["app"] for row in narrowed["service_files"]} == {"public"}
+    assert [row["path"].rpartition("/")[2] for row in narrowed["program_files"]] == [
+        "wsgi-run",
+        "wsgi-run",
+        "public.json",
+    ]
+    assert narrowed["program_directories"]
     assert list(narrowed["secrets"]) == [path]
     assert narrowed["schedules"] == []
 
@@ -473,6 +479,9 @@ def test_a_host_that_cannot_confine(base: str, confines: bool) -> None:
     model = resolve([app(workers={"a": {"command": "x"}})], host(confines=confines), "mine", base)
     texts = [row["content"] for row in (*model["service_files"], *model["program_files"][2:])]
     assert [("ProtectSystem=strict" in text) for text in texts] == [confines, confines]
+    told = "the workers and timers of public run without a sandbox, because systemd on this host cannot provide one"
+    assert model["warnings"] == ([] if confines else [told])
+    assert resolve([app()], host(confines=confines), "mine", base)["warnings"] == []
 
 
 def test_the_program_goes_with_the_last_app_of_the_host(base: str) -> None:

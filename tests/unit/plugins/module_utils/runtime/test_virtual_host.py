@@ -278,6 +278,13 @@ def test_every_line_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
     assert closed == f"{head}    Redirect 503 /\n    Header always set Retry-After 5\n</VirtualHost>\n"
 
 
+def test_requests_without_a_length_are_for_who_asks_for_them() -> None:
+    both = {"server_names": ["a.org"]}
+    lines = lines_of(checked(chunked_requests=True, **both), checked("other", mount="/c", **both))
+    (line,) = (number for number, text in enumerate(lines) if text.strip() == "WSGIChunkedRequest On")
+    assert "WSGIProcessGroup public" in [text.strip() for text in lines[line - 6 : line]]
+
+
 def test_urls_below_no_mount_have_no_answer() -> None:
     lines = lines_of(checked(mount="/a.b"), checked("other", mount="/c", server_names=["public.example.org"]))
     assert r'RedirectMatch 404 "^(?!(?:/a\.b|/c)(?:/|$))"' in lines

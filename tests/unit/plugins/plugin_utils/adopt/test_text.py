@@ -121,6 +121,7 @@ FIELDS: dict[str, Any] = {
     "trusted_proxy_headers": ["X-Forwarded-For"],
     "limits": {"request_body": 5},
     "handles_authorization": True,
+    "chunked_requests": True,
     "error_override": True,
 }
 
