@@ -279,7 +279,7 @@ def test_every_line_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_requests_without_a_length_are_for_who_asks_for_them() -> None:
-    both = {"server_names": ["a.org"]}
+    both: dict[str, Any] = {"server_names": ["a.org"]}
     lines = lines_of(checked(chunked_requests=True, **both), checked("other", mount="/c", **both))
     (line,) = (number for number, text in enumerate(lines) if text.strip() == "WSGIChunkedRequest On")
     assert "WSGIProcessGroup public" in [text.strip() for text in lines[line - 6 : line]]
