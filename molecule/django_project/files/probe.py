@@ -69,6 +69,9 @@ found = {
 with open("/var/lib/shop-app/data/probe.new", "w") as file:
     json.dump(found, file)
 os.rename("/var/lib/shop-app/data/probe.new", "/var/lib/shop-app/data/probe")
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+    ready.connect(os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
+    ready.send(b"READY=1")
 # Twice away from its parent, and deaf.
 subprocess.Popen(["/bin/sh", "-c", "trap '' TERM HUP; exec sleep 98765"], start_new_session=True)
 time.sleep(10**6)
