@@ -1,10 +1,11 @@
 """Clients of the applications; each prints a line of JSON with what it saw.
 
-Usage: client.py calendar | numbers | upload | chunked | stream SECONDS | tickets
+Usage: client.py calendar | numbers | upload | chunked | stream SECONDS | tickets | pages
 """
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import http.client
@@ -110,5 +111,40 @@ def tickets() -> object:
     return [made.url, "It does not print" in shown, kept]
 
 
-WAYS = {one.__name__: one for one in (calendar, numbers, upload, chunked, stream, tickets)}
+def pages() -> object:
+    site, jar = "http://pages.test", http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+
+    def send(path: str, **fields: str) -> str:
+        form = opener.open(f"{site}{path}").read().decode()
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
+        body = urllib.parse.urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
+        return opener.open(urllib.request.Request(f"{site}{path}", body, {"Referer": site})).read().decode()
+
+    send("/admin/login/", username="boss", password="correct-horse-1")
+    form = opener.open(f"{site}/admin/images/add/").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
+    edge, png = "edge-of-the-parts", base64.b64decode(PNG)
+    head = f"--{edge}\r\nContent-Disposition: form-data; name="
+    parts = {"csrfmiddlewaretoken": token, "title": "A photo", "collection": "1"}
+    body = "".join(f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in parts.items()).encode()
+    body += f'{head}"file"; filename="photo.png"\r\nContent-Type: image/png\r\n\r\n'.encode() + png
+    body += f"\r\n--{edge}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}", "Referer": site}
+    opener.open(urllib.request.Request(f"{site}/admin/images/add/", body, headers))
+    listed = opener.open(f"{site}/admin/images/").read().decode()
+    kind = "image/png" if "A photo" in listed else listed[:500]
+    send(
+        "/admin/pages/add/home/homepage/3/",
+        title="A page by hand",
+        slug="by-hand",
+        **{"action-publish": "action-publish"},
+    )
+    shown = opener.open(f"{site}/by-hand/").read().decode()
+    return [re.search("<title>(.*?)</title>", shown, re.DOTALL)[1].strip(), kind]
+
+
+# One pixel.
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+WAYS = {one.__name__: one for one in (calendar, numbers, upload, chunked, stream, tickets, pages)}
 print(json.dumps(WAYS[sys.argv[1]](*sys.argv[2:])))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-# The fourth is sent a body that it may not have.
-CLEAN = ("calendar", "code", "tickets")
+# The fifth is sent a body that it may not have.
+CLEAN = ("calendar", "code", "tickets", "pages")
 
 
 def told(host: Host, name: str) -> Any:
@@ -28,6 +28,13 @@ def test_mercurial_takes_a_large_push_and_gives_it_back(host: Host) -> None:
 
 def test_trac_has_a_ticket_with_an_attachment(host: Host) -> None:
     assert told(host, "tickets.json") == ["http://tickets.test/ticket/1", True, "of a printer"]
+
+
+def test_wagtail_has_an_image_and_a_page(host: Host) -> None:
+    title, image = told(host, "pages.json")
+    assert "A page by hand" in title
+    assert image == "image/png"
+    assert host.run("ls /var/lib/pages-app/data/media/original_images").stdout.split() == ["photo.png"]
 
 
 def test_extensions_that_know_one_interpreter_only(host: Host) -> None:
