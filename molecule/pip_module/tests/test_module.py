@@ -67,5 +67,5 @@ def test_the_pool_has_an_option_of_version_6(host: Host) -> None:
 
 
 def test_nothing_is_left_of_the_build(host: Host) -> None:
-    assert host.run("find / -xdev -name '*palisade-mod_wsgi*' -o -name 'mod_wsgi-express*'").stdout == ""
+    assert host.run("find / -xdev -name '*palisade-mod_wsgi-*' -o -name 'mod_wsgi-express*'").stdout == ""
     assert host.run("find /tmp /root /var/tmp -name '*mod_wsgi*'").stdout == ""
