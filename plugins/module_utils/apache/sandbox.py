@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..host.command import Run
-from ..host.confinement import CONFINEMENT, check_path
+from ..host.confinement import CONFINEMENT, HOMES, UNITS, check_path
 from ..host.errors import PalisadeError
 from ..host.records import NOTICE
 from . import server as apache_server
@@ -23,9 +23,7 @@ from .layout import ACME_STORE, ApacheLayout
 from .processes import apache_parent, live_pools, started_at
 from .transaction import ConfigurationFile, ServerLog, Transaction
 
-UNITS = "/etc/systemd/system"
 _RUNNING_SYSTEMD = "/run/systemd/system"
-_HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # A daemon that cannot enter its directory stays for a while before it ends.
 _SETTLED = 1.0
 _PATIENCE = 15.0
@@ -68,7 +66,7 @@ class Outcome:
 
 
 def _check_sight(path: str, subject: str) -> None:
-    if _HOMES.match(path):
+    if HOMES.match(path):
         raise PalisadeError(
             f"{subject}: {path} is hidden from Apache; set wsgi_server_sandbox_protect_home to read-only or no"
         )

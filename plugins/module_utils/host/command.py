@@ -13,7 +13,7 @@ from typing import Any, Callable, Protocol
 from .errors import PalisadeError
 
 _LINES = 12
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class CommandError(PalisadeError):
@@ -39,7 +39,7 @@ def runner(run_command: Callable[..., Any]) -> Run:
     """Return a Run that uses AnsibleModule.run_command."""
 
     def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
-        variables = {"LC_ALL": "C.UTF-8", "PATH": _PATH, **(environment or {})}
+        variables = {"LC_ALL": "C.UTF-8", "PATH": PATH, **(environment or {})}
         try:
             # Words as they are; and an error as an error, since exit_json would only end this thread.
             status, output, complaint = run_command(

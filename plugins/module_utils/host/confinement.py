@@ -10,6 +10,10 @@ import re
 
 from .errors import PalisadeError
 
+# Where this host's own units are.
+UNITS = "/etc/systemd/system"
+# What ProtectHome= hides.
+HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 _CAP_SYS_ADMIN = 21
 _PATH = re.compile(r"/[A-Za-z0-9._@:+,~=-]+(?:/[A-Za-z0-9._@:+,~=-]+)*")
 # What holds for Apache and for every program of others that we run.

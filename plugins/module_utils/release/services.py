@@ -20,18 +20,17 @@ from typing import Any
 
 from ..apache.pool import newest_change
 from ..apache.processes import started_at
-from ..host.command import CommandError, Run
+from ..host.command import PATH, CommandError, Run
+from ..host.confinement import UNITS
 from ..host.errors import PalisadeError, nearest
 from ..host.layout import ensure_layout
 from ..host.output import last_lines, masked
 from ..host.records import read_records
-from ..runtime.units import UNITS
 
 Rows = Sequence[Mapping[str, Any]]
 
 _INTERVAL = 0.1
 _LINES = 40
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMED = re.compile(r"wsgi-[a-z0-9-]+@?\.(?:service|timer)")
 _NEXT = re.compile(r"(?:Next elapse|Iteration #\d+): (.+)")
 
@@ -88,7 +87,7 @@ def check_commands(row: Mapping[str, Any], place: str) -> None:
     for service in row.get("services") or ():
         word = service["program"]
         there = (
-            os.path.isfile(os.path.join(code, word)) if "/" in word else shutil.which(word, path=f"{programs}:{_PATH}")
+            os.path.isfile(os.path.join(code, word)) if "/" in word else shutil.which(word, path=f"{programs}:{PATH}")
         )
         if not there:
             known = os.listdir(programs) if os.path.isdir(programs) else []

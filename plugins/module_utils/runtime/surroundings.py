@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..app.model import App, Timer
-from ..host.confinement import CONFINEMENT
+from ..host.confinement import CONFINEMENT, HOMES
 from ..host.records import NOTICE
 
 PROGRAM = "/usr/local/sbin/wsgi-run"
@@ -24,7 +24,6 @@ _SOURCE = "roles/wsgi_apps/files/wsgi_run.py"
 _INTERPRETER = "#!/usr/bin/python3 -IS\n"
 _COMPLETION = "/usr/local/share/bash-completion/completions/wsgi-run"
 _DESCRIPTIONS = "/etc/palisade-mod_wsgi/apps"
-_HOMES = re.compile(r"/(?:home|root|run/user)(?:/|\Z)")
 # What mod_wsgi does with these options of a daemon; its time limits are for processes that serve on and on.
 _BOUNDS = {"memory-limit": "LimitDATA", "virtual-memory-limit": "LimitAS", "cpu-priority": "Nice"}
 _LOCALE = re.compile(r"[A-Za-z0-9._@-]+")
@@ -56,7 +55,7 @@ def properties(app: App, confined: bool) -> list[str]:
     """
     options = app.daemon_options
     locale = {"LANG": str(options["lang"]), "LC_ALL": str(options["locale"])}
-    seen = [path for path, _permissions in app.acls if _HOMES.match(path)]
+    seen = [path for path, _permissions in app.acls if HOMES.match(path)]
     sandbox = [*CONFINEMENT, *([] if seen else ["ProtectHome=yes"])]
     sandbox += [f"ReadWritePaths=-{path}" for path in written_paths(app)]
     return [

@@ -13,10 +13,10 @@ from typing import Any
 
 from ..app.fields import ALLOWED
 from ..app.model import App, Service, Timer, Worker
+from ..host.confinement import UNITS
 from ..host.records import NOTICE, record
 from .surroundings import PROGRAM, properties
 
-UNITS = "/etc/systemd/system"
 _PLAIN = re.compile(r"[A-Za-z0-9_@./:=+,-]+")
 # What often is on the same host, and should be there first.
 _AFTER = "network.target postgresql.service mariadb.service redis-server.service rabbitmq-server.service"

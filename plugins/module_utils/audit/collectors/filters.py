@@ -15,9 +15,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable
 
-from ...host.command import CommandError, Run
+from ...host.command import PATH, CommandError, Run
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a packet passes on its way to a process of this host.
 _HOOKS = ("ingress", "prerouting", "input")
 _CHAINS = ("PREROUTING", "INPUT")
@@ -30,7 +29,7 @@ def connection_bounds(ports: Iterable[int], run: Run) -> list[dict[str, Any]]:
     """
     wanted, found = set(ports), []
     for program, arguments, read in _PROGRAMS:
-        if shutil.which(program, path=_PATH) is None:
+        if shutil.which(program, path=PATH) is None:
             continue
         source = " ".join((program, *arguments))
         try:
