@@ -107,7 +107,7 @@ def test_words_arrive_as_they_are(host: Host, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -INT $$", 130)]
+    ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -USR1 $$", 138)]
 )
 def test_the_status_is_passed_on(host: Host, script: str, status: int) -> None:
     assert host.run("shop", "sh", "-c", script).returncode == status
