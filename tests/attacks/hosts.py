@@ -64,6 +64,8 @@ class Deployment:
 
     # Where an app has what.
     paths: ClassVar[dict[str, str]] = {}
+    # Forum's worker: its unit, and what it runs as.
+    worker = worker_account = ""
 
     def __init__(self, container: str, secret: str) -> None:
         self.container, self.secret = container, secret
@@ -80,20 +82,40 @@ class Deployment:
         """Bring the host into the state that an attack starts from."""
         raise NotImplementedError
 
+    def remove_worker(self) -> None:
+        raise NotImplementedError
+
+    def build(self, *apps: str) -> str:
+        """Complete a new release of these apps, and serve it; return the error if there is one."""
+        raise NotImplementedError
+
     def inside(self, app: str, action: str | Callable[..., Any], *arguments: Any) -> Answer:
         """Let a live process of the app do an action of the probe, or run a function with this code's text."""
+        return self._probe(app, self.account(app), 80, action, *arguments)
+
+    def beside(self, action: str | Callable[..., Any], *arguments: Any) -> Answer:
+        """Let forum's worker do the same; it may be about to start."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self._probe("forum", self.worker_account, 8123, action, *arguments)
+            except UnclearError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _probe(self, app: str, account: str, port: int, action: str | Callable[..., Any], *arguments: Any) -> Answer:
         if callable(action):
             source = f"from __future__ import annotations\n{inspect.getsource(action)}"
             arguments, action = (source, *arguments), "call"
+        asked = json.dumps([["identity"], [action, *arguments]])
         try:
-            _status, _headers, body = request(
-                self.host, f"{app}.test", "POST", "/__probe__", json.dumps([["identity"], [action, *arguments]])
-            )
+            _status, _headers, body = request(self.host, f"{app}.test", "POST", "/__probe__", asked, port)
             who, what = json.loads(body)
         except (AssertionError, ValueError) as error:
             raise UnclearError(f"{app} does not answer") from error
-        if set(who["result"]["uids"]) != {_uid(self.container, self.account(app))}:
-            raise UnclearError(f"{app} ran as {who['result']['uids']}, not as {self.account(app)}")
+        if set(who["result"]["uids"]) != {_uid(self.container, account)}:
+            raise UnclearError(f"{app} ran as {who['result']['uids']}, not as {account}")
         return Answer(what.get("result"), what.get("errno", ""))
 
     def ask(self, app: str, path: str = "/", *headers: str) -> tuple[int, str]:
@@ -178,6 +200,7 @@ class Tutorial(Deployment):
         "site": "/etc/apache2/sites-available/{}.conf",
     }
     variant = "plain"
+    worker, worker_account = "forum-worker.service", "root"
 
     def make(self, source: Path) -> None:
         """Bring the apps' files and the script that sets them up."""
@@ -195,6 +218,15 @@ class Tutorial(Deployment):
     def account(self, app: str) -> str:
         return app if self.variant in OWN_ACCOUNTS else "www-data"
 
+    def remove_worker(self) -> None:
+        self.run("systemctl stop %s && rm /etc/systemd/system/%s", self.worker, self.worker)
+
+    def build(self, *apps: str) -> str:
+        """Do as scripts for deployments do, as root."""
+        for app in apps:
+            self.run("cd /var/www/%s && set -a && . ./.env && venv/bin/python build.py", app)
+        return ""
+
 
 class Ours(Deployment):
     """The same apps by playbooks/site.yml."""
@@ -208,15 +240,30 @@ class Ours(Deployment):
         "site": "/etc/apache2/sites-available/zz-palisade-{}.conf",
     }
 
-    def __init__(self, container: str, secret: str, play: Callable[[], tuple[int, str]]) -> None:
+    worker, worker_account = "wsgi-forum-jobs@1.service", "forum-app"
+
+    def __init__(self, container: str, secret: str, play: Callable[..., tuple[int, str]]) -> None:
         super().__init__(container, secret)
         self.play = play
+        self.builds = 0
 
     def prepare(self, variant: str) -> None:
         """Leave it as it is: what is refused changes nothing."""
 
     def account(self, app: str) -> str:
         return f"{app}-app"
+
+    def remove_worker(self) -> None:
+        code, said = self.play({"workers": {}})
+        if code:
+            raise UnclearError(said)
+
+    def build(self, *apps: str) -> str:
+        # Another command makes another release.
+        self.builds += 1
+        commands = [*["true"] * self.builds, "python build.py"]
+        code, said = self.play({"build": dict.fromkeys(apps, commands)})
+        return said if code else ""
 
 
 @cache

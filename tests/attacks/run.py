@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ WORK = ROOT / ".cache/attacks"
 # Another clone has another path, and this one runs once at a time.
 PREFIX = f"palisade-attacks-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 RELEASES = {"tutorial": "bookworm", "debian12": "bookworm", "debian13": "trixie"}
-SANDBOX = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"]
+SANDBOX = ["--cap-add", "SYS_ADMIN,NET_ADMIN", "--security-opt", "seccomp=unconfined"]
 
 
 def container(host: str) -> str:
@@ -53,7 +53,8 @@ def inventory(secret: str) -> Path:
     fixtures = ROOT / "tests/fixtures"
     shutil.rmtree(WORK / "app", ignore_errors=True)
     shutil.copytree(fixtures / "apps/echo", WORK / "app")
-    shutil.copy(fixtures / "probe/probe.py", WORK / "app")
+    for path in (fixtures / "probe/probe.py", *fixtures.glob("beside/*.py")):
+        shutil.copy(path, WORK / "app")
     common = {
         "application": "probe:application",
         "source": {"path": str(WORK / "app")},
@@ -65,6 +66,9 @@ def inventory(secret: str) -> Path:
         for app in APPS
     ]
     apps[0]["environment"] = {**environment, "SHOP_SECRET": secret}
+    for app in apps:
+        app["build"] = f"{{{{ build.{app['name']} | default([]) }}}}"
+    apps[1]["workers"] = "{{ workers }}"
     variables = {
         "ansible_connection": "ssh",
         "ansible_ssh_args": f"-F {os.environ['PALISADE_SSH_CONFIG']}",
@@ -72,6 +76,8 @@ def inventory(secret: str) -> Path:
         "ansible_ssh_use_tty": False,
         "ansible_python_interpreter": "/usr/bin/python3",
         "wsgi_apps": apps,
+        "workers": {"jobs": {"command": "python worker.py"}},
+        "build": {},
     }
     hosts: dict[str, Any] = {
         host: {"ansible_host": container(host), "lab_release": release} for host, release in RELEASES.items()
@@ -95,9 +101,9 @@ def need(answer: tuple[int, str], what: str) -> None:
         sys.exit(f"{what} failed:\n{answer[1]}")
 
 
-def deploy(host: str) -> tuple[int, str]:
+def deploy(host: str, variables: Mapping[str, Any] | None = None) -> tuple[int, str]:
     """Play site.yml once more on one of ours; return its exit code, and the error if there is one."""
-    code, said = play("playbooks/site.yml", "--limit", host)
+    code, said = play("playbooks/site.yml", "--limit", host, "--extra-vars", json.dumps(variables or {}))
     found = re.search(r'"msg": "([^"]*)', said)
     return code, found.group(1) if found else said
 

@@ -14,12 +14,13 @@ from ansible_collections.palisade.mod_wsgi.tests.attacks import (
     reading,
     routing,
     uploads,
+    workers,
     writing,
 )
 from ansible_collections.palisade.mod_wsgi.tests.attacks.hosts import VARIANTS
 from ansible_collections.palisade.mod_wsgi.tests.attacks.registry import ATTACKS, Outcome
 
-GROUPS = (reading, writing, processes, uploads, routing, headers, limits, disclosure, planted)
+GROUPS = (reading, writing, workers, processes, uploads, routing, headers, limits, disclosure, planted)
 ATTACKS.sort(key=lambda attack: [group.GROUP for group in GROUPS].index(attack.group))
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/attacks.md"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up the apps shop and forum on Debian 12 as common tutorials do, with what VARIANTS in hosts.py says of the variant.
+# Sets up the apps shop and forum, with a worker of forum's, on Debian 12 as common tutorials do, with what VARIANTS in hosts.py
+# says of the variant.
 # Usage: tutorial.sh VARIANT SECRET
 # The apps' files are in /root/app. Everything is made anew, also where an attack left something behind.
 set -euo pipefail
@@ -18,6 +19,7 @@ command -v apache2 >/dev/null || {
 
 accounts() { [[ $variant =~ ^(accounts|pool-from-environment|pool-from-host)$ ]]; }
 
+systemctl stop forum-worker 2>/dev/null || true
 # Apache would wait three seconds for its daemons.
 systemctl stop --no-block apache2
 pkill -KILL -f '^[(]wsgi:' || true
@@ -107,4 +109,12 @@ case $variant in
     sed -i '/ServerName/a ServerAlias *' /etc/apache2/sites-available/forum.conf
     ;;
 esac >/etc/apache2/conf-enabled/tutorial.conf
-systemctl start apache2
+cat >/etc/systemd/system/forum-worker.service <<UNIT
+[Service]
+WorkingDirectory=/var/www/forum
+EnvironmentFile=/var/www/forum/.env
+ExecStart=/var/www/forum/venv/bin/python worker.py
+KillMode=process
+UNIT
+systemctl daemon-reload
+systemctl start apache2 forum-worker
