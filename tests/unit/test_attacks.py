@@ -34,7 +34,7 @@ GOOD: dict[str, Outcome | str] = {"tutorial": succeeded("a"), "debian12": refuse
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_says_what_it_is(attack: Attack) -> None:
     assert attack.does.endswith(".")
-    assert attack.page in table.paragraphs()
+    assert attack.page in {0, *table.paragraphs()}
     assert attack.variant in VARIANTS
     assert set(attack.rules) <= {rule.id for rule in RULES}
 

@@ -88,6 +88,8 @@ def test_the_package_is_of_the_new_version(host: Host) -> None:
     assert request(host, "packaged.test")[0] == 200
     found = host.check_output("find /var/lib/packaged-app/current/ -name '[Ww]erkzeug-*.dist-info' -printf '%f\n'")
     assert found.lower() == "werkzeug-3.1.3.dist-info"
+    # Its own build step made that.
+    assert made(host, "packaged", "version") == "3.1.3"
 
 
 def test_releases_are_roots(host: Host) -> None:

@@ -64,12 +64,24 @@ def test_no_job_is_lost(orders: list[tuple[int, int, str]], jobs: dict[int, str]
     assert set(jobs.values()) == {"one", "two"}
 
 
+def test_mail_arrives(host: Host) -> None:
+    mail = read(host, "journal")
+    assert "To: boss@shop.test" in mail
+    assert "Subject: Test email from" in mail
+
+
 # Workers
 
 
 def test_what_a_worker_may_do(probe: dict[str, Any]) -> None:
     done = {what for what, told in probe["tried"].items() if told == "done"}
     assert done == {"its data", "port 8123", "a program", "tmp"}
+
+
+def test_what_opens_the_sandbox(host: Host) -> None:
+    tried = json.loads(read(host, "open"))["tried"]
+    done = {what for what, told in tried.items() if told == "done"}
+    assert done == {"its data", "port 8123", "a program", "tmp", "code at run time", "a namespace", "a device"}
 
 
 def test_a_worker_is_as_its_pool(host: Host, probe: dict[str, Any]) -> None:
@@ -113,6 +125,20 @@ def test_a_failure_is_seen_and_told(host: Host) -> None:
     assert re.search(r"timer failing: (FAILED at .* \(exit-code, status 3\)|runs now)", read(host, "listed-fewer"))
 
 
+def test_never_two_at_a_time(host: Host) -> None:
+    lines = read(host, "slow").split()
+    assert len(lines) >= 4
+    assert lines == (["start", "end"] * len(lines))[: len(lines)]
+
+
+def test_one_that_hangs_is_stopped(host: Host) -> None:
+    assert re.search(r"timer stuck: FAILED at .* \(timeout", read(host, "listed-fewer"))
+
+
+def test_a_time_is_spread(host: Host) -> None:
+    assert read(host, "spread").strip() == "RandomizedDelayUSec=1h"
+
+
 # What there is
 
 
@@ -131,7 +157,23 @@ def test_the_logs_of_all_parts(host: Host) -> None:
 
 def test_what_leaves_the_list_goes(host: Host) -> None:
     units = {line.split()[0] for line in read(host, "units-fewer").splitlines()}
-    assert units == {"wsgi-shop-jobs@1.service", "wsgi-shop-failing.service", "wsgi-shop-failing.timer"}
+    timers = {f"wsgi-shop-{name}" for name in ("failing", "slow", "spread", "stuck")}
+    # A service that has not run yet is not loaded.
+    services = {"wsgi-shop-jobs@1.service", "wsgi-shop-open@1.service", *(f"{name}.service" for name in timers)}
+    assert {f"{name}.timer" for name in timers} <= units <= services | {f"{name}.timer" for name in timers}
+
+
+def test_all_is_back_after_a_restart_of_the_host(host: Host) -> None:
+    assert read(host, "uploaded-again").strip() == "one 1000"
+    assert read(host, "packed-again").startswith("one ")
+    told = read(host, "listed-again")
+    assert "  worker jobs: 1 of 1 running\n" in told
+    assert "  worker open: 1 of 1 running\n" in told
+    assert "timer spread: " in told
+    assert set(re.findall(r"\S+\.\w+", read(host, "failed-again"))) <= {
+        "wsgi-shop-failing.service",
+        "wsgi-shop-stuck.service",
+    }
 
 
 def test_a_removal_leaves_nothing_but_data(host: Host) -> None:

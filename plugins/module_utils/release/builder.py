@@ -19,7 +19,10 @@ from ..host.unit import Unit
 SECONDS = 1800
 # What a build has no business with, although others may read it.
 _HIDDEN = ("/home", "/root", "/var/www", "/run/user", "/var/backups", "/var/mail")
-_INDEX = re.compile(r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
+_INDEX = re.compile(
+    r"PIP_\w+|(?i:https?|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
+    r"|(?i:npm_config_registry)|NODE_EXTRA_CA_CERTS"
+)
 
 
 def builder(account: str, field: str) -> pwd.struct_passwd:

@@ -33,5 +33,12 @@ def test_code_is_shown_to_who_builds_it(tmp_path: Path) -> None:
 
 
 def test_only_ways_to_an_index_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {"PIP_INDEX_URL": "a", "https_proxy": "b", "SSL_CERT_FILE": "c", "PATH": "d"})
-    assert index_environment() == {"PIP_INDEX_URL": "a", "https_proxy": "b", "SSL_CERT_FILE": "c"}
+    ways = {
+        "PIP_INDEX_URL": "a",
+        "https_proxy": "b",
+        "SSL_CERT_FILE": "c",
+        "npm_config_registry": "d",
+        "NODE_EXTRA_CA_CERTS": "e",
+    }
+    monkeypatch.setattr(os, "environ", {**ways, "PATH": "f", "npm_config__auth": "g"})
+    assert index_environment() == ways
