@@ -138,6 +138,11 @@ def test_sockets_without_a_generation(binary: str, start: Start) -> None:
     assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1, "admin": 1}
 
 
+def test_one_whose_generation_is_unknown_counts_beside_others(binary: str, start: Start) -> None:
+    start("(wsgi:public) PARENT.3.1", "(wsgi:admin) PARENT.u1001.2")
+    assert names_of(live_pools(binary, declared("public", "admin"))) == {"public": 1, "admin": 1}
+
+
 def test_a_pool_that_is_no_longer_declared(binary: str, start: Start) -> None:
     start("(wsgi:gone) PARENT.0.1", "(wsgi:public) PARENT.0.2")
     # On disk the first is removed already, so the second has another number.

@@ -440,6 +440,14 @@ def test_a_server_that_could_not_start_again_is_left_alone(host: Host) -> None:
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
 
 
+def test_a_pool_that_takes_its_time_is_waited_for(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_PATIENCE", 60)
+    host.breaks = "pool"
+    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(host, "breaks", ""))
+    assert host.ensure().restarted
+    assert host.actions()[-1] == "restart"
+
+
 def test_a_pool_that_was_lame_before_is_no_reason(host: Host) -> None:
     lame = {"name": "wiki", "processes": [{"pid": 7, "user": "wiki", "cwd": "/", "started": 1.0}]}
     good = host.live_pools

@@ -353,6 +353,10 @@ def test_what_cannot_be_copied_for_want_of_a_home(host: Host) -> None:
 
 
 def test_room_is_needed_for_what_is_not_there_yet(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A link is as long as what it says.
+    (host.old / "large").write_bytes(b"x" * 9000)
+    link = host.old / "db/link"
+    link.symlink_to("../large")
     needed = sum(path.lstat().st_size for path in (host.old / "db").rglob("*") if path.is_file())
     for free, fits in ((needed, True), (needed - 1, False)):
         monkeypatch.setattr(
@@ -363,6 +367,7 @@ def test_room_is_needed_for_what_is_not_there_yet(host: Host, monkeypatch: pytes
         else:
             with pytest.raises(PalisadeError, match="needs 0 MiB in"):
                 check_sources(host.row)
+    link.unlink()
     # A second pass writes over what the first one brought.
     copy_data(host.row, closed=False)
     check_sources(host.row)

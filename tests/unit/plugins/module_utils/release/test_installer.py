@@ -187,7 +187,7 @@ def test_a_build_from_source(kind: str, tmp_path: Path, uv: str, monkeypatch: py
     assert unit.binds == {f"{place}/build": f"{place}/build"}
     assert unit.reads == {f"{place}/code": f"{place}/code"}
     assert builder.command[:5] == [PYTHON, "-I", "-m", "pip", "--no-input"]
-    assert "wheel" in builder.command
+    assert {"wheel", "--quiet", "--no-cache-dir"} < set(builder.command)
     assert "u:hidden" not in str(builder.command) + str(unit)
     assert builder.environment["PIP_INDEX_URL"] == "https://u:hidden@index/simple"
     assert {"HTTPS_PROXY", "HOME", "TMPDIR"} < set(builder.environment)
