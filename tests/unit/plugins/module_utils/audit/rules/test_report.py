@@ -116,7 +116,8 @@ def test_a_rule_with_a_defect_is_an_error_and_hides_no_other() -> None:
 
 
 def test_the_document_keeps_its_form() -> None:
-    document = report.report([case.host for case in BAD], "1.2.3")
+    # One bad host of each rule is enough for the form.
+    document = report.report([case.host for case in {case.rule: case for case in BAD}.values()], "1.2.3")
     assert set(document) == {"schema", "host", "collected_at", "collection_version", "instances", "results", "summary"}
     for one in document["results"]:
         assert set(one) == {
