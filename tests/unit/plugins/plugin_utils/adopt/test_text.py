@@ -167,6 +167,12 @@ def test_long_texts_are_wrapped_behind_their_marks() -> None:
     assert sum("a-a" in line for line in lines) == 2
 
 
+def test_a_field_is_one_line_however_long() -> None:
+    names = [f"{number}.shop.test" for number in range(40)]
+    text = adopted("www", [row(fields={"server_names": names})], [])
+    assert f"    server_names: [{', '.join(names)}]" in text.splitlines()
+
+
 def test_what_is_installed_and_where_data_lie_is_told_without_a_field_too() -> None:
     text = adopted("www", [row(data=["/srv/db, named in settings.py"], requirements=["flask==3"])], [])
     assert "    #   flask==3\n" in text
