@@ -1,6 +1,6 @@
 """Clients of the applications; each prints a line of JSON with what it saw.
 
-Usage: client.py calendar | numbers | upload | chunked | stream SECONDS | tickets | pages
+Usage: client.py calendar | numbers | upload | chunked | stream SECONDS | tickets | pages | databases
 """
 
 from __future__ import annotations
@@ -144,7 +144,18 @@ def pages() -> object:
     return [re.search("<title>(.*?)</title>", shown, re.DOTALL)[1].strip(), kind]
 
 
+def databases() -> object:
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    form = opener.open("http://databases.test/browser/")
+    token = re.search(r'csrfToken["\']?:\s*["\']([^"\']+)', form.read().decode())[1]
+    fields = {"csrf_token": token, "email": "boss@ours.org", "password": "correct-horse-1", "internal_button": "Login"}
+    opened = opener.open("http://databases.test/authenticate/login", urllib.parse.urlencode(fields).encode())
+    script = opener.open("http://databases.test/browser/js/utils.js").read().decode()
+    return [form.url, opened.url, re.search(r"username: '([^']+)'", script)[1]]
+
+
 # One pixel.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-WAYS = {one.__name__: one for one in (calendar, numbers, upload, chunked, stream, tickets, pages)}
+WAYS = {one.__name__: one for one in (calendar, numbers, upload, chunked, stream, tickets, pages, databases)}
 print(json.dumps(WAYS[sys.argv[1]](*sys.argv[2:])))

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.tests.fixtures.lab import inventory_name
 from testinfra.host import Host
 
 # The fifth is sent a body that it may not have.
@@ -35,6 +36,13 @@ def test_wagtail_has_an_image_and_a_page(host: Host) -> None:
     assert "A page by hand" in title
     assert image == "image/png"
     assert host.run("ls /var/lib/pages-app/data/media/original_images").stdout.split() == ["photo.png"]
+
+
+def test_pgadmin_lets_its_user_in_and_nobody_else(host: Host) -> None:
+    if inventory_name(host) != "debian13":
+        pytest.skip("pgAdmin is on one host only")
+    site = "http://databases.test"
+    assert told(host, "databases.json") == [f"{site}/login?next=/browser/", f"{site}/browser/", "boss@ours.org"]
 
 
 def test_extensions_that_know_one_interpreter_only(host: Host) -> None:
