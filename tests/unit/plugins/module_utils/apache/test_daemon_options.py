@@ -99,6 +99,10 @@ def test_integers_are_plain_numbers(name: str, value: Any) -> None:
         check_option(name, value, None, "test")
 
 
+def test_the_highest_account_is_taken() -> None:
+    assert check_option("user", "#2147483647", None, "test") == "#2147483647"
+
+
 @pytest.mark.parametrize("name", [name for name in OPTIONS if OPTIONS[name].kind == "integer"])
 def test_integers_have_bounds(name: str) -> None:
     option = OPTIONS[name]
@@ -131,6 +135,7 @@ def test_integers_have_bounds(name: str) -> None:
         # Apache reads the number with atoi(): 2**32 is 0 to it.
         ({"group": "#4294967296"}, ["group", "#4294967296"]),
         ({"group": "#4294967295"}, ["group", "#4294967295"]),
+        ({"group": "#2147483648"}, ["group", "at most 2147483647"]),
         ({"supplementary-groups": ["a", "#8589934592"]}, ["supplementary-groups", "#8589934592"]),
         ({"supplementary-groups": ["a", "root"]}, ["supplementary-groups", "'root'"]),
         ({"supplementary-groups": "adm, tty"}, ["supplementary-groups", "' tty'"]),

@@ -718,6 +718,7 @@ GOOD: list[Case] = [
     *(Case("U6", hosts.owner(shell=shell)) for shell in ("/sbin/nologin", "/bin/false")),
 ]
 UNKNOWN: list[Case] = [
+    Case("F10", facts(live={}, files=file_facts(shop=Reach(data=[access.OWN])))),
     Case("F18", pool_of(umask="")),
     Case("I6b", built_for("")),
     Case("F13", nobody_looked(others=None)),

@@ -224,6 +224,7 @@ BAD: list[Case] = [
     Case("I7", served({"shop.one.co.uk": [1001], "blog.two.co.uk": [1002]}), "blog.two.co.uk *:443"),
     Case("I7", served({"shop.one.de": [1001], "blog.two.de": [1002]}), "blog.two.de *:443"),
     Case("I7", served({"one.com.au": [1001], "two.com.au": [1002]}), "two.com.au *:443"),
+    Case("I7", served({"shop.one.mx": [1001], "blog.one.m": [1002]}), "shop.one.mx *:443"),
     Case("I7", served({"w3": [1001], "w4": [1002]}), "w4 *:443"),
     Case("I9", with_modules(changed("ServerTokens Prod", "SetHandler application/x-httpd-php"), "php"), MAIN),
     Case("I9", with_modules(SERVER + site(location="AddHandler cgi-script .cgi"), "cgid"), MAIN),
