@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,24 @@ def test_the_list_says_what_changes_and_keeps_secrets_back() -> None:
         "rename it to blog.py in the source",
         "SHOP_TOKEN:",
         "SHOP_COLOUR:",
+        "crontab /etc/cron.d/shop runs its code as root: make it a worker or a timer of the app",
+        "sets MAIL_KEY: put them into `environment`",
     ):
         assert words in text
     assert "secret" not in text.replace("Keep secrets in Ansible Vault", "")
+
+
+def test_what_runs_beside_the_app_is_a_worker_or_a_timer_for_a_person_to_take_over() -> None:
+    taken: dict[str, Any] = {}
+    for kind in ("workers", "timers"):
+        _before, head, text = LIST.read_text(encoding="utf-8").partition(f"make them {kind} of the app:\n")
+        assert head
+        lines = (line.strip().removeprefix("#") for line in text.splitlines())
+        taken |= yaml.safe_load("\n".join(takewhile(lambda line: line.startswith("   "), lines)))
+    assert taken == {
+        "workers": {"mail": {"command": "python mail.py"}, "sync": {"command": "python sync.py"}},
+        "timers": {"tidy": {"command": "python tidy.py --all", "schedule": "Mon 03:15"}},
+    }
 
 
 def test_hardening_took_place(host: Host) -> None:

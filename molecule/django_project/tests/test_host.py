@@ -103,8 +103,9 @@ def test_the_units_are_closed(host: Host) -> None:
     assert all(float(text) <= 1.5 for text in rated)
 
 
-def test_secrets_are_in_no_unit_and_no_journal(host: Host) -> None:
-    for name in ("units", "journal", "logs"):
+def test_secrets_are_in_no_unit_no_journal_and_no_list_of_processes(host: Host) -> None:
+    assert "\nsleep 5\n" in read(host, "processes")
+    for name in ("units", "journal", "logs", "processes"):
         text = read(host, name)
         assert len(text) > 500
         assert [secret for secret in SECRETS if secret in text] == []
