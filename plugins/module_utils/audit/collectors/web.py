@@ -44,7 +44,7 @@ def web_facts(facts: Facts, run: Run, active: str) -> WebFacts:
         shown = "" if path or active == "none" else served_certificate(facts, host)
         found.certificates[host.name] = {"path": path, **certificate(_text(path) if path else shown, run)}
     for pool, processes in facts.live.items():
-        found.debug[pool] = sorted({name for one in processes[:1] for name in _switches(int(one["pid"]))})
+        found.debug[pool] = sorted({name for one in processes for name in _switches(int(one["pid"]))})
     for path, row in facts.paths.items():
         if row.get("exists") and os.path.isdir(path):
             found.hidden[path] = [name for name in _HIDDEN if os.path.lexists(os.path.join(path, name))]
