@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -91,6 +93,7 @@ def try_release(
     row: Mapping[str, Any], place: str, environment: Mapping[str, str], run: Run, seconds: int = 60
 ) -> None:
     """Import the application of a release as its daemon would; PalisadeError says why that fails."""
+    _check_python(row["app"], place)
     module, _colon, function = row["application"].partition(":")
     subject = f"app {row['app']}: application"
     order = {
@@ -117,6 +120,21 @@ def try_release(
         complaint = f"importing {module} ended the process with exit status 0"
     if complaint:
         raise PalisadeError(f"{subject}: {masked(complaint, environment)}")
+
+
+def _check_python(app: str, place: str) -> None:
+    """Refuse a release whose packages another Python does not see, as after an upgrade of the distribution."""
+    try:
+        with open(os.path.join(place, "venv", "pyvenv.cfg"), encoding="utf-8") as file:
+            made = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", file.read(), re.MULTILINE)
+    except FileNotFoundError:
+        return
+    now = re.search(r"python(\d+\.\d+)$", os.path.realpath(os.path.join(place, "venv", "bin", "python")))
+    if made and now and made[1] != now[1]:
+        raise PalisadeError(
+            f"app {app}: release {os.path.basename(place)} was built for Python {made[1]}, and the host has "
+            f"Python {now[1]} now; run site.yml, which builds a new one"
+        )
 
 
 def _complaint(found: Mapping[str, Any], module: str, function: str, seconds: int) -> str:

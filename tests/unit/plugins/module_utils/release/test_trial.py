@@ -66,6 +66,22 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
 pytestmark = needs_root
 
 
+@pytest.mark.parametrize("line", ["version = 2.7.18", "home = /usr/bin\nversion_info = 2.7.18.final.0"])
+def test_a_release_of_another_python(release: Release, line: str) -> None:
+    (release.place / "venv/pyvenv.cfg").write_text(f"{line}\n")
+    now = f"3.{sys.version_info.minor}"
+    python = release.place / f"python{now}"
+    python.touch()
+    (release.place / "venv/bin/python").unlink()
+    (release.place / "venv/bin/python").symlink_to(python)
+    message = (
+        f"^app public: release {release.place.name} was built for Python 2.7, and the host has Python {now} now; "
+        "run site.yml, which builds a new one$"
+    )
+    with pytest.raises(PalisadeError, match=message):
+        release.imports(CALLABLE)
+
+
 def test_as_a_daemon_imports_it(release: Release) -> None:
     expected = {
         "directory": str(release.code),
