@@ -113,6 +113,8 @@ cat >/etc/systemd/system/forum-worker.service <<UNIT
 [Service]
 WorkingDirectory=/var/www/forum
 EnvironmentFile=/var/www/forum/.env
+# Root's bytecode would keep forum from an attack of its own.
+Environment=PYTHONDONTWRITEBYTECODE=1
 ExecStart=/var/www/forum/venv/bin/python worker.py
 KillMode=process
 UNIT
