@@ -125,7 +125,7 @@ def try_release(
 def _check_python(app: str, place: str) -> None:
     """Refuse a release whose packages another Python does not see, as after an upgrade of the distribution."""
     try:
-        with open(os.path.join(place, "venv", "pyvenv.cfg"), encoding="utf-8") as file:
+        with open(os.path.join(place, "venv", "pyvenv.cfg"), encoding="utf-8", errors="replace") as file:
             made = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", file.read(), re.MULTILINE)
     except FileNotFoundError:
         return
