@@ -155,13 +155,15 @@ hooks:
   returned: always
   sample: [{app: public, command: [python, manage.py, migrate], output: "No migrations to apply."}]
 services:
-  description: Units of workers and timers that were started or stopped.
+  description: Units of workers and timers that were, or in check mode would be, started or stopped.
   type: list
   elements: dict
   returned: always
   sample: [{unit: wsgi-shop-mail@1.service, action: started}]
 processes:
-  description: Processes that replaced others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
+  description:
+    - Processes that replaced others, as RV(palisade.mod_wsgi.wsgi_pool#module:pools), with the pool.
+    - In check mode, each pool whose processes would be replaced.
   type: list
   elements: dict
   returned: always

@@ -123,7 +123,7 @@ from ..module_utils.host.command import runner
 from ..module_utils.host.deploy_account import ensure_deploy_account
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
-from ..module_utils.release.fetch import Fetching, fetch, unsent
+from ..module_utils.release.fetch import Fetching, fetch, needs_deploy_account, unsent
 from ..module_utils.release.installer import installer
 from ..module_utils.release.row import RELEASES
 
@@ -151,7 +151,7 @@ def main() -> None:
         if lacking and not given["archive"] and not check:
             module.exit_json(changed=False, missing=lacking, unsent=lacking, releases=rows, failures={})
         changes = []
-        if any("git" in row["source"] or row["allow_source_builds"] or row["build"] for row in rows):
+        if needs_deploy_account(rows):
             changes = ensure_deploy_account(account, run, check)
         how = Fetching(
             run=run,

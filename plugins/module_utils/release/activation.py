@@ -135,7 +135,7 @@ class Activation:
                 return
             rolls = bool(self._changes(row)) or self._is_stale(row, live.get(pool["name"], []))
             services = self._services(row)
-            if rolls or services.changes() or services.is_stale(self._changed_at(row)):
+            if rolls or services.changes() or services.due(self._changed_at(row)):
                 self._switch_and_roll(row, pool if rolls else None, services)
 
         in_parallel(rows, lambda row: self._attempt(row, work), bound)
@@ -231,6 +231,8 @@ class Activation:
         self.outcome.differences += services.changes()
         self._switch(row)
         if self.check:
+            self.outcome.processes += [{"pool": str(pool["name"])}] if pool is not None else []
+            self.outcome.services += services.due(self._changed_at(row))
             return
         place = place_of(row["directory"], row["release"])
         try:

@@ -78,6 +78,11 @@ def _lies_on_controller(row: Row) -> bool:
     return False
 
 
+def needs_deploy_account(rows: Sequence[Row]) -> bool:
+    """Tell whether one of these is fetched or built as the account for deployments."""
+    return any("git" in row["source"] or row["allow_source_builds"] or row["build"] for row in rows)
+
+
 def fetch(rows: Sequence[Row], how: Fetching) -> Fetched:
     """Bring sources and packages of missing releases into the cache, and name them.
 

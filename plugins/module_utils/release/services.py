@@ -145,9 +145,11 @@ class Services:
         gone.sort(key=lambda unit: not unit.name.endswith(".timer"))
         self._stop([name for unit in gone for name in (_instances(unit) if unit.processes else [unit.name])])
 
-    def is_stale(self, since: float) -> bool:
-        """Tell whether something does not run, or is older than since or its own files."""
-        return any(self._stale(unit, since) or self._surplus(unit) for unit in self._units())
+    def due(self, since: float) -> list[dict[str, str]]:
+        """Return what bring would stop and start: what does not run, or is older than since or its own files."""
+        units = self._units()
+        stopped = [{"unit": name, "action": "stopped"} for unit in units for name in self._surplus(unit)]
+        return stopped + [{"unit": name, "action": "started"} for unit in units for name in self._stale(unit, since)]
 
     def bring(self, since: float) -> None:
         """Start what does not run and replace what is older than since, one process after the other.

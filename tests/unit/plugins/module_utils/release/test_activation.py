@@ -301,8 +301,8 @@ class Workers:
         wanted = self.rows[0]["content"] if self.rows else ""
         return [{"path": str(self.path)}] if text != wanted else []
 
-    def is_stale(self, _since: float) -> bool:
-        return self.host.workers_stale
+    def due(self, _since: float) -> list[dict[str, str]]:
+        return [{"unit": "mail", "action": "started"}] if self.host.workers_stale else []
 
     def put(self) -> None:
         self.host.told.append("put")
@@ -436,7 +436,12 @@ def test_workers_in_check_mode(workers: Host) -> None:
     row = workers.app("shop", OLD, NEW, current=OLD)
     outcome = with_worker(workers, "new", check=True).activate([row], 4)
     assert {"path": str(workers.root / "shop" / "unit")} in outcome.differences
-    assert (workers.told, outcome.services) == ([], [])
+    assert (workers.told, outcome.services, outcome.processes) == ([], [], [{"pool": "shop"}])
+    workers.workers_stale = True
+    assert with_worker(workers, "new", check=True).activate([row], 4).services == [
+        {"unit": "mail", "action": "started"}
+    ]
+    assert workers.told == []
 
 
 def test_an_app_that_is_not_served_yet_has_no_workers(workers: Host) -> None:

@@ -111,7 +111,7 @@ def test_workers_start_one_after_the_other_and_stay(systemd: Systemd) -> None:
     assert len(services.changes()) == 3
     services.put()
     assert systemd.took() == ["daemon-reload"]
-    assert services.is_stale(0.0)
+    assert services.due(0.0)
     services.bring(0.0)
     assert systemd.took() == [
         "enable wsgi-shop-mail@1.service",
@@ -129,7 +129,7 @@ def test_workers_start_one_after_the_other_and_stay(systemd: Systemd) -> None:
     again = systemd.services(workers={"mail": worker(processes=2)}, timers={"tidy": TIMER})
     again.put()
     again.bring(0.0)
-    assert (again.changes(), again.is_stale(0.0), again.done, systemd.took()) == ([], False, [], [])
+    assert (again.changes(), again.due(0.0), again.done, systemd.took()) == ([], [], [], [])
 
 
 def test_a_new_release_replaces_workers_and_leaves_timers(systemd: Systemd) -> None:
@@ -138,7 +138,7 @@ def test_a_new_release_replaces_workers_and_leaves_timers(systemd: Systemd) -> N
     services.bring(0.0)
     systemd.took()
     later = time.time() + 1
-    assert services.is_stale(later)
+    assert services.due(later)
     services.bring(later)
     assert [told for told in systemd.took() if told.startswith("restart")] == [
         "restart wsgi-shop-mail@1.service",
@@ -157,7 +157,7 @@ def test_what_does_not_run_or_would_not_after_a_start_of_the_host(systemd: Syste
             systemd.running.pop(name)
         else:
             systemd._link(name).unlink()
-        assert services.is_stale(0.0)
+        assert services.due(0.0) == [{"unit": name, "action": "started"}]
         services.bring(0.0)
         assert systemd.took() == [f"enable {name}", f"restart {name}"]
 
@@ -169,7 +169,8 @@ def test_fewer_processes(systemd: Systemd) -> None:
     fewer = systemd.services(workers={"mail": worker(processes=1)})
     fewer.put()
     systemd.took()
-    assert fewer.is_stale(0.0)
+    numbers = (2, 3)
+    assert fewer.due(0.0) == [{"unit": f"wsgi-shop-mail@{number}.service", "action": "stopped"} for number in numbers]
     fewer.bring(0.0)
     gone = "wsgi-shop-mail@2.service wsgi-shop-mail@3.service"
     assert systemd.took()[:2] == [f"disable {gone}", f"reset-failed {gone}"]
@@ -265,12 +266,12 @@ def test_variables_that_changed(systemd: Systemd) -> None:
     services.files = [{**row, "secret_content": "{}"}, *services.files]
     services.put()
     services.bring(0.0)
-    assert services.is_stale(0.0) is False
+    assert services.due(0.0) == []
     time.sleep(0.02)
     services.files = [{**row, "secret_content": '{"A": "b"}'}, *services.files[1:]]
     assert [change["path"] for change in services.changes()] == [str(path)]
     services.put()
-    assert services.is_stale(0.0)
+    assert services.due(0.0)
 
 
 # Before anything changes

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright: palisade.mod_wsgi contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wsgi_plan
+short_description: Find out which steps of a deployment have work to do
+version_added: 0.1.0
+description:
+  - Used by the role P(palisade.mod_wsgi.wsgi_apps#role). Compares a host with its list of apps in one run, so that the
+    role runs only the steps that would change something.
+  - Fails if something keeps the play from going on, such as a link that an app planted in one of its directories, or a
+    certificate that does not fit its key. Nothing has changed then.
+  - If no step has work to do, asks each app for an answer, as M(palisade.mod_wsgi.wsgi_health) does.
+  - Never changes the host.
+author:
+  - palisade.mod_wsgi contributors (@palisade)
+attributes:
+  check_mode:
+    description: Does not ask the apps for an answer.
+    support: full
+extends_documentation_fragment:
+  - palisade.mod_wsgi.release_row
+options:
+  model:
+    description:
+      - What the filter P(palisade.mod_wsgi.wsgi_resolve#filter) returned.
+      - O(releases), O(secrets) and O(source_secrets) are parts of it. The action plugin takes them out, so that they
+        need not be given.
+    type: dict
+    required: true
+  secrets:
+    description: Texts of files by their paths, for texts that are never shown.
+    type: dict
+    default: {}
+  source_secrets:
+    description: Keys of sources, by app.
+    type: dict
+    default: {}
+  deploy_account:
+    description: Account that reads repositories and builds packages and releases.
+    type: str
+    default: wsgi-deploy
+  installer:
+    description: Program that installs packages.
+    type: str
+    choices: [pip, uv]
+    default: pip
+  python:
+    description: Interpreter on the host that runs the releases.
+    type: path
+    default: /usr/bin/python3
+  python_version:
+    description: Its version, such as V(3.13); part of a release's name.
+    type: str
+    required: true
+  parallel:
+    description: Number of apps at a time.
+    type: int
+    default: 4
+  keep:
+    description: Number of releases of each app to keep on the host.
+    type: int
+    default: 5
+"""
+
+EXAMPLES = r"""
+- name: Find out what the role wsgi_apps would do
+  palisade.mod_wsgi.wsgi_plan:
+    model: "{{ apps | palisade.mod_wsgi.wsgi_resolve(server, 'shop', playbook_dir) }}"
+    python_version: "{{ server.python.version }}"
+  register: plan
+"""
+
+RETURN = r"""
+parts:
+  description:
+    - Parts of the role with work to do; V(accounts), V(layout), V(data), V(releases), V(site) and V(removal).
+    - V(verify) if there is nothing to do and an app does not answer.
+  type: list
+  elements: str
+  returned: success
+times:
+  description: When timers run next, one line for each.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.apache.layout import host_layout
+from ..module_utils.host.command import runner
+from ..module_utils.host.errors import PalisadeError
+from ..module_utils.plan.differences import Releases, plan_apps
+from ..module_utils.release.activation import Files
+from ..module_utils.release.fetch import Fetching
+from ..module_utils.release.installer import installer
+from ..module_utils.release.row import RELEASES
+
+
+def main() -> None:
+    module = AnsibleModule(
+        {
+            "model": {"type": "dict", "required": True},
+            "releases": RELEASES,
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "source_secrets": {"type": "dict", "default": {}, "no_log": True},
+            "deploy_account": {"type": "str", "default": "wsgi-deploy"},
+            "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "python_version": {"type": "str", "required": True},
+            "parallel": {"type": "int", "default": 4},
+            "keep": {"type": "int", "default": 5},
+        },
+        supports_check_mode=True,
+        # The steps log what they are to do; all of it here would fill the system log.
+        no_log=True,
+    )
+    given, model, run = module.params, module.params["model"], runner(module.run_command)
+    try:
+        how = Fetching(
+            run=run,
+            installer=installer(given["installer"], given["python"], given["deploy_account"], ""),
+            python_version=given["python_version"],
+            deploy_account=given["deploy_account"],
+            parallel=given["parallel"],
+            keys=given["source_secrets"],
+            check=True,
+        )
+        files = Files(model["files"], model["unused_files"], given["secrets"])
+        releases = Releases(given["releases"], files, model["service_files"], model["pools"], how, given["keep"])
+        plan = plan_apps(model, releases, host_layout(), run, ask=not module.check_mode)
+    except (PalisadeError, OSError) as error:
+        module.fail_json(msg=str(error))
+    for text in plan.warnings:
+        module.warn(text)
+    module.exit_json(changed=False, parts=plan.parts, times=plan.times)
+
+
+if __name__ == "__main__":
+    main()
