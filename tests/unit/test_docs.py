@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import daemon_options
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.fields import APP, DEFAULT_DAEMON_OPTIONS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("plugins/module_utils/*/__init__.py"))
@@ -79,15 +81,21 @@ def options_table() -> str:
             return f"`daemon_process`, to `{option.only}`, {option.only_because}; see [the cost](mod_wsgi-defects.md)"
         return f"no: {option.refused.removeprefix('is not set here: ')}" if option.refused else "`daemon_process`"
 
+    def here(option: daemon_options.Option) -> Any:
+        value = DEFAULT_DAEMON_OPTIONS.get(option.name)
+        field = APP[option.set_by].default if option.set_by in ("processes", "threads") else None
+        return next((known for known in (value, field) if known is not None), "")
+
     lines = [
         "# Options of WSGIDaemonProcess",
         "",
         "Generated from the table in `plugins/module_utils/apache/daemon_options.py`, which also checks, writes and",
-        "reads the options. A number is plain, in the option's own unit: `512M` and `5s` are refused. The last column",
-        "says where an app sets the option. The filter `wsgi_daemon_process` accepts all of them.",
+        "reads the options. A number is plain, in the option's own unit: `512M` and `5s` are refused. `default` is",
+        "mod_wsgi's, `here` what an app gets if it does not set the option. The last column says where an app sets it.",
+        "The filter `wsgi_daemon_process` accepts all of them.",
         "",
-        "| option | type | range | default | versions | meaning | set by |",
-        "|---|---|---|---|---|---|---|",
+        "| option | type | range | default | here | versions | meaning | set by |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for option in daemon_options.OPTIONS.values():
         zero = "0 or " if option.zero_is_off else ""
@@ -95,7 +103,7 @@ def options_table() -> str:
         until = f" to before {dotted(option.until)}" if option.until else ""
         kind = f"{option.kind}, {option.unit}" if option.unit else option.kind
         lines.append(
-            f"| `{option.name}` | {kind} | {limit} | {option.default} | {dotted(option.since)}{until} "
+            f"| `{option.name}` | {kind} | {limit} | {option.default} | {here(option)} | {dotted(option.since)}{until} "
             f"| {option.meaning} | {said_by(option)} |"
         )
     return "\n".join(lines) + "\n"

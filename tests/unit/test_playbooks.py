@@ -96,7 +96,7 @@ def test_a_look_needs_no_hosts(tmp_path: Path) -> None:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"aplication": "x:y"}, "app {}: unknown field 'aplication', did you mean 'application'?"),
     ({"application": None}, "app {}: application is required"),
-    ({"server_names": "shop.test"}, "app {}: server_names: expected a list of texts, got 'shop.test'"),
+    ({"server_names": "shop.test"}, "app {}: server_names: expected a list of strings, got 'shop.test'"),
     ({"state": "gone"}, "app {}: state: expected present or absent, got 'gone'"),
     ({"source": {"git": {"repo": "https://x.test/y"}}}, "app {}: source: git: version is required"),
     ({"tls": {"selfsigned": True}}, "app {}: tls: expected certificate, key, acme, self_signed or hsts, did you"),

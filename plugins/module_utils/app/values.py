@@ -35,7 +35,7 @@ def text(raw: Mapping[str, Any], key: str, subject: str, default: str = "") -> s
     value = raw.get(key)
     if value is None:
         value = default
-    require(isinstance(value, str), f"{subject}: {key}", "text", value)
+    require(isinstance(value, str), f"{subject}: {key}", "a string", value)
     return str(value)
 
 
@@ -54,7 +54,7 @@ def texts(raw: Mapping[str, Any], key: str, subject: str) -> list[str]:
     if value is None:
         return []
     plain = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    require(plain, f"{subject}: {key}", "a list of texts", value)
+    require(plain, f"{subject}: {key}", "a list of strings", value)
     return [str(item) for item in value]
 
 

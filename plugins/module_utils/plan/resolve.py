@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..apache.daemon_options import OWNER_CHECKS, owner_check_warning, parse_version
+from ..apache.daemon_options import OWNER_CHECKS, Version, owner_check_warning, parse_version
 from ..app.check import check_app
 from ..app.model import DIRECTORIES_ABOVE, App, Timer
 from ..app.values import type_name
@@ -81,7 +81,10 @@ def _source(app: App, base_directory: str) -> dict[str, Any]:
 
 def _check_directory(app: App, path: str) -> None:
     if not os.path.isdir(path):
-        raise PalisadeError(f"app {app.name}: source: path: expected a directory on the controller, got {path}")
+        found = "a file" if os.path.exists(path) else "nothing"
+        raise PalisadeError(
+            f"app {app.name}: source: path: expected a directory on the controller, found {found} at {path}"
+        )
     if app.requirements and not os.path.isfile(os.path.join(path, app.requirements)):
         raise PalisadeError(f"app {app.name}: requirements: expected a file in {path}, got {app.requirements!r}")
     for directory in () if app.build else app.static.values():
@@ -295,6 +298,30 @@ def _removed_programs(present: Sequence[App], absent: Sequence[App], host: Facts
     return rows + ([{"path": path} for path in left_paths()] if last else [])
 
 
+def _require_list(apps: Any) -> None:
+    if apps is None:
+        raise PalisadeError("wsgi_apps: expected a list of apps, got none; set it, as in group_vars/wsgi.yml")
+    if not isinstance(apps, (list, tuple)):
+        raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type_name(apps)}")
+
+
+def check_apps(apps: Any, version: Version | None = None) -> list[App]:
+    """Return the apps of the user's list; PalisadeError has a line for each one that is wrong.
+
+    version is the host's mod_wsgi, None where it is not known yet.
+    """
+    _require_list(apps)
+    checked, wrong = [], []
+    for index, raw in enumerate(apps):
+        try:
+            checked.append(check_app(raw, index, version))
+        except PalisadeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise PalisadeError("\n".join(wrong))
+    return checked
+
+
 def resolve(
     apps: Any,
     host: Facts,
@@ -312,15 +339,12 @@ def resolve(
     the apps of these names, which the host serves already; of all where it is empty. first tells whether the host is
     the first of its play; None where the play was limited to some hosts.
     """
-    if apps is None:
-        raise PalisadeError("wsgi_apps: expected a list of apps, got none; set it, as in group_vars/wsgi.yml")
-    if not isinstance(apps, (list, tuple)):
-        raise PalisadeError(f"wsgi_apps: expected a list of apps, got {type_name(apps)}")
+    _require_list(apps)
     if not isinstance(owner, str) or not owner.strip() or not owner.isprintable():
         raise PalisadeError(f"wsgi_apps_owner: expected a name for this list of apps, got {owner!r}")
     version = _check_host(host, server_required)
     parsed = None if version is None else parse_version(version)
-    checked = [check_app(raw, index, parsed) for index, raw in enumerate(apps)]
+    checked = check_apps(apps, parsed)
     checked = [_as_on_host(app, raw, host) for app, raw in zip(checked, apps)]
     check_owners(checked, apps, host, owner)
     check_clashes(checked, host)
@@ -447,7 +471,8 @@ def _narrow(model: dict[str, Any], present: Sequence[App], host: Facts, wanted: 
     names = [app.name for app in present]
     for name in wanted:
         if name not in names:
-            raise PalisadeError(f"wsgi_apps_only: expected names of apps, got {name!r}{nearest(name, names)}")
+            known = ", ".join(names) or "no app"
+            raise PalisadeError(f"wsgi_apps_only: there is no app {name!r}{nearest(name, names)}; the list has {known}")
     served = {other["name"] for other in host.get("apps", []) if other.get("site")}
     chosen = list(wanted) or names
     for name in chosen:

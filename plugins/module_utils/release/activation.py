@@ -26,7 +26,7 @@ from ..runtime.health import check_pools
 from .build import Built
 from .served import check_served, serve
 from .services import Services, check_commands
-from .store import is_complete, note, place_of, previous_release, releases_of
+from .store import description, is_complete, note, place_of, previous_release, releases_of
 from .trial import run_hooks, try_release
 
 Row = Mapping[str, Any]
@@ -161,9 +161,14 @@ class Activation:
         if release and is_complete(row["directory"], release):
             return release
         others = releases_of(row["directory"])
-        there = ", ".join(other + (" (current)" if other == current else "") for other in others) or "no release"
+        there = ", ".join(other + self._remark(row, other, current) for other in others) or "no release"
         asked = f"release {wanted!r}{nearest(wanted, others)}" if wanted else "an earlier release that has served"
         raise PalisadeError(f"app {row['app']}: expected {asked}, found {there}")
+
+    def _remark(self, row: Row, release: str, current: str) -> str:
+        if release == current:
+            return " (current)"
+        return " (failed)" if description(place_of(row["directory"], release)).get("failed") else ""
 
     def _changes(self, row: Row) -> list[dict[str, Any]]:
         files = self.files.of(row["app"])

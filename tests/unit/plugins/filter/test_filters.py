@@ -10,6 +10,7 @@ from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible_collections.palisade.mod_wsgi.plugins.filter import (
+    wsgi_complaint,
     wsgi_daemon_process,
     wsgi_hosts,
     wsgi_old_data,
@@ -48,6 +49,21 @@ def test_resolve(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match="has no mod_wsgi enabled"):
         convert([app()], host(mod_wsgi=None), "mine", str(tmp_path))
     assert convert([app()], host(mod_wsgi=None), "mine", str(tmp_path), server_required=False)["site"]
+
+
+def test_complaint(tmp_path: Path) -> None:
+    convert = wsgi_complaint.FilterModule().filters()["wsgi_complaint"]
+    wrong = [app(threads=0), app(name="admin", processes=0)]
+    assert [line.partition(": expected")[0] for line in convert(wrong).splitlines()] == [
+        "app public: threads",
+        "app admin: processes",
+    ]
+    # What lies on the controller is judged with the host.
+    assert convert([app()]) == ""
+    assert convert([app()], host(), "mine", str(tmp_path)).startswith("app public: source: path: expected a directory")
+    (tmp_path / "public").mkdir()
+    assert convert([app()], host(), "mine", str(tmp_path)) == ""
+    assert convert([app()], host(mod_wsgi=None), "mine", str(tmp_path), False) == ""
 
 
 GROUPS = {"all": ["web1", "web2", "db1"], "web": ["web1", "web2"], "db": ["db1"], "ungrouped": []}

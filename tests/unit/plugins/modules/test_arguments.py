@@ -79,6 +79,6 @@ def test_what_is_secret_is_logged_nowhere(name: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_has_a_check_mode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     more = taken(name, monkeypatch).more
-    needed = {"wsgi_sandbox": {"required_one_of": [("state", "apps")]}, "wsgi_plan": {"no_log": True}}.get(name, {})
+    needed: dict[str, Any] = {"wsgi_sandbox": {"required_one_of": [("state", "apps")]}, "wsgi_plan": {"no_log": True}}
     # What a command of people would change is nobody's to say.
-    assert more == {"supports_check_mode": name != "wsgi_run", **needed}
+    assert more == {"supports_check_mode": name != "wsgi_run", **needed.get(name, {})}

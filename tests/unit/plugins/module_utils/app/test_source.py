@@ -112,7 +112,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"archive": URL}, "checksum is required for an address"),
     ({"archive": URL, "checksum": "md5:abc"}, "checksum: expected sha256: and 64 digits, got 'md5:abc'"),
     ({"archive": URL, "checksum": SUM + "0"}, "checksum: expected sha256: and 64 digits"),
-    ({"archive": URL, "checksum": 5}, "checksum: expected text, got 5"),
+    ({"archive": URL, "checksum": 5}, "checksum: expected a string, got 5"),
     ({"archive": "x", "directory": "../up"}, "directory: expected a directory inside, such as shop-1.2, got '../up'"),
     ({"archive": "http://example.org/x", "checksum": SUM}, "archive: expected https://, got http://: nothing proves"),
     ({"archive": "ftp://example.org/x", "checksum": SUM}, "archive: expected https://, got ftp://: nothing proves"),
@@ -168,7 +168,7 @@ REFUSED: list[tuple[Any, str]] = [
         (git(version=version), "git: version: expected ")
         for version in ("x.lock", "a//b", "a/", "x.", "a/.b", "x\u2028")
     ),
-    (git(version=1.0), "git: version: expected text, got 1.0"),
+    (git(version=1.0), "git: version: expected a string, got 1.0"),
     (git(version="x\n"), "git: version: expected "),
     (git(directory="/x"), "directory: expected a directory inside"),
     (git(key=KEY), "git: key: only an address over ssh has one, got 'https://example.org/shop.git'"),

@@ -19,9 +19,9 @@ def refusal(check: Any, *arguments: Any) -> str:
 @pytest.mark.parametrize(
     ("check", "good", "missing", "bad", "expected"),
     [
-        (values.text, "x", "", [5, True, ["x"]], "text"),
+        (values.text, "x", "", [5, True, ["x"]], "a string"),
         (values.flag, True, False, [1, "yes", 0], "true or false"),
-        (values.texts, ["a", "b"], [], ["a", [5], {"a": "b"}, [["a"]]], "a list of texts"),
+        (values.texts, ["a", "b"], [], ["a", [5], {"a": "b"}, [["a"]]], "a list of strings"),
     ],
 )
 def test_values_of_a_mapping(check: Any, good: Any, missing: Any, bad: list[Any], expected: str) -> None:

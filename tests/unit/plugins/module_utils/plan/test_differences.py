@@ -200,7 +200,7 @@ ROW = {"app": "shop", "release": "r1", "source": {"path": "/a"}, "allow_source_b
 
 
 def releases(core: Core, **fields: Any) -> Releases:
-    how = Fetching(run=core.run, installer=SimpleNamespace(), python_version="3.13", check=True)  # type: ignore[arg-type]
+    how = Fetching(run=core.run, installer=SimpleNamespace(), python_version="3.13", check=True)
     files = Files(MODEL["files"], [], {"/v/environment": '{"A": "b"}'})
     return Releases([{**ROW, **fields}], files, [], [{"app": "shop"}], how, 3)
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import REDHAT
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.records import read_records
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import resolve
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.resolve import check_apps, resolve
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import app, host, managed
 
 SECRET = "hunter2-does-not-show"
@@ -552,14 +552,29 @@ def test_what_was_never_there_is_not_removed(purge: bool, base: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"source": {"path": "missing"}}, "source: path: expected a directory on the controller, got "),
-        ({"source": {"path": "public/requirements.txt"}}, "source: path: expected a directory on the controller, got "),
+        ({"source": {"path": "missing"}}, "source: path: expected a directory on the controller, found nothing at "),
+        (
+            {"source": {"path": "public/requirements.txt"}},
+            "source: path: expected a directory on the controller, found a file at ",
+        ),
         ({"requirements": "missing.txt"}, "requirements: expected a file in "),
         ({"requirements": "."}, "requirements: expected a file inside the source"),
     ],
 )
 def test_sources_that_are_missing(fields: dict[str, Any], words: str, base: str) -> None:
     assert refusal([app(**fields)], base).startswith(f"app public: {words}")
+
+
+def test_every_app_that_is_wrong_is_named(base: str) -> None:
+    listed = [app(processes="x"), app(name="ok"), app(name="admin", threads=0)]
+    told = refusal(listed, base).splitlines()
+    assert [line.partition(":")[0] for line in told] == ["app public", "app admin"]
+    with pytest.raises(PalisadeError) as caught:
+        check_apps(listed)
+    assert str(caught.value).splitlines() == told
+    for bad in (None, "shop"):
+        with pytest.raises(PalisadeError, match=r"^wsgi_apps: expected a list of apps, got "):
+            check_apps(bad)
 
 
 def test_sources_are_found(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -607,7 +622,7 @@ def test_a_deployment_is_of_apps_that_are_served(base: str) -> None:
     for wanted, said in {
         (): "app admin: is not deployed on this host yet; run site.yml first",
         ("admin",): "app admin: is not deployed on this host yet",
-        ("pubic",): "wsgi_apps_only: expected names of apps, got 'pubic', did you mean 'public'?",
+        ("pubic",): "wsgi_apps_only: there is no app 'pubic', did you mean 'public'?; the list has public, admin",
     }.items():
         assert said in refusal(apps, base, host(apps=[served]), deployed=wanted)
 
