@@ -16,8 +16,9 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.certifica
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data_switch, fetch
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Outcome
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Files, Outcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import run_app
 
@@ -80,6 +81,16 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cor
     return asked
 
 
+UNIT = {
+    "state": "present",
+    "protect_home": "tmpfs",
+    "memory_deny_write_execute": True,
+    "address_families": ["AF_UNIX"],
+    "writable_paths": ["/srv"],
+    "apps": [{"app": "shop", "path": "/old"}],
+}
+SERVER: Answer = {"sandbox": UNIT, "packages": ["apache2"], "package_query": ["dpkg-query"]}
+
 REFUSED = [
     ("wsgi_account", "ensure_accounts", {"accounts": []}),
     ("wsgi_adopt", "collect", {"directory": "/x"}),
@@ -89,11 +100,13 @@ REFUSED = [
     ("wsgi_data", "copy_ahead", {"state": "copied", "data": []}),
     ("wsgi_health", "check_pools", {"pools": []}),
     ("wsgi_layout", "ensure_layout", {}),
+    ("wsgi_plan", "installer", {"model": {}, "releases": [], "python_version": "3.13"}),
     ("wsgi_pool", "roll", {"names": ["shop"]}),
     ("wsgi_release", "ensure_built", {"state": "built", "releases": []}),
     ("wsgi_sandbox", "ensure_apps", {"apps": []}),
     ("wsgi_sandbox", "ensure_sandbox", {"state": "present"}),
     ("wsgi_server_info", "server_info", {}),
+    ("wsgi_server_plan", "plan_server", {**SERVER, "files": []}),
     ("wsgi_site", "apply", {"files": []}),
     ("wsgi_source", "unsent", {"releases": [], "python_version": "3.13"}),
 ]
@@ -510,3 +523,52 @@ def test_what_is_to_be_sent_is_asked_for(tmp_path: Path, ask: Ask, core: Core) -
     for check, given in ((True, {}), (False, {"archive": "/tmp/a"})):
         assert "unsent" not in ask("wsgi_source", check, releases=rows, python_version="3.13", **given)
         assert core.asked[-1][0] == "fetch"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_plan_of_apps(check: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
+    plan = differences.Plan(["site"], ["a key lies there"], ["tidy runs next at noon"])
+    core.says("wsgi_plan", "plan_apps", plan, differences.Plan())
+    core.says("wsgi_plan", "installer", "pip")
+    model = {"files": ["f"], "unused_files": ["u"], "service_files": ["s"], "pools": ["p"], "accounts": ["a"]}
+    given = {"secrets": {"/e": "hunter2"}, "source_secrets": {"a": "hunter3"}, "deploy_account": "deployer"}
+    more = {"python_version": "3.13", "parallel": 2, "keep": 3}
+    answer = ask("wsgi_plan", check, model=model, releases=[release(tmp_path, "a")], **given, **more)
+    assert answer == {
+        "changed": False,
+        "parts": ["site"],
+        "times": ["tidy runs next at noon"],
+        "warnings": ["a key lies there"],
+    }
+    run: Any = RUN
+    pip: Any = "pip"
+    how = fetch.Fetching(run, pip, "3.13", "deployer", 2, "", {"a": "hunter3"}, check=True)
+    (asked, called) = core.asked
+    assert asked == ("installer", "pip", "/usr/bin/python3", "deployer", "")
+    name, shown, releases, layout, runs, named = called
+    assert (name, shown, layout, runs, named) == ("plan_apps", model, DEBIAN, RUN, {"ask": not check})
+    assert [row["app"] for row in releases.rows] == ["a"]
+    files = Files(["f"], ["u"], {"/e": "hunter2"})  # type: ignore[list-item]
+    assert (releases.files, releases.service_files, releases.pools) == (files, ["s"], ["p"])
+    assert (releases.fetching, releases.keep) == (how, 3)
+
+
+def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
+    core.says("wsgi_server_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
+    file = {"path": "/etc/apache2/a.conf", "content": "x"}
+    more = {"built_module": "/m.so", "self_signed": [{"name": "default"}], "directories": [{"path": "/acme"}]}
+    answer = ask("wsgi_server_plan", **SERVER, **more, files=[file])
+    assert answer == {"changed": False, "parts": ["sandbox"], "warnings": ["no sandbox here"]}
+    wanted = differences.Server(
+        sandbox="present",
+        settings=sandbox.Settings("tmpfs", True, ("AF_UNIX",), ("/srv",)),
+        old_data=[{"app": "shop", "path": "/old"}],
+        data={"blog": "/d"},
+        packages=["apache2"],
+        package_query=["dpkg-query"],
+        module="/m.so",
+        certificates=[{"name": "default"}],
+        directories=[{"path": "/acme"}],
+        files=[ConfigurationFile(**file)],
+    )
+    assert core.asked == [("plan_server", wanted, DEBIAN, RUN)]
