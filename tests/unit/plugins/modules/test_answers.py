@@ -555,7 +555,7 @@ def test_the_plan_of_apps(check: bool, tmp_path: Path, ask: Ask, core: Core) -> 
 
 def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
     core.says("wsgi_server_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
-    file = {"path": "/etc/apache2/a.conf", "content": "x"}
+    file: Answer = {"path": "/etc/apache2/a.conf", "content": "x"}
     more = {"built_module": "/m.so", "self_signed": [{"name": "default"}], "directories": [{"path": "/acme"}]}
     answer = ask("wsgi_server_plan", **SERVER, **more, files=[file])
     assert answer == {"changed": False, "parts": ["sandbox"], "warnings": ["no sandbox here"]}
