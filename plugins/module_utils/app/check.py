@@ -196,12 +196,7 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     for position, host in enumerate(server_names):
         plain = host[2:] if position and host.startswith("*.") else host
         usable = bool(_HOST_NAME.fullmatch(plain)) and len(host) <= 253
-        require(
-            usable,
-            f"{subject}: server_names",
-            "host names in lower case, without https:// and port",
-            host,
-        )
+        require(usable, f"{subject}: server_names", "host names in lower case, without https:// and port", host)
     mount = url_path(text(raw, "mount", subject, APP["mount"].default), f"{subject}: mount")
     requirements = text(raw, "requirements", subject)
     if requirements:
