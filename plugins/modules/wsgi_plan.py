@@ -88,6 +88,14 @@ times:
   type: list
   elements: str
   returned: success
+changes:
+  description:
+    - What differs and what follows from it, for people; a line for each app that changes, then those of the host.
+    - Empty unless the play runs with C(--check) or C(--diff), because it takes a look at everything.
+  type: list
+  elements: str
+  returned: success
+  sample: ["shop: new release, 2 files; pool restarts"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -133,12 +141,15 @@ def main() -> None:
         )
         files = Files(model["files"], model["unused_files"], given["secrets"])
         releases = Releases(given["releases"], files, model["service_files"], model["pools"], how, given["keep"])
-        plan = plan_apps(model, releases, host_layout(), run, ask=not module.check_mode)
+        # Ansible tells a module so whether the user asked for differences.
+        describe = module.check_mode or module._diff
+        plan = plan_apps(model, releases, host_layout(), run, ask=not module.check_mode, describe=describe)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     for text in plan.warnings:
         module.warn(text)
-    module.exit_json(changed=False, parts=plan.parts, times=plan.times)
+    changes = plan.summary.lines() if plan.summary else []
+    module.exit_json(changed=False, parts=plan.parts, times=plan.times, changes=changes)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,14 @@ parts:
   type: list
   elements: str
   returned: success
+changes:
+  description:
+    - What differs and what follows from it, for people; a line for Apache.
+    - Empty unless the play runs with C(--check) or C(--diff), because it takes a look at everything.
+  type: list
+  elements: str
+  returned: success
+  sample: ["Apache: 3 files; reloads"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -145,12 +153,13 @@ def main() -> None:
             directories=params["directories"],
             files=[ConfigurationFile(**row) for row in params["files"]],
         )
-        plan = plan_server(wanted, layout, run)
+        plan = plan_server(wanted, layout, run, describe=module.check_mode or module._diff)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     for warning in plan.warnings:
         module.warn(warning)
-    module.exit_json(changed=False, parts=plan.parts)
+    changes = plan.summary.lines() if plan.summary else []
+    module.exit_json(changed=False, parts=plan.parts, changes=changes)
 
 
 if __name__ == "__main__":

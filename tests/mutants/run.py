@@ -18,6 +18,7 @@ import os
 import resource
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -50,6 +51,12 @@ for place in /tmp /run /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 mutants
 _UNSHARE = ["unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", _FENCE, "sh"]
 
 
+def _as_in_a_terminal() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # What a shell starts in the background ignores it, and tests of an interrupt would wait for ever.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Copy:
     """A copy of the tree for mutants to be put into."""
 
@@ -75,7 +82,7 @@ class Copy:
                 "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"),
                 "ANSIBLE_HOME": "/tmp/ansible",
             },
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+            preexec_fn=_as_in_a_terminal,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..apache.certificates import Outsiders, ensure_certificates
+from ..apache.certificates import Outsiders, ensure_certificates, paths_of
 from ..apache.layout import ApacheLayout
 from ..apache.live_certificates import ensure_live, hosts_of
 from ..apache.processes import apache_parent
@@ -23,12 +23,13 @@ from ..host.command import Run
 from ..host.deploy_account import ensure_deploy_account
 from ..host.errors import PalisadeError
 from ..host.layout import ensure_layout
-from ..release.activation import Activation, Files, prune
+from ..release.activation import Activation, Files, Outcome, prune
 from ..release.build import ensure_built
 from ..release.data_switch import copy_ahead
 from ..release.fetch import Fetching, fetch, needs_deploy_account, unsent
 from ..release.services import check_services, remove_services
 from ..runtime.health import check_pools
+from .summary import APACHE, HOST, Summary, owners_of
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -46,6 +47,13 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
     # When timers run next.
     times: list[str] = field(default_factory=list)
+    # What differs, for people; only then is all of it looked for.
+    summary: Summary | None = None
+
+    @property
+    def told(self) -> Summary:
+        """Return where checks note what they find."""
+        return self.summary or Summary()
 
     def judge(self, part: str, *checks: Callable[[], Any]) -> None:
         """Add a part where a check finds work, or fails: the step will say better what is wrong."""
@@ -54,8 +62,9 @@ class Plan:
                 differs = bool(check())
             except (PalisadeError, OSError):
                 differs = True
-            if differs:
+            if differs and part not in self.parts:
                 self.parts.append(part)
+            if differs and self.summary is None:
                 return
 
 
@@ -77,46 +86,70 @@ class Server:
     files: Sequence[ConfigurationFile]
 
 
-def plan_server(wanted: Server, layout: ApacheLayout, run: Run) -> Plan:
+def plan_server(wanted: Server, layout: ApacheLayout, run: Run, describe: bool = False) -> Plan:
     """Return the parts of wsgi_server with work to do: all, where packages or the module are missing."""
-    plan = Plan()
+    plan = Plan(summary=Summary() if describe else None)
 
     def sandbox() -> bool:
         outcome = ensure_sandbox(
             layout, wanted.sandbox, wanted.settings, run, True, wanted.data, tuple(wanted.old_data)
         )
         plan.warnings += outcome.warnings
-        return _has_work(outcome)
+        return _has_work(outcome, plan.told)
 
     def packages() -> bool:
         lines = run([*wanted.package_query, *wanted.packages]).splitlines()
-        return not {f"installed {name}" for name in wanted.packages} <= set(lines)
+        missing = [name for name in wanted.packages if f"installed {name}" not in lines]
+        for name in missing:
+            plan.told.add(APACHE, f"package {name}")
+        return bool(missing)
+
+    def module() -> bool:
+        missing = bool(wanted.module) and not os.path.isfile(wanted.module)
+        if missing:
+            plan.told.add(APACHE, "mod_wsgi from pip")
+        return missing
 
     def certificates() -> bool:
         outsiders = Outsiders(frozenset([layout.user]), frozenset())
-        return bool(ensure_certificates(wanted.certificates, (), (), outsiders, "", run, True))
+        return plan.told.paths(ensure_certificates(wanted.certificates, (), (), outsiders, "", run, True), APACHE)
+
+    def directories() -> bool:
+        return plan.told.paths(ensure_layout(wanted.directories, (), (), check=True), APACHE)
 
     def configuration() -> bool:
-        return bool(apply(layout, wanted.files, (), run, True)["differences"])
+        return _changes_configuration(apply(layout, wanted.files, (), run, True), plan.told)
 
     def service() -> bool:
-        return run(["systemctl", "is-enabled", layout.unit]).strip() != "enabled" or not run(
-            ["systemctl", "is-active", layout.unit]
-        )
+        enabled = run(["systemctl", "is-enabled", layout.unit]).strip() == "enabled"
+        lame = not enabled or not run(["systemctl", "is-active", layout.unit])
+        if lame:
+            plan.told.effect(APACHE, "is started and enabled")
+        return lame
 
     plan.judge("packages", packages)
-    plan.judge("module", lambda: wanted.module and not os.path.isfile(wanted.module))
+    plan.judge("module", module)
     if plan.parts:
-        return Plan(list(SERVER_PARTS))
+        plan.parts = list(SERVER_PARTS)
+        return plan
     plan.judge("sandbox", sandbox)
-    plan.judge(
-        "configuration", certificates, lambda: ensure_layout(wanted.directories, (), (), check=True), configuration
-    )
+    plan.judge("configuration", certificates, directories, configuration)
     plan.judge("service", service)
     return plan
 
 
-def _has_work(outcome: SandboxOutcome) -> bool:
+def _changes_configuration(told: Row, summary: Summary) -> bool:
+    changed = summary.paths(told["differences"], APACHE) or bool(told["stale"])
+    if changed and told["reload"] != "none":
+        summary.effect(APACHE, f"{told['reload']}s")
+    return changed
+
+
+def _has_work(outcome: SandboxOutcome, summary: Summary) -> bool:
+    if outcome.differences or outcome.opened:
+        summary.add(APACHE, "sandbox")
+    if outcome.restarted:
+        summary.effect(APACHE, "restarts")
     return bool(outcome.differences or outcome.restarted or outcome.opened)
 
 
@@ -131,43 +164,83 @@ class Releases:
     fetching: Fetching
     keep: int = 5
 
-    def have_work(self, layout: ApacheLayout) -> bool:
-        """Tell whether one of them is to be fetched, built, activated or removed, or a process replaced."""
-        how = self.fetching
-        if unsent(self.rows):
+    def have_work(self, layout: ApacheLayout, summary: Summary | None = None) -> bool:
+        """Tell whether one of them is to be fetched, built, activated or removed, or a process replaced.
+
+        Looks no further than the first of these where there is no summary.
+        """
+        how, told = self.fetching, summary or Summary()
+        new = set(unsent(self.rows))
+        rows = [row for row in self.rows if row["app"] not in new]
+        if new and summary is None:
             return True
-        if needs_deploy_account(self.rows) and ensure_deploy_account(how.deploy_account, how.run, check=True):
+        if needs_deploy_account(rows) and ensure_deploy_account(how.deploy_account, how.run, check=True):
+            told.add(HOST, f"account {how.deploy_account}")
+            if summary is None:
+                return True
+        fetched = fetch(rows, how)
+        new.update(fetched.missing)
+        if new and summary is None:
             return True
-        told = fetch(self.rows, how)
-        if told.missing:
-            return True
-        environments = {row["app"]: self.files.environment(row["app"]) for row in told.rows}
-        built = ensure_built(told.rows, environments, how.installer, how.run, how.parallel, check=True)
+        rows = [row for row in fetched.rows if row["app"] not in new]
+        environments = {row["app"]: self.files.environment(row["app"]) for row in rows}
+        built = ensure_built(rows, environments, how.installer, how.run, how.parallel, check=True)
         activation = Activation(layout, self.files, self.pools, how.run, True, self.service_files)
-        activation.begin(told.rows, built)
-        outcome = activation.activate(told.rows, how.parallel)
+        activation.begin(rows, built)
+        outcome = activation.activate(rows, how.parallel)
+        pruned = prune(rows, self.keep, layout, check=True)
+        self._tell({*new, *built.built}, outcome, pruned, told)
         done = outcome.differences or outcome.processes or outcome.services or outcome.failures
-        return bool(done or prune(told.rows, self.keep, layout, check=True))
+        return bool(new or done or pruned)
+
+    def _tell(self, new: Collection[str], outcome: Outcome, pruned: Rows, told: Summary) -> None:
+        rolling = {str(row["pool"]) for row in outcome.processes}
+        for row in self.rows:
+            app, inside = row["app"], row["directory"] + "/"
+            changed = [str(change["path"]) for change in outcome.differences]
+            if app in new:
+                told.add(app, "new release")
+            elif row["current"] in changed:
+                told.add(app, "another release")
+            elif any(path.startswith(inside) for path in changed):
+                told.add(app, "release")
+            serves = os.path.islink(row["current"])
+            if app in rolling or (app in new and serves):
+                told.effect(app, "pool restarts")
+            if app in new and serves and any(service["title"].startswith("worker") for service in row["services"]):
+                told.effect(app, "workers restart")
+            old = sum(change["path"].startswith(inside) for change in pruned)
+            if old:
+                told.effect(app, f"{old} old release{'s' if old > 1 else ''} removed")
+        releases = [row["directory"] + "/" for row in self.rows]
+        links = {row["current"] for row in self.rows}
+        told.paths(
+            change
+            for change in outcome.differences
+            if change["path"] not in links and not change["path"].startswith(tuple(releases))
+        )
+        for service in outcome.services:
+            apps = [row["app"] for row in self.rows if service["unit"].startswith(f"wsgi-{row['app']}-")]
+            told.effect(max(apps, key=len), f"{service['unit']} is {service['action']}")
 
 
-def plan_apps(model: Row, releases: Releases, layout: ApacheLayout, run: Run, ask: bool) -> Plan:
+def plan_apps(
+    model: Row, releases: Releases, layout: ApacheLayout, run: Run, ask: bool, describe: bool = False
+) -> Plan:
     """Return the parts of wsgi_apps with work to do; model is what resolve returned, without what is secret.
 
-    Where none has, and ask is set, the apps are asked for an answer: "verify" is the part of those that fail.
+    Where none has, and ask is set, the apps are asked for an answer: "verify" is the part of those that fail. With
+    describe, everything is looked at for a summary; without, no more than it takes to know the parts.
     PalisadeError where a path, a given certificate, data of an old site or a unit keeps the play from going on: before
     the accounts and the downloads, while the host is as it was.
     """
-    plan = Plan()
+    plan = Plan(summary=Summary(owners_of(model)) if describe else None)
+    told = plan.told
     certificates = model["certificates"]
     made, given, acme = (certificates[kind] for kind in ("self_signed", "given", "acme"))
     outsiders = Outsiders(frozenset([*certificates["accounts"], layout.user]), frozenset(certificates["groups"]))
     parent = apache_parent(layout.binary)
     apache_root = "" if parent is None else f"/proc/{parent}/root"
-
-    def site() -> bool:
-        files = [ConfigurationFile(**row) for row in model["site"]]
-        told = apply(layout, files, model["loaded"], run, True)
-        return bool(told["differences"] or told["stale"])
 
     plan.times = check_services(model["service_files"], model["schedules"], run)
     texts = [{**row, "secret_content": releases.files.secrets.get(row["path"])} for row in model["files"]]
@@ -175,38 +248,71 @@ def plan_apps(model: Row, releases: Releases, layout: ApacheLayout, run: Run, as
     plan.warnings = left_in_homes(model["accounts"]) + copy_ahead(model["data"], check=True).warnings
     ensure_certificates((), given, (), outsiders, apache_root, run, True)
 
+    def accounts() -> bool:
+        found = ensure_accounts(model["accounts"], run, True)
+        names = {change["path"]: change["before"] for change in found}
+        for row in model["accounts"]:
+            before = names.get(f"account {row['name']}")
+            if before is not None:
+                told.add(row["app"], "new account" if before == {"state": "absent"} else "account")
+        return bool(found)
+
+    def data() -> bool:
+        for row in model["data"]:
+            told.add(row["app"], "data of the old site")
+        # Copies that a killed play left are tidied by the step itself.
+        return bool(model["data"])
+
     def layouts() -> bool:
         directories = [*model["directories"], *model["program_directories"]]
         files, grants, revoked = model["program_files"], model["grants"], model["revoked"]
-        return bool(ensure_layout(directories, files, (), True, grants, revoked, model["root_only"]))
+        return told.paths(ensure_layout(directories, files, (), True, grants, revoked, model["root_only"]))
 
-    plan.judge("accounts", lambda: ensure_accounts(model["accounts"], run, True))
-    # Copies that a killed play left are tidied by the step itself.
-    plan.judge("data", lambda: model["data"])
-    if plan.parts:
+    def sandbox() -> bool:
+        return _has_work(ensure_apps(layout, model["writable_paths"], run, True), told)
+
+    def made_certificates() -> bool:
+        return told.paths(ensure_certificates(made, (), (), outsiders, apache_root, run, True))
+
+    def site() -> bool:
+        files = [ConfigurationFile(**row) for row in model["site"]]
+        return _changes_configuration(apply(layout, files, model["loaded"], run, True), told)
+
+    def live() -> bool:
+        found = ensure_live(layout, hosts_of(made, given, acme), _TIMEOUT, run, True)
+        if found:
+            told.effect(APACHE, "reloads")
+        return bool(found)
+
+    def removal() -> bool:
+        gone = [
+            *remove_services(model["removed_services"], run, True),
+            *remove_accounts(model["removed_accounts"], run, True),
+            *ensure_layout((), (), model["removed_paths"], check=True),
+            *ensure_certificates((), (), certificates["absent"], outsiders, apache_root, run, True),
+        ]
+        if gone:
+            paths = {change["path"] for change in gone}
+            for row in model["removed_paths"]:
+                if row["path"] in paths:
+                    told.effect(row.get("app") or HOST, "removed" if row.get("app") else "wsgi-run removed")
+            for row in certificates["absent"]:
+                if not paths.isdisjoint(paths_of(row["name"])):
+                    told.effect(row["app"], "certificate removed")
+        return bool(gone)
+
+    plan.judge("accounts", accounts)
+    plan.judge("data", data)
+    first = bool(plan.parts)
+    if not first or describe:
+        plan.judge("layout", layouts, sandbox)
+        plan.judge("releases", lambda: releases.have_work(layout, plan.summary))
+        plan.judge("site", made_certificates, site, live)
+        plan.judge("removal", removal)
+    if first:
         # What these change is what the other checks look at.
         plan.parts = list(APPS_PARTS)
-        return plan
-    plan.judge(
-        "layout",
-        layouts,
-        lambda: _has_work(ensure_apps(layout, model["writable_paths"], run, True)),
-    )
-    plan.judge("releases", lambda: releases.have_work(layout))
-    plan.judge(
-        "site",
-        lambda: ensure_certificates(made, (), (), outsiders, apache_root, run, True),
-        site,
-        lambda: ensure_live(layout, hosts_of(made, given, acme), _TIMEOUT, run, True),
-    )
-    plan.judge(
-        "removal",
-        lambda: remove_services(model["removed_services"], run, True),
-        lambda: remove_accounts(model["removed_accounts"], run, True),
-        lambda: ensure_layout((), (), model["removed_paths"], check=True),
-        lambda: ensure_certificates((), (), certificates["absent"], outsiders, apache_root, run, True),
-    )
-    if ask and not plan.parts:
+    elif ask and not plan.parts:
         # Answers are a list that may be empty.
         plan.judge("verify", lambda: check_pools(layout, model["pools"], run) is None)
     return plan

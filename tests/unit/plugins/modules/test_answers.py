@@ -17,6 +17,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.summary import Summary
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data_switch, fetch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Files, Outcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
@@ -59,9 +60,9 @@ class Core:
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], core: Core) -> Ask:
-    def asked(name: str, check: bool = False, **arguments: Any) -> Answer:
+    def asked(name: str, check: bool = False, diff: bool = True, **arguments: Any) -> Answer:
         module = core.module(name)
-        whole = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        whole = {**arguments, "_ansible_check_mode": check, "_ansible_diff": diff}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": whole}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         warned: list[str] = []
@@ -525,19 +526,22 @@ def test_what_is_to_be_sent_is_asked_for(tmp_path: Path, ask: Ask, core: Core) -
         assert core.asked[-1][0] == "fetch"
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_the_plan_of_apps(check: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
-    plan = differences.Plan(["site"], ["a key lies there"], ["tidy runs next at noon"])
+@pytest.mark.parametrize(("check", "diff"), [(True, False), (False, True), (False, False)])
+def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
+    summary = Summary()
+    summary.add("a", "new release")
+    plan = differences.Plan(["site"], ["a key lies there"], ["tidy runs next at noon"], summary)
     core.says("wsgi_plan", "plan_apps", plan, differences.Plan())
     core.says("wsgi_plan", "installer", "pip")
     model = {"files": ["f"], "unused_files": ["u"], "service_files": ["s"], "pools": ["p"], "accounts": ["a"]}
     given = {"secrets": {"/e": "hunter2"}, "source_secrets": {"a": "hunter3"}, "deploy_account": "deployer"}
     more = {"python_version": "3.13", "parallel": 2, "keep": 3}
-    answer = ask("wsgi_plan", check, model=model, releases=[release(tmp_path, "a")], **given, **more)
+    answer = ask("wsgi_plan", check, diff, model=model, releases=[release(tmp_path, "a")], **given, **more)
     assert answer == {
         "changed": False,
         "parts": ["site"],
         "times": ["tidy runs next at noon"],
+        "changes": ["a: new release"],
         "warnings": ["a key lies there"],
     }
     run: Any = RUN
@@ -546,7 +550,10 @@ def test_the_plan_of_apps(check: bool, tmp_path: Path, ask: Ask, core: Core) -> 
     (asked, called) = core.asked
     assert asked == ("installer", "pip", "/usr/bin/python3", "deployer", "")
     name, shown, releases, layout, runs, named = called
-    assert (name, shown, layout, runs, named) == ("plan_apps", model, DEBIAN, RUN, {"ask": not check})
+    assert (name, shown, layout, runs, named) == (
+        *("plan_apps", model, DEBIAN, RUN),
+        {"ask": not check, "describe": check or diff},
+    )
     assert [row["app"] for row in releases.rows] == ["a"]
     files = Files(["f"], ["u"], {"/e": "hunter2"})  # type: ignore[list-item]
     assert (releases.files, releases.service_files, releases.pools) == (files, ["s"], ["p"])
@@ -557,8 +564,8 @@ def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
     core.says("wsgi_server_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
     file: Answer = {"path": "/etc/apache2/a.conf", "content": "x"}
     more = {"built_module": "/m.so", "self_signed": [{"name": "default"}], "directories": [{"path": "/acme"}]}
-    answer = ask("wsgi_server_plan", **SERVER, **more, files=[file])
-    assert answer == {"changed": False, "parts": ["sandbox"], "warnings": ["no sandbox here"]}
+    answer = ask("wsgi_server_plan", diff=False, **SERVER, **more, files=[file])
+    assert answer == {"changed": False, "parts": ["sandbox"], "changes": [], "warnings": ["no sandbox here"]}
     wanted = differences.Server(
         sandbox="present",
         settings=sandbox.Settings("tmpfs", True, ("AF_UNIX",), ("/srv",)),
@@ -571,4 +578,4 @@ def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
         directories=[{"path": "/acme"}],
         files=[ConfigurationFile(**file)],
     )
-    assert core.asked == [("plan_server", wanted, DEBIAN, RUN)]
+    assert core.asked == [("plan_server", wanted, DEBIAN, RUN, {"describe": False})]

@@ -27,6 +27,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.differences
     plan_server,
 )
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Files, Outcome
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.data_switch import Outcome as DataOutcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import Fetched, Fetching
 
@@ -50,6 +51,7 @@ class Core:
             "ensure_apps": sandbox.Outcome([], False, []),
             "apply": NOTHING,
             "copy_ahead": DataOutcome(),
+            "ensure_built": Built(),
             "fetch": Fetched([{"app": "shop", "release": "r1"}]),
             "apache_parent": 7,
             "check_pools": [],
@@ -116,8 +118,8 @@ SERVER = Server(
 )
 
 
-def server(core: Core, **fields: Any) -> Plan:
-    return plan_server(replace(SERVER, **fields), DEBIAN, core.run)
+def server(core: Core, describe: bool = False, **fields: Any) -> Plan:
+    return plan_server(replace(SERVER, **fields), DEBIAN, core.run, describe)
 
 
 def test_a_server_without_work(core: Core) -> None:
@@ -183,7 +185,7 @@ NAMES = (
     *("pools", "loaded", "writable_paths", "removed_paths", "removed_accounts"),
 )
 MODEL: dict[str, Any] = {
-    **{name: [f"{name} of shop"] for name in NAMES},
+    **{name: [{"app": "shop", "name": name, "path": f"/{name}"}] for name in NAMES},
     "files": [{"app": "shop", "path": "/v/environment"}],
     "site": [{"path": "/etc/apache2/sites-available/a.conf", "content": "x", "link": "", "app": "shop"}],
     "data": [],
@@ -196,7 +198,16 @@ MODEL: dict[str, Any] = {
         "groups": ["shop-group"],
     },
 }
-ROW = {"app": "shop", "release": "r1", "source": {"path": "/a"}, "allow_source_builds": False, "build": []}
+ROW = {
+    "app": "shop",
+    "release": "r1",
+    "source": {"path": "/a"},
+    "allow_source_builds": False,
+    "build": [],
+    "directory": "/v/releases",
+    "current": "/v/current",
+    "services": [{"title": "workers: mail", "program": "celery"}],
+}
 
 
 def releases(core: Core, **fields: Any) -> Releases:
@@ -205,8 +216,10 @@ def releases(core: Core, **fields: Any) -> Releases:
     return Releases([{**ROW, **fields}], files, [], [{"app": "shop"}], how, 3)
 
 
-def apps(core: Core, ask: bool = False, row: dict[str, Any] | None = None, **model: Any) -> Plan:
-    return plan_apps({**MODEL, **model}, releases(core, **(row or {})), DEBIAN, core.run, ask)
+def apps(
+    core: Core, ask: bool = False, row: dict[str, Any] | None = None, describe: bool = False, **model: Any
+) -> Plan:
+    return plan_apps({**MODEL, **model}, releases(core, **(row or {})), DEBIAN, core.run, ask, describe)
 
 
 def test_apps_without_work(core: Core) -> None:
@@ -268,7 +281,7 @@ def test_releases_without_work(core: Core) -> None:
         ("prune", [CHANGE], {}),
         ("says_activation", Outcome(differences=[CHANGE]), {}),
         ("says_activation", Outcome(processes=[{"pool": "shop"}]), {}),
-        ("says_activation", Outcome(services=[{"unit": "a"}]), {}),
+        ("says_activation", Outcome(services=[{"unit": "wsgi-shop-tidy.timer", "action": "started"}]), {}),
         ("says_activation", Outcome(failures={"shop": "no"}), {}),
         ("says_activation", PalisadeError("app shop: no"), {}),
         ("fetch", PalisadeError("app shop: source: no answer"), {}),
@@ -310,14 +323,14 @@ def test_a_part_of_the_apps_with_work(name: str, answer: Any, when: Any, parts: 
 
 
 def test_an_app_with_data_to_come_runs_every_step(core: Core) -> None:
-    assert apps(core, data=["the old site's"]).parts == list(APPS_PARTS)
+    assert apps(core, data=[{"app": "shop"}]).parts == list(APPS_PARTS)
 
 
 @pytest.mark.parametrize(
     ("name", "when"),
     [
         ("check_services", lambda *_given: True),
-        ("ensure_layout", lambda *given: bool(given[1]) and isinstance(given[1][0], dict)),
+        ("ensure_layout", lambda *given: bool(given[1]) and "secret_content" in given[1][0]),
         ("copy_ahead", lambda *_given: True),
         ("ensure_certificates", lambda *given: bool(given[1])),
     ],
@@ -346,3 +359,90 @@ def test_a_host_without_apache(core: Core) -> None:
     core.says("apache_parent", None)
     apps(core)
     assert {given[4] for given in core.asked["ensure_certificates"]} == {""}
+
+
+# What people read of it
+
+
+def lines(plan: Plan) -> list[str]:
+    assert plan.summary is not None
+    return plan.summary.lines()
+
+
+def change(path: str, before: str = "file") -> dict[str, Any]:
+    return {"path": path, "before": {"state": before}, "after": {}}
+
+
+def test_nothing_to_tell(core: Core) -> None:
+    assert (lines(server(core, True)), lines(apps(core, describe=True))) == ([], [])
+    assert (server(core).summary, apps(core).summary) == (None, None)
+
+
+def test_a_server_s_line_has_all_that_differs(core: Core) -> None:
+    core.says("ensure_sandbox", sandbox.Outcome([CHANGE], True, []))
+    core.says("ensure_certificates", [CHANGE])
+    core.says("apply", {**NOTHING, "differences": [CHANGE, CHANGE], "reload": "reload"})
+    core.programs["is-enabled"] = "disabled\n"
+    plan = server(core, True)
+    assert plan.parts == ["sandbox", "configuration", "service"]
+    assert lines(plan) == ["Apache: sandbox, 3 files; restarts, reloads, is started and enabled"]
+
+
+def test_a_server_that_lacks_packages(core: Core) -> None:
+    core.programs["dpkg-query"] = "installed apache2\n"
+    plan = server(core, True, module="/no/mod_wsgi.so")
+    assert plan.parts == list(SERVER_PARTS)
+    assert lines(plan) == ["Apache: package openssl, mod_wsgi from pip"]
+
+
+def test_a_new_app_s_line(core: Core) -> None:
+    core.says("ensure_accounts", [change("account shop-app", "absent")])
+    core.says("unsent", ["shop"])
+    core.says("ensure_layout", [change("/directories")], lambda *given: bool(given[5:6] and given[5]))
+    core.says("apply", {**SITE, "differences": [change(MODEL["site"][0]["path"])], "reload": "reload"})
+    plan = apps(core, describe=True, accounts=[{"app": "shop", "name": "shop-app"}])
+    assert plan.parts == list(APPS_PARTS)
+    assert lines(plan) == ["shop: new account, 1 directory, new release, 1 virtual host", "Apache: reloads"]
+
+
+def test_the_line_of_an_app_that_serves(core: Core, tmp_path: Any) -> None:
+    current = tmp_path / "current"
+    current.symlink_to("releases/r0")
+    core.says("unsent", ["shop"])
+    core.says("prune", [change("/v/releases/r-1")])
+    core.says_activation(
+        Outcome([change("/v/environment")], [], [], [{"unit": "wsgi-shop-a.timer", "action": "stopped"}])
+    )
+    plan = apps(core, describe=True, row={"current": str(current)})
+    assert lines(plan) == [
+        "shop: new release, 1 file; pool restarts, workers restart, 1 old release removed, wsgi-shop-a.timer is stopped"
+    ]
+
+
+def test_another_release_and_one_that_is_mended(core: Core) -> None:
+    core.says_activation(Outcome([change("/v/current")], [], [{"pool": "shop"}]))
+    assert lines(apps(core, describe=True)) == ["shop: another release; pool restarts"]
+    core.says_activation(Outcome([change("/v/releases/r1/code/static")]))
+    assert lines(apps(core, describe=True)) == ["shop: release"]
+    core.says("ensure_built", Built([change("/v/releases/r1")], ["shop"]))
+    core.says_activation(Outcome([change("/v/current")]))
+    assert lines(apps(core, describe=True)) == ["shop: new release"]
+
+
+def test_what_goes(core: Core) -> None:
+    core.says("ensure_layout", [change("/var/old"), change("/bin/run")], lambda *given: bool(given[2]))
+    tls = "/etc/palisade-mod_wsgi/tls/old.example"
+    core.says("ensure_certificates", [change(f"{tls}.crt"), change(f"{tls}.key")], lambda *given: bool(given[2]))
+    removed = [{"app": "gone", "path": "/var/old"}, {"path": "/bin/run"}]
+    assert lines(apps(core, describe=True, removed_paths=removed)) == [
+        "gone: removed",
+        "old: certificate removed",
+        "host: wsgi-run removed",
+    ]
+
+
+def test_a_check_that_fails_hides_no_other(core: Core) -> None:
+    core.says("fetch", PalisadeError("app shop: source: no answer"))
+    core.says("ensure_live", [CHANGE])
+    plan = apps(core, describe=True)
+    assert (plan.parts, lines(plan)) == (["releases", "site"], ["Apache: reloads"])
