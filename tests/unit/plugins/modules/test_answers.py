@@ -107,7 +107,7 @@ REFUSED = [
     ("wsgi_sandbox", "ensure_apps", {"apps": []}),
     ("wsgi_sandbox", "ensure_sandbox", {"state": "present"}),
     ("wsgi_server_info", "server_info", {}),
-    ("wsgi_server_plan", "plan_server", {**SERVER, "files": []}),
+    ("wsgi_plan", "plan_server", {"server": {**SERVER, "files": []}, "releases": []}),
     ("wsgi_site", "apply", {"files": []}),
     ("wsgi_source", "unsent", {"releases": [], "python_version": "3.13"}),
 ]
@@ -549,11 +549,8 @@ def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, cor
     how = fetch.Fetching(run, pip, "3.13", "deployer", 2, "", {"a": "hunter3"}, check=True)
     (asked, called) = core.asked
     assert asked == ("installer", "pip", "/usr/bin/python3", "deployer", "")
-    name, shown, releases, layout, runs, named = called
-    assert (name, shown, layout, runs, named) == (
-        *("plan_apps", model, DEBIAN, RUN),
-        {"ask": not check, "describe": check or diff},
-    )
+    name, shown, releases, *rest = called
+    assert (name, shown, rest) == ("plan_apps", model, [DEBIAN, RUN, not check, check or diff])
     assert [row["app"] for row in releases.rows] == ["a"]
     files = Files(["f"], ["u"], {"/e": "hunter2"})  # type: ignore[list-item]
     assert (releases.files, releases.service_files, releases.pools) == (files, ["s"], ["p"])
@@ -561,11 +558,17 @@ def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, cor
 
 
 def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
-    core.says("wsgi_server_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
+    core.says("wsgi_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
     file: Answer = {"path": "/etc/apache2/a.conf", "content": "x"}
     more = {"built_module": "/m.so", "self_signed": [{"name": "default"}], "directories": [{"path": "/acme"}]}
-    answer = ask("wsgi_server_plan", diff=False, **SERVER, **more, files=[file])
-    assert answer == {"changed": False, "parts": ["sandbox"], "changes": [], "warnings": ["no sandbox here"]}
+    answer = ask("wsgi_plan", diff=False, server={**SERVER, **more, "files": [file]}, releases=[])
+    assert answer == {
+        "changed": False,
+        "parts": ["sandbox"],
+        "times": [],
+        "changes": [],
+        "warnings": ["no sandbox here"],
+    }
     wanted = differences.Server(
         sandbox="present",
         settings=sandbox.Settings("tmpfs", True, ("AF_UNIX",), ("/srv",)),
@@ -578,4 +581,4 @@ def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
         directories=[{"path": "/acme"}],
         files=[ConfigurationFile(**file)],
     )
-    assert core.asked == [("plan_server", wanted, DEBIAN, RUN, {"describe": False})]
+    assert core.asked == [("plan_server", wanted, DEBIAN, RUN, False)]
