@@ -1,0 +1,351 @@
+"""Interrupts plays at every task and inside each module, and compares what the next play makes of it.
+
+One host goes back and forth between two lists of apps, so that every play changes code, variables, processes, a
+certificate, and sets an app up or removes it with its account; or between two sandboxes, which restarts Apache; or it
+starts bare each time. A play is ended by SIGKILL to Ansible, by SIGKILL to the module on the host, or by the end of the
+connection: when a task starts, or while its module runs. After each:
+
+- a client that asks two sites all the time has lost nothing (a restart of Apache refuses connections for a moment),
+- Apache's configuration is valid,
+- the next play passes and leaves what an undisturbed one leaves: files, owners, modes, ACLs, accounts, daemons, units,
+- the play after it changes nothing.
+
+The exit code says whether all of that was so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.palisade.mod_wsgi.tests.benchmark.container import DEBIANS, RIGHTS, ROOT, Container
+
+HERE = Path(__file__).parent
+WORK = ROOT / ".cache" / "interruptions"
+CLIENT = "/root/client.json"
+WAYS = ("ansible", "module", "connection")
+# Modules that take less are only met at their start.
+LONG = 0.4
+GIVEN = "/etc/ssl/given"
+# So does a client that is told to wait.
+REFUSED = {"ConnectionRefusedError", "RemoteDisconnected", "ConnectionResetError"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a play is interrupted: number of the task, seconds after its start, and what ends."""
+
+    number: int
+    after: float
+    what: str
+    task: str
+
+
+@dataclass
+class Trial:
+    """What came of an interruption."""
+
+    situation: str
+    point: Point
+    died: bool = False
+    lost: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
+    complaint: str = ""
+    failed: str = ""
+    differences: list[str] = field(default_factory=list)
+    changed: int = 0
+
+    def problems(self) -> list[str]:
+        found = [f"lost {self.lost}"] if self.lost else []
+        found += [f"configuration: {self.complaint}"] if self.complaint else []
+        found += [f"the next play failed: {self.failed}"] if self.failed else []
+        found += self.differences
+        return found + ([f"the play after it changed {self.changed}"] if self.changed else [])
+
+
+class Host(Container):
+    """The host whose plays are interrupted."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        ssh = {"ansible_connection": "ssh", "ansible_ssh_args": f"-F {os.environ['PALISADE_SSH_CONFIG']}"}
+        more = {"ansible_ssh_use_tty": False, "ansible_ssh_retries": 0, "lab_options": RIGHTS}
+        super().__init__(options.container, options.debian, {**ssh, **more})
+
+    def interrupted(self, variables: dict[str, Any], point: Point | None) -> tuple[int, str, list[dict[str, Any]]]:
+        """Run site.yml, up to a point; return its status, what it said, and its tasks."""
+        tasks, output = WORK / "tasks.json", WORK / "play.log"
+        plan: dict[str, Any] = {"tasks": str(tasks), "host": self.name}
+        if point is not None:
+            plan.update({"task": point.number, "after": point.after, "what": point.what})
+        environment = {
+            **os.environ,
+            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "interrupt",
+            "PALISADE_INTERRUPT": json.dumps(plan),
+        }
+        command = ["ansible-playbook", str(ROOT / "playbooks/site.yml"), "--inventory", str(self.inventory)]
+        with output.open("w") as log:
+            done = subprocess.run(
+                [*command, "--extra-vars", json.dumps(variables)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                check=False,
+                start_new_session=True,
+            )
+        return done.returncode, output.read_text(), json.loads(tasks.read_text())
+
+    def state(self) -> dict[str, str]:
+        """Return what the host is, one entry for each file, pool and unit."""
+        told = json.loads(self.run("python3", "-", script=(HERE / "state.py").read_text()))
+        pools = {f"pool {name}": str(number) for name, number in told["daemons"].items()}
+        return {**told["files"], **pools, "units": "; ".join(told["units"])}
+
+    def complaint(self) -> str:
+        done = subprocess.run(
+            ["podman", "exec", self.name, "apache2ctl", "configtest"], text=True, check=False, capture_output=True
+        )
+        return "" if done.returncode == 0 else done.stderr.strip()
+
+    def start_client(self) -> None:
+        self.copy(HERE / "client.py", "/root/client.py")
+        sites = ["https", "shop.test", "http", "other.test"]
+        command = ["podman", "exec", "--detach", self.name, "python3", "/root/client.py", CLIENT, *sites]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def answers(self) -> dict[str, int]:
+        said: dict[str, int] = json.loads(self.run("cat", CLIENT))
+        return said
+
+
+def app(name: str, code: Path, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "application": "shop:application",
+        "server_names": [f"{name}.test"],
+        "source": {"path": str(code)},
+        **fields,
+    }
+
+
+def sources() -> tuple[Path, Path]:
+    """Return two versions of the application."""
+    paths = (WORK / "one", WORK / "two")
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(HERE / "app", path)
+        (path / "version").write_text(f"{path.name}\n")
+    return paths
+
+
+def lists() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the variables of the two sides."""
+    one, two = sources()
+    given = {"tls": {"certificate": f"{GIVEN}/shop.pem", "key": f"{GIVEN}/shop.key"}}
+    beside = {
+        "workers": {"mail": {"command": "sleep infinity"}},
+        "timers": {"tidy": {"command": "true", "schedule": "daily"}},
+    }
+    other = app("other", one, writable=["uploads"])
+    first = app("shop", one, environment={"STEP": "one"}, processes=1, **given, **beside)
+    second = app("shop", two, environment={"STEP": "two"}, processes=2, writable=["files"], **given)
+    extra = app("extra", one, tls={"self_signed": True}, environment={"STEP": "extra"}, **beside)
+    return (
+        {"wsgi_apps": [other, first, extra], "wsgi_server_tls": True},
+        {"wsgi_apps": [other, second, {**extra, "state": "absent", "purge": True}], "wsgi_server_tls": True},
+    )
+
+
+_CERTIFICATES = f"""
+mkdir -p /root/given {GIVEN}
+for side in 0 1; do
+  openssl req -x509 -newkey rsa:2048 -nodes -days 300 -subj /CN=shop.test -addext subjectAltName=DNS:shop.test \\
+    -keyout /root/given/$side.key -out /root/given/$side.pem 2>/dev/null
+done
+chmod 600 /root/given/*
+"""
+
+
+class Situation:
+    """A host between two sides."""
+
+    def __init__(self, name: str, host: Host, sides: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        self.name, self.host, self.sides = name, host, sides
+        self.at = 0
+        self.expected: list[dict[str, str]] = [{}, {}]
+        self.tasks: list[list[dict[str, Any]]] = [[], []]
+
+    def _play(self, side: int, point: Point | None = None) -> tuple[int, str, list[dict[str, Any]]]:
+        self.host.run(script=f"install -m 644 /root/given/{side}.pem {GIVEN}/shop.pem\n")
+        self.host.run(script=f"install -m 600 /root/given/{side}.key {GIVEN}/shop.key\n")
+        return self.host.interrupted(self.sides[side], point)
+
+    def learn(self) -> None:
+        """Play both sides undisturbed, and keep what each leaves and how long its tasks take."""
+        for side in (0, 1, 0, 1, 0):
+            status, said, tasks = self._play(side)
+            if status:
+                sys.exit(f"{self.name}: an undisturbed play failed:\n{said[-3000:]}")
+            self.expected[side], self.tasks[side] = self.host.state(), tasks
+        self.at = 0
+
+    def points(self, side: int, chance: random.Random, inside: int) -> Iterator[Point]:
+        """Yield where a play to a side can be interrupted."""
+        tasks = self.tasks[side]
+        for number, (task, after) in enumerate(itertools.pairwise(tasks), 1):
+            yield Point(number, 0, "ansible", task["task"])
+            took = after["at"] - task["at"]
+            if took >= LONG:
+                for what in WAYS:
+                    for _ in range(inside):
+                        yield Point(number, round(chance.uniform(0.1, took), 2), what, task["task"])
+
+    def attempt(self, side: int, point: Point) -> Trial:
+        """Interrupt the play to a side, and return what the next ones make of it."""
+        trial = Trial(f"{self.name}, to {'AB'[side]}", point)
+        before = self.host.answers()
+        status, _said, _tasks = self._play(side, point)
+        trial.died = status != 0
+        trial.complaint = self.host.complaint()
+        status, said, _tasks = self._play(side)
+        if status:
+            trial.failed = "\n".join(re.findall(r"fatal: .*|\[ERROR\]: .*", said))[:2000]
+            status, said, _tasks = self._play(side)
+        found = self.host.state()
+        expected = self.expected[side]
+        trial.differences = [
+            f"{path}: expected {expected.get(path)}, found {found.get(path)}"
+            for path in sorted({*expected, *found})
+            if expected.get(path) != found.get(path)
+        ]
+        _status, said, _tasks = self._play(side)
+        trial.changed = sum(map(int, re.findall(r" changed=(\d+)", said)))
+        self._count(trial, before, self.host.answers())
+        self.at = side
+        return trial
+
+    def _count(self, trial: Trial, before: dict[str, int], after: dict[str, int]) -> None:
+        new = {said: count - before.get(said, 0) for said, count in after.items() if count > before.get(said, 0)}
+        trial.asked = sum(new.values())
+        allowed = REFUSED if self.name == "sandbox" else set()
+        trial.lost = {
+            said: count for said, count in new.items() if said.split()[1] != "200" and said.split()[1] not in allowed
+        }
+
+
+def situation(name: str, host: Host) -> Situation:
+    """Make the host, with what its apps need, and return it between its sides."""
+    host.remove()
+    host.start()
+    host.install("openssl", "acl", "procps")
+    host.run(script=_CERTIFICATES)
+    sides = lists()
+    if name == "sandbox":
+        strict = {"wsgi_server_sandbox_memory_deny_write_execute": True}
+        sides = (sides[0], {**sides[0], **strict})
+    found = Situation(name, host, sides)
+    found.learn()
+    host.start_client()
+    time.sleep(1)
+    return found
+
+
+def first_runs(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
+    """Interrupt the first play of a bare host."""
+    side = lists()[0]
+
+    def bare() -> Situation:
+        host.remove()
+        host.start()
+        host.install("openssl", "procps")
+        host.run(script=_CERTIFICATES)
+        return Situation("first run", host, (side, side))
+
+    reference = bare()
+    status, said, tasks = reference._play(0)
+    if status:
+        sys.exit(f"an undisturbed first play failed:\n{said[-3000:]}")
+    expected = host.state()
+    reference.tasks[0] = tasks
+    chance = random.Random(options.seed)
+    points = list(reference.points(0, chance, options.inside))
+    for point in chance.sample(points, min(options.first, len(points))):
+        one = bare()
+        one.expected[0] = expected
+        host.run(script=f"echo '{{}}' >{CLIENT}\n")
+        yield one.attempt(0, point)
+
+
+def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
+    """Yield all that is asked for, back and forth."""
+    chance = random.Random(options.seed)
+    for name in options.situations:
+        here = situation(name, host)
+        waiting = [list(here.points(side, chance, options.inside)) for side in (0, 1)]
+        if options.count:
+            waiting = [chance.sample(points, min(options.count, len(points))) for points in waiting]
+        while any(waiting):
+            side = 1 - here.at
+            # Back, where there is nothing left to try on the way.
+            points = waiting[side]
+            if not points:
+                here._play(side)
+                here.at = side
+                continue
+            yield here.attempt(side, points.pop(0))
+    if options.first:
+        yield from first_runs(host, options)
+
+
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debian", choices=sorted(DEBIANS), default="13")
+    parser.add_argument("--container", default="palisade-interruptions", help="name of the container")
+    parser.add_argument("--keep", action="store_true", help="leave the container running")
+    parser.add_argument("--situations", nargs="*", choices=["apps", "sandbox"], default=["apps", "sandbox"])
+    parser.add_argument("--count", type=int, default=0, help="draw so many of each direction instead of all")
+    parser.add_argument("--inside", type=int, default=1, help="moments inside each module, for each way to end it")
+    parser.add_argument("--first", type=int, default=0, help="so many first runs of a bare host as well")
+    parser.add_argument("--seed", default="1", help="what is drawn follows from it")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    options = options_of(sys.argv[1:])
+    WORK.mkdir(parents=True, exist_ok=True)
+    host = Host(options)
+    done: list[Trial] = []
+    try:
+        for trial in trials(host, options):
+            done.append(trial)
+            (WORK / "trials.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
+            point = trial.point
+            moment = f"{point.after} s into" if point.after else "at the start of"
+            print(f"{trial.situation}: {point.what} ended {moment} {point.task!r}: ", end="")
+            print("; ".join(trial.problems()) or f"as if undisturbed, {trial.asked} requests", flush=True)
+    finally:
+        if not options.keep:
+            host.remove()
+    bad = [trial for trial in done if trial.problems()]
+    ended = sum(trial.died for trial in done)
+    print(
+        f"\n{len(done)} interruptions, {ended} of which ended the play: {len(bad)} with a difference, "
+        f"{sum(sum(trial.lost.values()) for trial in done)} of {sum(trial.asked for trial in done)} requests lost."
+    )
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
