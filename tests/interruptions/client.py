@@ -43,7 +43,7 @@ def main() -> None:
         with open(f"{path}.new", "w", encoding="utf-8") as file:
             json.dump(seen, file)
         os.replace(f"{path}.new", path)
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -171,8 +171,8 @@ class Services:
         if unit.name.endswith(".timer"):
             enabled = os.path.lexists(f"{UNITS}/timers.target.wants/{unit.name}")
             state = self._state(unit.name)
-            fresh = state["ActiveState"] == "active" and float(state["ActiveEnterTimestampMonotonic"] or 0) > 0
-            return [] if enabled and fresh and self._entered(state) >= newest_change([unit.path]) else [unit.name]
+            runs = enabled and state["ActiveState"] == "active"
+            return [] if runs and self._entered(state) >= newest_change([unit.path]) else [unit.name]
         stale = []
         since = max(since, newest_change([unit.path, *(row["path"] for row in self.files if "content" not in row)]))
         for name in (unit.instance(number + 1) for number in range(unit.processes)):

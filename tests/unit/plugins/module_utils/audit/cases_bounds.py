@@ -489,7 +489,11 @@ BAD: list[Case] = [
     Case("D6", of_server("WSGIServerMetrics On"), MAIN, "low"),
     *(
         Case("D6", listing(options), f"{HOST} /files/", "low")
-        for options in ("Options Indexes", "Options All", "Options None\nOptions +Indexes", "Options -Indexes +Indexes")
+        for options in (
+            *("Options Indexes", "Options All", "Options None\nOptions +Indexes", "Options -Indexes +Indexes"),
+            # A sign adds to what was set before.
+            "Options Indexes\nOptions +FollowSymLinks",
+        )
     ),
     *(
         Case("X-LOG-FORMAT", logged(text), HOST)

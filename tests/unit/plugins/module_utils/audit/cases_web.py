@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts, Reach
 from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit.facts import (
+    CERTIFICATE,
     HEADERS,
     HOST,
     SERVER,
@@ -117,9 +118,11 @@ PLAIN = "<VirtualHost *:80>\nServerName shop.test\nDocumentRoot /var/www/html\n<
 KEY = "/etc/ssl/shop.key"
 
 
-def with_key(**fields: Any) -> Facts:
+def with_key(error: str = "", **fields: Any) -> Facts:
+    """Return a host whose key is at a known path, with a certificate that may be out of reach."""
     config = SERVER + site(lines=f"SSLCertificateKeyFile {KEY}")
-    return facts(config, files=file_facts(**fields))
+    web = web_facts(HOST, certificates={HOST: {**CERTIFICATE, "error": error}})
+    return facts(config, files=file_facts(**fields), web=web)
 
 
 def page(**headers: str) -> Facts:
@@ -210,6 +213,7 @@ BAD: list[Case] = [
     Case("X-TLS-CERT", certified(bits=1024, rsa=True), HOST),
     Case("X-TLS-CERT", with_key(shop=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
     Case("X-TLS-CERT", with_key(apache=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
+    Case("X-TLS-CERT", with_key("no such file", shop=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
     Case("X-TLS-REDIRECT", facts(SERVER + PLAIN + "\n" + site()), HOST),
     Case(
         "X-TLS-REDIRECT",
