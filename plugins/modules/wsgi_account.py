@@ -74,6 +74,7 @@ from ..module_utils.host.accounts import ensure_accounts, left_in_homes, remove_
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
+from ..module_utils.host.turn import held
 
 
 def main() -> None:
@@ -96,7 +97,8 @@ def main() -> None:
     try:
         for text in left_in_homes(module.params["accounts"]):
             module.warn(text)
-        changes = bring(module.params["accounts"], runner(module.run_command), module.check_mode)
+        with held(module.check_mode):
+            changes = bring(module.params["accounts"], runner(module.run_command), module.check_mode)
         module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -139,6 +139,7 @@ from ..module_utils.apache.processes import apache_parent
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
+from ..module_utils.host.turn import held
 
 
 def main() -> None:
@@ -165,16 +166,17 @@ def main() -> None:
     )
     params, run, check = module.params, runner(module.run_command), module.check_mode
     try:
-        layout = host_layout()
-        if params["state"] == "ready":
-            hosts = hosts_of(params["self_signed"], params["given"], params["acme"])
-            changes = ensure_live(layout, hosts, params["timeout"], run, check)
-        else:
-            outsiders = Outsiders(frozenset([*params["accounts"], layout.user]), frozenset(params["groups"]))
-            files = (params["self_signed"], params["given"], params["absent"])
-            parent = apache_parent(layout.binary)
-            apache_root = "" if parent is None else f"/proc/{parent}/root"
-            changes = ensure_certificates(*files, outsiders, apache_root, run, check)
+        with held(check):
+            layout = host_layout()
+            if params["state"] == "ready":
+                hosts = hosts_of(params["self_signed"], params["given"], params["acme"])
+                changes = ensure_live(layout, hosts, params["timeout"], run, check)
+            else:
+                outsiders = Outsiders(frozenset([*params["accounts"], layout.user]), frozenset(params["groups"]))
+                files = (params["self_signed"], params["given"], params["absent"])
+                parent = apache_parent(layout.binary)
+                apache_root = "" if parent is None else f"/proc/{parent}/root"
+                changes = ensure_certificates(*files, outsiders, apache_root, run, check)
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

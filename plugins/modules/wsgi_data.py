@@ -141,6 +141,7 @@ from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
 from ..module_utils.host.layout import FILE
+from ..module_utils.host.turn import held
 from ..module_utils.release.activation import Files
 from ..module_utils.release.data_switch import Outcome, Switch, copy_ahead
 
@@ -194,7 +195,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        outcome = _change(module)
+        with held(module.check_mode):
+            outcome = _change(module)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:

@@ -70,6 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.apache.layout import host_layout
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.turn import held
 from ..module_utils.runtime.health import check_pools
 
 
@@ -88,9 +89,10 @@ def main() -> None:
         {"pools": {"type": "list", "elements": "dict", "required": True, "options": pool}}, supports_check_mode=True
     )
     try:
-        answers = (
-            [] if module.check_mode else check_pools(host_layout(), module.params["pools"], runner(module.run_command))
-        )
+        answers = []
+        if not module.check_mode:
+            with held(check=False, last=True):
+                answers = check_pools(host_layout(), module.params["pools"], runner(module.run_command))
         module.exit_json(changed=False, answers=answers)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -138,6 +138,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
 from ..module_utils.host.layout import FILE, OWNED, PATH, ensure_layout
+from ..module_utils.host.turn import held
 
 
 def main() -> None:
@@ -159,15 +160,16 @@ def main() -> None:
     params = module.params
     files = [{**row, "secret_content": params["secrets"].get(row["path"])} for row in params["files"]]
     try:
-        changes = ensure_layout(
-            params["directories"],
-            files,
-            params["absent"],
-            module.check_mode,
-            params["grants"],
-            params["revoked"],
-            params["root_only"],
-        )
+        with held(module.check_mode):
+            changes = ensure_layout(
+                params["directories"],
+                files,
+                params["absent"],
+                module.check_mode,
+                params["grants"],
+                params["revoked"],
+                params["root_only"],
+            )
         module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))

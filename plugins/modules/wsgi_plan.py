@@ -170,6 +170,7 @@ from ..module_utils.apache.sandbox import Settings
 from ..module_utils.apache.transaction import ConfigurationFile
 from ..module_utils.host.command import Run, runner
 from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.turn import held, leave
 from ..module_utils.plan.differences import Plan, Releases, Server, plan_apps, plan_server
 from ..module_utils.plan.managed_apps import data_of_served_apps
 from ..module_utils.release.activation import Files
@@ -264,10 +265,14 @@ def main() -> None:
     # Ansible tells a module so whether the user asked for differences.
     describe = module.check_mode or module._diff
     try:
-        if given["server"]:
-            plan = _server(given["server"], run, describe)
-        else:
-            plan = _apps(given, run, not module.check_mode, describe)
+        with held(module.check_mode):
+            if given["server"]:
+                plan = _server(given["server"], run, describe)
+            else:
+                plan = _apps(given, run, not module.check_mode, describe)
+        # Of the apps the last step, where no other has work.
+        if given["model"] and not plan.parts and not module.check_mode:
+            leave()
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     for text in plan.warnings:

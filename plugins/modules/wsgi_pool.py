@@ -108,6 +108,7 @@ from ..module_utils.apache.layout import host_layout
 from ..module_utils.apache.pool import newest_change, report, roll
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.turn import held
 
 
 def main() -> None:
@@ -135,7 +136,8 @@ def main() -> None:
         since = newest_change(given["loads"]) if given["loads"] or given["releases"] else None
         what = host_layout(), given["names"], runner(module.run_command), given["releases"], since
         if restart and not module.check_mode:
-            pools = roll(*what, given["timeout"])
+            with held(check=False):
+                pools = roll(*what, given["timeout"])
             changed = any(process["replaced"] for pool in pools for process in pool["processes"])
         else:
             pools = report(*what)

@@ -178,6 +178,7 @@ from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
 from ..module_utils.host.layout import FILE, PATH
+from ..module_utils.host.turn import held
 from ..module_utils.release.activation import Activation, Files, Outcome, prune
 from ..module_utils.release.build import ensure_built
 from ..module_utils.release.installer import installer
@@ -233,7 +234,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        outcome = _change(module)
+        with held(module.check_mode):
+            outcome = _change(module)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     rows = [row for row in module.params["releases"] if row["app"] not in outcome.failures]

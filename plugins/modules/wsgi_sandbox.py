@@ -107,6 +107,7 @@ from ..module_utils.apache.sandbox import Settings, ensure_apps, ensure_sandbox
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
+from ..module_utils.host.turn import held
 from ..module_utils.plan.managed_apps import data_of_served_apps
 
 
@@ -133,11 +134,12 @@ def main() -> None:
         tuple(options["writable_paths"]),
     )
     try:
-        if options["state"]:
-            data, apps = data_of_served_apps(host_layout()), options["apps"] or ()
-            outcome = ensure_sandbox(host_layout(), options["state"], settings, run, module.check_mode, data, apps)
-        else:
-            outcome = ensure_apps(host_layout(), options["apps"], run, module.check_mode)
+        with held(module.check_mode):
+            if options["state"]:
+                data, apps = data_of_served_apps(host_layout()), options["apps"] or ()
+                outcome = ensure_sandbox(host_layout(), options["state"], settings, run, module.check_mode, data, apps)
+            else:
+                outcome = ensure_apps(host_layout(), options["apps"], run, module.check_mode)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:

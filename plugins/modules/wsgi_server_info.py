@@ -24,6 +24,29 @@ options:
     description: Interpreter for virtual environments, reported in addition to mod_wsgi's.
     type: path
     default: /usr/bin/python3
+  turn:
+    description:
+      - Take the host's turn before anything is read. Other plays of the collection wait until the last step of this
+        one, or fail. The steps that follow run with RV(turn) in the variable E(PALISADE_TURN).
+      - A turn that no step has used for 30 seconds is over.
+    type: bool
+    default: false
+  holder:
+    description: Who is told to others who wait. Set by the action plugin.
+    type: str
+    default: ""
+  process:
+    description: The process on the controller. Set by the action plugin.
+    type: str
+    default: ""
+  past:
+    description: A turn whose play has ended. Set by the action plugin.
+    type: str
+    default: ""
+  wait:
+    description: How long to wait for the turn of another play, in seconds. Set by the action plugin.
+    type: int
+    default: 600
 """
 
 EXAMPLES = r"""
@@ -37,6 +60,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+turn:
+  description: The turn that was taken; empty without O(turn) and in check mode.
+  type: str
+  returned: success
+busy:
+  description: The turn of another play, if it did not end in time.
+  type: dict
+  returned: failure
 layout:
   description: Paths, account and unit of the distribution's Apache, installed or not.
   type: dict
@@ -167,19 +198,38 @@ occupied:
   returned: always
 """
 
+from dataclasses import asdict
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
+from ..module_utils.host.turn import BusyError, take
 from ..module_utils.plan.server_info import server_info
 
 
 def main() -> None:
-    module = AnsibleModule({"python": {"type": "path", "default": "/usr/bin/python3"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        {
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "turn": {"type": "bool", "default": False},
+            "holder": {"type": "str", "default": ""},
+            "process": {"type": "str", "default": ""},
+            "past": {"type": "str", "default": ""},
+            "wait": {"type": "int", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    given, turn = module.params, ""
     try:
-        module.exit_json(changed=False, **server_info(module.params["python"], runner(module.run_command)))
+        if given["turn"] and not module.check_mode:
+            turn = take(given["holder"], given["process"], given["wait"], given["past"])
+        facts = server_info(given["python"], runner(module.run_command))
+    except BusyError as error:
+        module.fail_json(msg=str(error), busy=asdict(error.turn))
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
+    module.exit_json(changed=False, turn=turn, **facts)
 
 
 if __name__ == "__main__":

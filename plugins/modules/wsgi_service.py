@@ -90,6 +90,7 @@ from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
 from ..module_utils.host.layout import FILE
+from ..module_utils.host.turn import held
 from ..module_utils.release.services import check_services, remove_services
 
 
@@ -115,7 +116,8 @@ def main() -> None:
         if params["state"] == "checked":
             told = check_services(params["files"], params["schedules"], run)
         else:
-            changes = remove_services(params["apps"], run, module.check_mode)
+            with held(module.check_mode):
+                changes = remove_services(params["apps"], run, module.check_mode)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     paths = [change["path"] for change in changes]

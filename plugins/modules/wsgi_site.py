@@ -92,6 +92,7 @@ from ..module_utils.apache.transaction import ConfigurationFile, apply
 from ..module_utils.host.command import runner
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
+from ..module_utils.host.turn import held
 
 
 def main() -> None:
@@ -116,7 +117,8 @@ def main() -> None:
     )
     files = [ConfigurationFile(**row) for row in module.params["files"]]
     try:
-        result = apply(host_layout(), files, module.params["pools"], runner(module.run_command), module.check_mode)
+        with held(module.check_mode):
+            result = apply(host_layout(), files, module.params["pools"], runner(module.run_command), module.check_mode)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
     changes = result["differences"]

@@ -123,6 +123,7 @@ from ..module_utils.host.command import runner
 from ..module_utils.host.deploy_account import ensure_deploy_account
 from ..module_utils.host.errors import PalisadeError
 from ..module_utils.host.fs import diff_of
+from ..module_utils.host.turn import held
 from ..module_utils.release.fetch import Fetching, fetch, needs_deploy_account, unsent
 from ..module_utils.release.installer import installer
 from ..module_utils.release.row import RELEASES
@@ -152,7 +153,8 @@ def main() -> None:
             module.exit_json(changed=False, missing=lacking, unsent=lacking, releases=rows, failures={})
         changes = []
         if needs_deploy_account(rows):
-            changes = ensure_deploy_account(account, run, check)
+            with held(check):
+                changes = ensure_deploy_account(account, run, check)
         how = Fetching(
             run=run,
             installer=installer(given["installer"], given["python"], account, given["uv"] or ""),
@@ -164,7 +166,8 @@ def main() -> None:
             keep_going=given["keep_going"],
             check=check,
         )
-        found = fetch(rows, how)
+        with held(check):
+            found = fetch(rows, how)
         module.exit_json(
             changed=bool(found.missing or changes),
             diff=diff_of(changes),

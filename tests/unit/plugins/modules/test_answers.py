@@ -15,6 +15,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import sa
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.certificates import Outsiders
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import turn
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.summary import Summary
@@ -59,7 +60,10 @@ class Core:
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], core: Core) -> Ask:
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], core: Core) -> Ask:
+    monkeypatch.setattr(turn, "FILE", str(tmp_path / "turn"))
+    monkeypatch.delenv(turn.VARIABLE, raising=False)
+
     def asked(name: str, check: bool = False, diff: bool = True, **arguments: Any) -> Answer:
         module = core.module(name)
         whole = {**arguments, "_ansible_check_mode": check, "_ansible_diff": diff}
@@ -453,8 +457,81 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
 
 def test_facts(ask: Ask, core: Core) -> None:
     core.says("wsgi_server_info", "server_info", {"apps": []})
-    assert ask("wsgi_server_info") == {"changed": False, "apps": []}
+    assert ask("wsgi_server_info") == {"changed": False, "apps": [], "turn": ""}
     assert core.asked == [("server_info", "/usr/bin/python3", RUN)]
+
+
+def test_facts_under_a_turn(ask: Ask, core: Core) -> None:
+    core.says("wsgi_server_info", "server_info", {"apps": []})
+    given = {"holder": "alice@ops", "process": "ops 7", "past": "t0", "wait": 3}
+    assert ask("wsgi_server_info", True, turn=True, **given)["turn"] == ""
+    taken = ask("wsgi_server_info", turn=True, **given)["turn"]
+    assert len(taken) == 16
+    busy = ask("wsgi_server_info", turn=True, holder="bob@ops", process="ops 8", wait=0)
+    assert (busy["busy"]["id"], busy["busy"]["holder"]) == (taken, "alice@ops")
+    assert busy["msg"].startswith("another play is changing this host: alice@ops started it at ")
+    assert ask("wsgi_server_info", turn=True, process="ops 8", past=taken, wait=0)["turn"] not in ("", taken)
+
+
+TURNS = [
+    ("wsgi_account", "ensure_accounts", {"accounts": []}, []),
+    ("wsgi_certificate", "ensure_certificates", {}, []),
+    ("wsgi_data", "copy_ahead", {"state": "copied", "data": []}, data_switch.Outcome()),
+    ("wsgi_health", "check_pools", {"pools": []}, []),
+    ("wsgi_layout", "ensure_layout", {}, []),
+    ("wsgi_plan", "plan_server", {"server": {**SERVER, "files": []}, "releases": []}, differences.Plan(["sandbox"])),
+    ("wsgi_pool", "roll", {"names": ["shop"]}, []),
+    ("wsgi_release", "ensure_built", {"state": "built", "releases": []}, Built()),
+    ("wsgi_sandbox", "ensure_apps", {"apps": []}, sandbox.Outcome()),
+    ("wsgi_service", "remove_services", {"state": "absent"}, []),
+    ("wsgi_site", "apply", {"files": []}, {"differences": [], "reload": "none", "stale": []}),
+    ("wsgi_source", "fetch", {"releases": [], "python_version": "3.13"}, fetch.Fetched()),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "arguments", "result"), TURNS)
+def test_a_step_runs_in_its_play_s_turn(
+    name: str,
+    function: str,
+    arguments: Answer,
+    result: Any,
+    ask: Ask,
+    core: Core,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine = turn.take("alice@ops", "ops 7", 0)
+    monkeypatch.setenv(turn.VARIABLE, mine)
+    seen: list[str] = []
+
+    def call(*_arguments: Any, **_named: Any) -> Any:
+        # Locked: another play does not get in while it runs.
+        with pytest.raises(turn.BusyError):
+            turn.take("bob@ops", "ops 8", 0)
+        seen.append(name)
+        return result
+
+    monkeypatch.setattr(core.module(name), function, call)
+    monkeypatch.setattr(core.module(name), "apache_parent", lambda _binary: None, raising=False)
+    assert "msg" not in ask(name, **arguments)
+    monkeypatch.setenv(turn.VARIABLE, "another")
+    refused = ask(name, **arguments)
+    assert refused["msg"].startswith("another play has begun on this host")
+    assert seen == [name]
+
+
+@pytest.mark.parametrize("parts", [["site"], []])
+def test_apps_without_work_end_the_turn(
+    parts: list[str], ask: Ask, core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(turn.VARIABLE, turn.take("alice@ops", "ops 7", 0))
+    core.says("wsgi_plan", "_apps", differences.Plan(parts))
+    ask("wsgi_plan", model={"a": "b"}, releases=[], python_version="3.13")
+    monkeypatch.delenv(turn.VARIABLE)
+    if parts:
+        with pytest.raises(turn.BusyError):
+            turn.take("bob@ops", "ops 8", 0)
+    else:
+        assert turn.take("bob@ops", "ops 8", 0)
 
 
 def test_sites(ask: Ask, core: Core) -> None:
