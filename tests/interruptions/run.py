@@ -11,6 +11,8 @@ connection: when a task starts, or while its module runs. After each:
 - the next play passes and leaves what an undisturbed one leaves: files, owners, modes, ACLs, accounts, daemons, units,
 - the play after it changes nothing.
 
+With --pairs, two plays run at the same time instead, and the host has to be what one of them makes of it.
+
 The exit code says whether all of that was so.
 """
 
@@ -25,6 +27,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -77,6 +80,22 @@ class Trial:
         return found + ([f"the play after it changed {self.changed}"] if self.changed else [])
 
 
+@dataclass
+class Pair:
+    """What came of two plays at once; the second one's seconds after the first."""
+
+    playbooks: tuple[str, str]
+    sides: tuple[int, int]
+    after: float
+    waited: int = 0
+    gave_up: int = 0
+    failed: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def problems(self) -> list[str]:
+        return [f"failed: {text}" for text in self.failed] + [f"a mixture: {text}" for text in self.differences]
+
+
 class Host(Container):
     """The host whose plays are interrupted."""
 
@@ -85,9 +104,11 @@ class Host(Container):
         more = {"ansible_ssh_use_tty": False, "ansible_ssh_retries": 0, "lab_options": RIGHTS}
         super().__init__(options.container, options.debian, {**ssh, **more})
 
-    def interrupted(self, variables: dict[str, Any], point: Point | None) -> tuple[int, str, list[dict[str, Any]]]:
-        """Run site.yml, up to a point; return its status, what it said, and its tasks."""
-        tasks, output = WORK / "tasks.json", WORK / "play.log"
+    def interrupted(
+        self, variables: dict[str, Any], point: Point | None, word: str = "play", playbook: str = "site"
+    ) -> tuple[int, str, list[dict[str, Any]]]:
+        """Run a playbook, up to a point; return its status, what it said, and its tasks."""
+        tasks, output = WORK / f"{word}.json", WORK / f"{word}.log"
         plan: dict[str, Any] = {"tasks": str(tasks), "host": self.name}
         if point is not None:
             plan.update({"task": point.number, "after": point.after, "what": point.what})
@@ -97,7 +118,7 @@ class Host(Container):
             "ANSIBLE_CALLBACKS_ENABLED": "interrupt",
             "PALISADE_INTERRUPT": json.dumps(plan),
         }
-        command = ["ansible-playbook", str(ROOT / "playbooks/site.yml"), "--inventory", str(self.inventory)]
+        command = ["ansible-playbook", str(ROOT / f"playbooks/{playbook}.yml"), "--inventory", str(self.inventory)]
         with output.open("w") as log:
             done = subprocess.run(
                 [*command, "--extra-vars", json.dumps(variables)],
@@ -271,6 +292,44 @@ def situation(name: str, host: Host) -> Situation:
     time.sleep(1)
     return found
 
+    def pair(self, chance: random.Random) -> Pair:
+        """Start two plays, the second while the first runs, and return what they leave."""
+        playbooks = ("site", chance.choice(["site", "site", "site", "audit"]))
+        sides = (1 - self.at, chance.choice([0, 1]))
+        found = Pair(playbooks, sides, round(chance.uniform(0, 12), 2))
+        ends: list[tuple[int, str, Any]] = [(0, "", None), (0, "", None)]
+
+        def play(number: int) -> None:
+            variables = {**self.sides[sides[number]], "wsgi_audit_report_directory": str(WORK / "audit")}
+            ends[number] = self.host.interrupted(variables, None, f"pair-{number}", playbooks[number])
+
+        threads = [threading.Thread(target=play, args=(number,)) for number in (0, 1)]
+        threads[0].start()
+        time.sleep(found.after)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        for number, (status, said, _tasks) in enumerate(ends):
+            found.waited += said.count(": waiting; another play")
+            if playbooks[number] == "site" and status:
+                found.gave_up += "another play " in said
+                found.failed += [] if "another play " in said else re.findall(r"fatal: .*|\[ERROR\]: .*", said)
+        state = self.host.state()
+        wanted = [side for side in (0, 1) if self.expected[side] == state]
+        found.differences = [] if wanted else sorted(self._nearest(state))
+        if not wanted:
+            self._play(sides[0])
+        self.at = wanted[0] if wanted else sides[0]
+        return found
+
+    def _nearest(self, state: dict[str, str]) -> list[str]:
+        """Return what differs from the side that differs least."""
+        each = [
+            [f"{path}: {state.get(path)}" for path in {*side, *state} if side.get(path) != state.get(path)]
+            for side in self.expected
+        ]
+        return min(each, key=len)
+
 
 def first_runs(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
     """Interrupt the first play of a bare host."""
@@ -319,6 +378,24 @@ def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
         yield from first_runs(host, options)
 
 
+def run_pairs(host: Host, options: argparse.Namespace) -> bool:
+    """Play in pairs, and return whether each left what one of its plays leaves."""
+    chance = random.Random(options.seed)
+    here = situation("apps", host)
+    done: list[Pair] = []
+    for _number in range(options.pairs):
+        pair = here.pair(chance)
+        done.append(pair)
+        (WORK / "pairs.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
+        words = " and ".join(f"{name} to {'AB'[side]}" for name, side in zip(pair.playbooks, pair.sides, strict=True))
+        print(f"{words} after {pair.after} s: ", end="")
+        print("; ".join(pair.problems()) or f"as of one of them, {pair.waited} waited", flush=True)
+    bad = [pair for pair in done if pair.problems()]
+    waited, gave_up = (sum(getattr(pair, name) for pair in done) for name in ("waited", "gave_up"))
+    print(f"\n{len(done)} pairs of plays, {waited} waited, {gave_up} gave up: {len(bad)} left a mixture or failed.")
+    return not bad
+
+
 def options_of(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--debian", choices=sorted(DEBIANS), default="13")
@@ -328,6 +405,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=0, help="draw so many of each direction instead of all")
     parser.add_argument("--inside", type=int, default=1, help="moments inside each module, for each way to end it")
     parser.add_argument("--first", type=int, default=0, help="so many first runs of a bare host as well")
+    parser.add_argument("--pairs", type=int, default=0, help="instead, so many pairs of plays at the same time")
     parser.add_argument("--seed", default="1", help="what is drawn follows from it")
     return parser.parse_args(arguments)
 
@@ -338,6 +416,8 @@ def main() -> None:
     host = Host(options)
     done: list[Trial] = []
     try:
+        if options.pairs:
+            sys.exit(0 if run_pairs(host, options) else 1)
         for trial in trials(host, options):
             done.append(trial)
             (WORK / "trials.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
