@@ -275,23 +275,6 @@ class Situation:
         unavailable = sum(count for said, count in failed.items() if said.endswith(" 503"))
         trial.lost = {} if sum(failed.values()) == unavailable <= trial.reloads else failed
 
-
-def situation(name: str, host: Host) -> Situation:
-    """Make the host, with what its apps need, and return it between its sides."""
-    host.remove()
-    host.start()
-    host.install("openssl", "acl", "procps")
-    host.run(script=_CERTIFICATES)
-    sides = lists()
-    if name == "sandbox":
-        strict = {"wsgi_server_sandbox_memory_deny_write_execute": True}
-        sides = (sides[0], {**sides[0], **strict})
-    found = Situation(name, host, sides)
-    found.learn()
-    host.start_client()
-    time.sleep(1)
-    return found
-
     def pair(self, chance: random.Random) -> Pair:
         """Start two plays, the second while the first runs, and return what they leave."""
         playbooks = ("site", chance.choice(["site", "site", "site", "audit"]))
@@ -329,6 +312,23 @@ def situation(name: str, host: Host) -> Situation:
             for side in self.expected
         ]
         return min(each, key=len)
+
+
+def situation(name: str, host: Host) -> Situation:
+    """Make the host, with what its apps need, and return it between its sides."""
+    host.remove()
+    host.start()
+    host.install("openssl", "acl", "procps")
+    host.run(script=_CERTIFICATES)
+    sides = lists()
+    if name == "sandbox":
+        strict = {"wsgi_server_sandbox_memory_deny_write_execute": True}
+        sides = (sides[0], {**sides[0], **strict})
+    found = Situation(name, host, sides)
+    found.learn()
+    host.start_client()
+    time.sleep(1)
+    return found
 
 
 def first_runs(host: Host, options: argparse.Namespace) -> Iterator[Trial]:

@@ -41,7 +41,7 @@ SKIPPED = re.compile(
     r"|.*/\.ansible(?:/.*)?"
 )
 # The name says all of them: what is in them is made anew, or is a time.
-UNREAD = re.compile(r"/etc/palisade-mod_wsgi/tls/.*|/etc/ssl/given/.*|.*/release\.json")
+UNREAD = re.compile(r"/etc/palisade-mod_wsgi/tls/.*|/etc/ssl/given/.*|.*/release\.json|/run/palisade-mod_wsgi\.turn")
 LARGE = 1 << 20
 
 
