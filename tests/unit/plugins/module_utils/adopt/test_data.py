@@ -209,6 +209,16 @@ def test_code_that_cannot_be_read(site: Site) -> None:
     assert find_data(str(site.code / "none"), HOME, site.account, {}, "") == Data()
 
 
+def test_settings_that_are_a_link_are_not_read(site: Site, tmp_path: Path) -> None:
+    """Who may write to the code would learn what a file of root's names."""
+    (tmp_path / "roots.py").write_text("DATABASE = 'db.sqlite3'\n")
+    (site.code / "shop/settings.py").unlink(missing_ok=True)
+    (site.code / "shop/settings.py").symlink_to(tmp_path / "roots.py")
+    site.database("db.sqlite3")
+    (hint,) = site.find().hints
+    assert "named somewhere in the code" in hint
+
+
 def test_bounds(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/1", "b/2", "uploads/3"):
         site.write(name)

@@ -202,6 +202,14 @@ REFUSED: list[tuple[Any, str]] = [
             "",
         )
     ),
+    # A token may stand anywhere in an address.
+    *(
+        (
+            {"package": line},
+            "package: expected a pinned requirement such as demo-app==1.2, or a list of them, got an address",
+        )
+        for line in ("https://example.org/hunter2/demo.whl", "demo @ hunter2", "git+ssh://hunter2")
+    ),
     ({"package": "demo==1\n-e ."}, "package: a control character is refused"),
     ({"package": [f"demo==1 {HASH}", "x==1"]}, "package: expected a --hash for every requirement or for none"),
 ]
