@@ -11,7 +11,7 @@ connection: when a task starts, or while its module runs. After each:
 - the next play passes and leaves what an undisturbed one leaves: files, owners, modes, ACLs, accounts, daemons, units,
 - the play after it changes nothing.
 
-With --pairs, two plays run at the same time instead, and the host has to be what one of them makes of it.
+With --pairs, two plays also run at the same time, and the host has to be what one of them makes of it.
 
 The exit code says whether all of that was so.
 """
@@ -357,13 +357,13 @@ def first_runs(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
         yield one.attempt(0, point)
 
 
-def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
+def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial | Pair]:
     """Yield all that is asked for, back and forth."""
     chance = random.Random(options.seed)
     for name in options.situations:
         here = situation(name, host)
         waiting = [list(here.points(side, chance, options.inside)) for side in (0, 1)]
-        if options.count:
+        if options.count is not None:
             waiting = [chance.sample(points, min(options.count, len(points))) for points in waiting]
         while any(waiting):
             side = 1 - here.at
@@ -374,26 +374,10 @@ def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
                 here.at = side
                 continue
             yield here.attempt(side, points.pop(0))
+        for _number in range(options.pairs if name == "apps" else 0):
+            yield here.pair(chance)
     if options.first:
         yield from first_runs(host, options)
-
-
-def run_pairs(host: Host, options: argparse.Namespace) -> bool:
-    """Play in pairs, and return whether each left what one of its plays leaves."""
-    chance = random.Random(options.seed)
-    here = situation("apps", host)
-    done: list[Pair] = []
-    for _number in range(options.pairs):
-        pair = here.pair(chance)
-        done.append(pair)
-        (WORK / "pairs.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
-        words = " and ".join(f"{name} to {'AB'[side]}" for name, side in zip(pair.playbooks, pair.sides, strict=True))
-        print(f"{words} after {pair.after} s: ", end="")
-        print("; ".join(pair.problems()) or f"as of one of them, {pair.waited} waited", flush=True)
-    bad = [pair for pair in done if pair.problems()]
-    waited, gave_up = (sum(getattr(pair, name) for pair in done) for name in ("waited", "gave_up"))
-    print(f"\n{len(done)} pairs of plays, {waited} waited, {gave_up} gave up: {len(bad)} left a mixture or failed.")
-    return not bad
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:
@@ -402,40 +386,51 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--container", default="palisade-interruptions", help="name of the container")
     parser.add_argument("--keep", action="store_true", help="leave the container running")
     parser.add_argument("--situations", nargs="*", choices=["apps", "sandbox"], default=["apps", "sandbox"])
-    parser.add_argument("--count", type=int, default=0, help="draw so many of each direction instead of all")
+    parser.add_argument("--count", type=int, help="draw so many of each direction instead of all")
     parser.add_argument("--inside", type=int, default=1, help="moments inside each module, for each way to end it")
     parser.add_argument("--first", type=int, default=0, help="so many first runs of a bare host as well")
-    parser.add_argument("--pairs", type=int, default=0, help="instead, so many pairs of plays at the same time")
+    parser.add_argument("--pairs", type=int, default=0, help="so many pairs of plays at the same time as well")
     parser.add_argument("--seed", default="1", help="what is drawn follows from it")
     return parser.parse_args(arguments)
+
+
+def told(found: Trial | Pair) -> str:
+    """Return a line on what was tried and what came of it."""
+    good = "; ".join(found.problems())
+    if isinstance(found, Pair):
+        words = " and ".join(f"{name} to {'AB'[side]}" for name, side in zip(found.playbooks, found.sides, strict=True))
+        return f"{words} after {found.after} s: {good or f'as of one of them, {found.waited} waited'}"
+    moment = f"{found.point.after} s into" if found.point.after else "at the start of"
+    what = f"{found.situation}: {found.point.what} ended {moment} {found.point.task!r}"
+    return f"{what}: {good or f'as if undisturbed, {found.asked} requests'}"
 
 
 def main() -> None:
     options = options_of(sys.argv[1:])
     WORK.mkdir(parents=True, exist_ok=True)
     host = Host(options)
-    done: list[Trial] = []
+    done: list[Trial | Pair] = []
     try:
-        if options.pairs:
-            sys.exit(0 if run_pairs(host, options) else 1)
-        for trial in trials(host, options):
-            done.append(trial)
-            (WORK / "trials.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
-            point = trial.point
-            moment = f"{point.after} s into" if point.after else "at the start of"
-            print(f"{trial.situation}: {point.what} ended {moment} {point.task!r}: ", end="")
-            print("; ".join(trial.problems()) or f"as if undisturbed, {trial.asked} requests", flush=True)
+        for found in trials(host, options):
+            done.append(found)
+            (WORK / "outcomes.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
+            print(told(found), flush=True)
     finally:
         if not options.keep:
             host.remove()
-    bad = [trial for trial in done if trial.problems()]
-    ended = sum(trial.died for trial in done)
+    ended = [one for one in done if isinstance(one, Trial)]
+    pairs = [one for one in done if isinstance(one, Pair)]
+    asked, lost = sum(one.asked for one in ended), sum(sum(one.lost.values()) for one in ended)
     print(
-        f"\n{sum(trial.reloads for trial in done)} requests met a reload of Apache."
-        f"\n{len(done)} interruptions, {ended} of which ended the play: {len(bad)} with a difference, "
-        f"{sum(sum(trial.lost.values()) for trial in done)} of {sum(trial.asked for trial in done)} requests lost."
+        f"\n{len(ended)} interruptions, {sum(one.died for one in ended)} of which ended the play: "
+        f"{sum(bool(one.problems()) for one in ended)} with a difference; {lost} of {asked} requests lost, "
+        f"{sum(one.reloads for one in ended)} more met a reload of Apache."
     )
-    sys.exit(1 if bad else 0)
+    if pairs:
+        waited, gave_up = sum(one.waited for one in pairs), sum(one.gave_up for one in pairs)
+        mixed = sum(bool(one.problems()) for one in pairs)
+        print(f"{len(pairs)} pairs of plays, {waited} waited, {gave_up} gave up: {mixed} left a mixture or failed.")
+    sys.exit(1 if any(one.problems() for one in done) else 0)
 
 
 if __name__ == "__main__":
