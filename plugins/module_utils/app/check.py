@@ -174,9 +174,10 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
     usable = isinstance(name, str) and bool(_NAME.fullmatch(name))
     require(usable, subject, "[a-z][a-z0-9-]* of at most 27 characters", name)
     subject = f"app {name}"
-    for key in raw:
-        if key not in APP.names:
-            raise PalisadeError(f"{subject}: unknown field {key!r}{nearest(str(key), APP.names)}")
+    unknown = [key for key in raw if key not in APP.names]
+    if unknown:
+        told = (f"{subject}: unknown field {key!r}{nearest(str(key), APP.names)}" for key in unknown)
+        raise PalisadeError("\n".join(told))
 
     account = _check_account(text(raw, "account", subject, f"{name}-app"), f"{subject}: account")
     group = _check_account(text(raw, "group", subject, account), f"{subject}: group")
@@ -187,9 +188,9 @@ def check_app(raw: Any, index: int, version: Version | None) -> App:
         return App(name=str(name), account=account, group=group, present=False, purge=purge)
     require(not purge, f"{subject}: purge", "state: absent beside it", "state: present")
 
-    for key in REQUIRED:
-        if raw.get(key) is None:
-            raise PalisadeError(f"{subject}: {key} is required")
+    missing = [key for key in REQUIRED if raw.get(key) is None]
+    if missing:
+        raise PalisadeError("\n".join(f"{subject}: {key} is required" for key in missing))
     module, function = _check_application(text(raw, "application", subject), f"{subject}: application")
     server_names = texts(raw, "server_names", subject)
     require(bool(server_names), f"{subject}: server_names", "at least one host name", server_names)

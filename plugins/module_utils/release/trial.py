@@ -22,6 +22,8 @@ _LINES = 40
 _OUTPUT_LINES = 200
 # For an interpreter that cannot even tell that it took too long.
 _RESERVE = 10
+# Names in a message.
+_CANDIDATES = 5
 
 # Imports nothing from the code directory, and has its answer out of reach of what the application prints.
 _IMPORT = """
@@ -79,7 +81,15 @@ try:
     found = getattr(module, order["callable"], None)
     if callable(found):
         tell(kind="good")
-    names = [name for name in dir(module) if not name.startswith("_") and callable(getattr(module, name, None))]
+    # A class, or a function of another module, is no application.
+    names = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and callable(value)
+        and not issubclass(type(value), type)
+        and (type(value).__name__ != "function" or value.__module__ == module.__name__)
+    ]
     there = hasattr(module, order["callable"])
     tell(kind="not callable", type=type(found).__name__ if there else "", names=names)
 except SystemExit as error:
@@ -146,9 +156,9 @@ def _complaint(found: Mapping[str, Any], module: str, function: str, seconds: in
     if found["kind"] == "exit":
         return f"importing {module} called sys.exit({found['status']}){trace}"
     if found["kind"] == "not callable":
-        there = (
-            f"it is of type {found['type']}" if found["type"] else f"there is none{nearest(function, found['names'])}"
-        )
+        names = found["names"][:_CANDIDATES]
+        others = nearest(function, found["names"]) or (f"; it has {', '.join(names)}" if names else "")
+        there = f"it is of type {found['type']}" if found["type"] else f"there is none{others}"
         return f"expected a callable {function!r} in {module}, {there}"
     hint = ""
     if "PermissionError: [Errno 1]" in trace and "listen" in trace:

@@ -263,6 +263,16 @@ def test_bad_input(key: str, value: Any, expected: str, got: str) -> None:
     assert message.isprintable()
 
 
+def test_all_unknown_and_all_missing_fields_are_told() -> None:
+    told = refusal(app(applicaton="x:y", zzzz=1)).splitlines()
+    assert told == [
+        "app public: unknown field 'applicaton', did you mean 'application'?",
+        "app public: unknown field 'zzzz'",
+    ]
+    told = refusal({"name": "public"}).splitlines()
+    assert told == [f"app public: {name} is required" for name in ("application", "server_names", "source")]
+
+
 @pytest.mark.parametrize(
     "name", [None, "", 5, "..", "a/b", "a b", "Public", "public\n", "a.b", "1a", "-a", "a_b", "ä", "a" * 28, "${A}"]
 )

@@ -127,6 +127,13 @@ def test_a_thread_that_goes_on(release: Release) -> None:
         ("def aplication(): pass\n", "there is none, did you mean 'aplication'?"),
         ("application = 'text'\n", "it is of type str"),
         ("", "there is none"),
+        # Neither classes nor what comes from elsewhere.
+        (
+            "import os\nfrom os.path import join\nclass Shop:\n    def __call__(self): pass\n"
+            "app, _hidden = Shop(), Shop()\ndef make(): pass\n",
+            "there is none; it has app, make",
+        ),
+        ("a = b = c = d = e = f = lambda: 0\n", "there is none; it has a, b, c, d, e"),
     ],
 )
 def test_no_callable(text: str, expected: str, release: Release) -> None:
