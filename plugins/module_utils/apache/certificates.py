@@ -303,6 +303,10 @@ def _make(row: Row, run: Run) -> None:
         run([*command, "-keyout", new_key, "-out", new_certificate])
         os.chmod(new_key, 0o600)
         os.chmod(new_certificate, 0o644)
+        # Apache does not start with a key that a loss of power left empty.
+        for path in (new_key, new_certificate):
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
         os.rename(new_key, key)
         os.rename(new_certificate, certificate)
 

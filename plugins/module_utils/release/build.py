@@ -76,6 +76,8 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
         if served:
             give(place, served["uid"], served["directories"])
         told = {key: row.get(key, "") for key in ("app", "release", "origin", "digest")}
+        # After a loss of power no release may call itself complete whose files are not.
+        os.sync()
         describe(place, {**told, "python": installer.python, "served": served, "built": int(time.time())})
     except (PalisadeError, OSError, KeyError, shutil.Error) as error:
         complaint = _explained(error, place).removeprefix(f"app {row['app']}: ")

@@ -241,6 +241,8 @@ def _stage(
         told = {key: named[key] for key in ("app", "release", "digest", "origin")}
         with open(os.path.join(stage, COMPLETE), "w", encoding="utf-8") as file:
             json.dump(told, file)
+        # After a loss of power nothing may lie in the cache that is not whole.
+        os.sync()
         shutil.rmtree(cached_place(named), ignore_errors=True)
         os.rename(stage, cached_place(named))
         return named, True

@@ -83,6 +83,24 @@ def test_the_key_is_in_no_output(store: Path) -> None:
     assert not any(line in told for line in key.splitlines())
 
 
+def test_both_files_are_on_the_disk_before_one_has_its_name(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        done.append(f"synced {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+        fsync(descriptor)
+
+    def renamed(source: str, target: str) -> None:
+        done.append(f"renamed {os.path.basename(source)}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    ensure(row())
+    assert done == ["synced key", "synced crt", "renamed key", "renamed crt"]
+
+
 def test_nothing_to_do(store: Path) -> None:
     ensure(row())
     before = snapshot(store)

@@ -372,6 +372,17 @@ def test_what_a_release_says_of_itself(target: Host) -> None:
 
 
 @needs_root
+def test_a_release_is_on_the_disk_before_it_is_complete(target: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = target.source("public")
+    target.stage(row)
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "sync", lambda: synced.append(sorted(os.listdir(target.release()))))
+    build(row, PIP, run)
+    assert synced == [["code", "venv"]]
+    assert sorted(os.listdir(target.release())) == ["code", "release.json", "venv"]
+
+
+@needs_root
 def test_packages_that_do_not_fit(target: Host) -> None:
     row = tried(target.source("public", app=GOOD))
     target.stage(row)

@@ -189,6 +189,16 @@ def test_fetched_and_missing(target: Host, how: Fetching) -> None:
     assert os.listdir(target.cache) == [os.path.basename(cached_place(row))]
 
 
+def test_what_is_fetched_is_on_the_disk_before_it_has_its_name(
+    target: Host, how: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = sent(target, "public")
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "sync", lambda: synced.append(os.listdir(target.cache)))
+    fetch([row], how)
+    assert synced == [[".new-public"]]
+
+
 def test_packages_are_asked_for_once(target: Host, how: Fetching, pip: Installer) -> None:
     row = sent(target, "public", "demo==1\n")
     fetch([row], how)
