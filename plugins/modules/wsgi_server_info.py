@@ -170,6 +170,11 @@ unlinked_sites:
   type: list
   elements: str
   returned: always
+unused_certificates:
+  description: Names of self-signed certificates that no file of Apache's configuration names.
+  type: list
+  elements: str
+  returned: always
 openssl:
   description: Version of the openssl program; empty if it is not installed.
   type: str

@@ -298,7 +298,7 @@ def plan_apps(
                     told.effect(row.get("app") or HOST, "removed" if row.get("app") else "wsgi-run removed")
             for row in certificates["absent"]:
                 if not paths.isdisjoint(paths_of(row["name"])):
-                    told.effect(row["app"], "certificate removed")
+                    told.effect(row["app"] or HOST, "certificate removed")
         return bool(gone)
 
     plan.judge("accounts", accounts)

@@ -224,12 +224,14 @@ def _certificates(present: Sequence[App], listed: Sequence[App], host: Facts) ->
         for other in host.get("apps", [])
         if other["name"] in ours and other.get("tls") == "self_signed"
     ]
+    # Of a play that was killed between the removal of a site and that of its certificate, whosever list it was.
+    unused = [{"app": "", "name": name} for name in host.get("unused_certificates", [])]
     groups = {name for app in present for name in app.daemon_options["supplementary-groups"]}
     return {
         "self_signed": made,
         "given": given,
         "acme": acme,
-        "absent": list({row["name"]: row for row in before if row["name"] not in kept}.values()),
+        "absent": list({row["name"]: row for row in [*unused, *before] if row["name"] not in kept}.values()),
         "accounts": sorted({app.account for app in present} | {other["account"] for other in host.get("apps", [])}),
         "groups": sorted(groups | {app.group for app in present} | {other["group"] for other in host.get("apps", [])}),
     }

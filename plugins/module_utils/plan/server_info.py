@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from ..apache import server
-from ..apache.layout import ApacheLayout, host_layout, read_os_release
+from ..apache.layout import TLS_DIRECTORY, ApacheLayout, host_layout, read_os_release
 from ..apache.processes import apache_parent, live_pools
 from ..host.command import Run
 from ..host.confinement import may_confine
@@ -40,6 +40,21 @@ def _unlinked_sites(layout: ApacheLayout) -> list[str]:
         return []
     paths = (os.path.join(directory, name) for name in sorted(os.listdir(directory)))
     return [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
+
+
+def _unused_certificates(layout: ApacheLayout) -> list[str]:
+    """Return the names of certificates made here that no file of Apache's names, as after a removal that was killed."""
+    made = os.listdir(TLS_DIRECTORY) if os.path.isdir(TLS_DIRECTORY) else []
+    names = {name[: -len(".crt")] for name in made if name.endswith(".crt")}
+    for directory, _directories, files in os.walk(layout.root) if names else ():
+        for file in files:
+            path = os.path.join(directory, file)
+            # A link is to a file that is met by itself, or to none of Apache's.
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, encoding="utf-8", errors="replace") as content:
+                    text = content.read()
+                names = {name for name in names if f"{TLS_DIRECTORY}/{name}.crt" not in text}
+    return sorted(names)
 
 
 def _openssl(run: Run) -> str:
@@ -97,6 +112,7 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
         "groups": _names("/etc/group"),
         "occupied": _occupied(),
         "unlinked_sites": _unlinked_sites(layout),
+        "unused_certificates": _unused_certificates(layout),
         "default_site": "",
         "openssl": _openssl(run),
         "distribution": {key: release.get(field, "") for key, field in (("id", "ID"), ("version", "VERSION_ID"))},

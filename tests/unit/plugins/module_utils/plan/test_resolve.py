@@ -757,6 +757,12 @@ def test_certificates(base: str) -> None:
     assert certificates["given"] == [{"app": "admin", "server_names": ["admin.example.org"], **given}]
     assert certificates["acme"] == [{"app": "api", "server_names": ["api.example.org"]}]
     assert certificates["absent"] == [{"app": "api", "name": "api.example.org"}]
+    # What a killed play left goes with the next one, whosever it was; what is about to be used stays.
+    left = host(apps=found, unused_certificates=["left.test", names[0], "api.example.org"])
+    assert resolve(apps, left, "mine", base)["certificates"]["absent"] == [
+        {"app": "", "name": "left.test"},
+        {"app": "api", "name": "api.example.org"},
+    ]
     assert {"ssl-cert", "admin-app"} <= set(certificates["groups"])
 
 

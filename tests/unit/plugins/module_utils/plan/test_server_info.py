@@ -15,7 +15,10 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.server import Configuration
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import server_info
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import _unlinked_sites
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import (
+    _unlinked_sites,
+    _unused_certificates,
+)
 
 
 def test_a_site_that_is_no_link(tmp_path: Path) -> None:
@@ -26,6 +29,26 @@ def test_a_site_that_is_no_link(tmp_path: Path) -> None:
     (tmp_path / "sites-enabled" / "plain.conf").touch()
     assert _unlinked_sites(layout) == [str(tmp_path / "sites-enabled" / "plain.conf")]
     assert _unlinked_sites(REDHAT) == []
+
+
+def test_certificates_that_no_site_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = dataclasses.replace(DEBIAN, root=str(tmp_path / "apache2"))
+    tls = tmp_path / "tls"
+    monkeypatch.setattr(server_info, "TLS_DIRECTORY", str(tls))
+    assert _unused_certificates(layout) == []
+    tls.mkdir()
+    for name in ("default", "shop.test", "op.test", "left.test"):
+        (tls / f"{name}.crt").touch()
+        (tls / f"{name}.key").touch()
+    (tls / ".new-1").mkdir()
+    assert _unused_certificates(layout) == ["default", "left.test", "op.test", "shop.test"]
+    sites = tmp_path / "apache2/sites-available"
+    sites.mkdir(parents=True)
+    (sites / "shop.conf").write_text(f"SSLCertificateFile {tls}/shop.test.crt\n")
+    # Somebody's own site may use one too, in a file of any name.
+    (tmp_path / "apache2/own").write_bytes(b"\xff" + f'SSLCertificateFile "{tls}/default.crt"\n'.encode())
+    (tmp_path / "apache2/gone").symlink_to("nowhere")
+    assert _unused_certificates(layout) == ["left.test", "op.test"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +99,7 @@ def test_the_facts_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "groups": [line.split(":")[0] for line in Path("/etc/group").read_text().splitlines()],
         "occupied": ["/var/www/html"],
         "unlinked_sites": [],
+        "unused_certificates": [],
         "default_site": "",
         "openssl": "3.5.1",
         "distribution": {"id": "debian", "version": "13"},
