@@ -224,7 +224,7 @@ class Situation:
 
     def learn(self) -> None:
         """Play both sides undisturbed, and keep what each leaves and how long its tasks take."""
-        for side in (0, 1, 0, 1, 0):
+        for side in (0, 1, 0):
             status, said, tasks = self._play(side)
             if status:
                 sys.exit(f"{self.name}: an undisturbed play failed:\n{said[-3000:]}")
