@@ -253,8 +253,8 @@ class Situation:
         if status:
             trial.failed = "\n".join(re.findall(r"fatal: .*|\[ERROR\]: .*", said))[:2000]
             status, said, _tasks = self._play(side)
-        found = self.host.state()
         expected = self.expected[side]
+        found = self._settled([expected])
         trial.differences = [
             f"{path}: expected {expected.get(path)}, found {found.get(path)}"
             for path in sorted({*expected, *found})
@@ -266,6 +266,15 @@ class Situation:
         self._count(trial, before, self.host.answers())
         self.at = side
         return trial
+
+    def _settled(self, expected: list[dict[str, str]]) -> dict[str, str]:
+        """Return the host's state; processes that are about to end have a moment for it."""
+        for _try in range(5):
+            found = self.host.state()
+            if found in expected:
+                break
+            time.sleep(1)
+        return found
 
     def _count(self, trial: Trial, before: dict[str, int], after: dict[str, int]) -> None:
         new = {said: count - before.get(said, 0) for said, count in after.items() if count > before.get(said, 0)}
@@ -297,7 +306,7 @@ class Situation:
             if playbooks[number] == "site" and status:
                 found.gave_up += "another play " in said
                 found.failed += [] if "another play " in said else re.findall(r"fatal: .*|\[ERROR\]: .*", said)
-        state = self.host.state()
+        state = self._settled(self.expected)
         wanted = [side for side in (0, 1) if self.expected[side] == state]
         found.differences = [] if wanted else sorted(self._nearest(state))
         if not wanted:

@@ -129,7 +129,8 @@ def write(rows: Sequence[Row], docs: Path) -> None:
     when = time.strftime("%Y-%m-%d")
     host = f"ansible-core {core.group(1) if core else '?'}, Python {platform.python_version()}"
     said = f"Measured on {when}, with {host} on two cores that the controller and the host share."
-    page.write_text(f"{before}{MARKS[0]}\n{said}\n\n{tables(rows)}\n{MARKS[1]}{after}")
+    image = "![Wall time over the number of apps](performance.svg)"
+    page.write_text(f"{before}{MARKS[0]}\n{said}\n\n{image}\n\n{tables(rows)}\n{MARKS[1]}{after}")
     (docs / "performance.svg").write_text(plot(rows))
 
 
