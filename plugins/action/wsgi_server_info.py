@@ -30,8 +30,12 @@ LOADED = (resolve,)
 
 def _process(number: int) -> str:
     """Return a name of a process of this machine that no later one will have; empty where it has ended."""
+    program = shutil.which("ps")
+    # As in small images of containers: then a killed play is waited for.
+    if program is None:
+        return ""
     done = subprocess.run(
-        [shutil.which("ps") or "ps", "-o", "lstart=", "-p", str(number)],
+        [program, "-o", "lstart=", "-p", str(number)],
         text=True,
         check=False,
         capture_output=True,
@@ -41,8 +45,18 @@ def _process(number: int) -> str:
     return f"{socket.gethostname()} {number} {began}" if began else ""
 
 
+def _user() -> str:
+    # A container may run as a number without a name: KeyError, and OSError from Python 3.13 on.
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def _has_ended(process: str) -> bool:
     """Tell whether a process of this machine is known to have ended."""
+    if shutil.which("ps") is None:
+        return False
     host, _space, rest = process.partition(" ")
     number = rest.partition(" ")[0]
     return host == socket.gethostname() and number.isdigit() and _process(int(number)) != process
@@ -62,7 +76,7 @@ class ActionModule(ActionBase):
             return result
         # Ansible's main process: this one serves a single task.
         arguments["process"] = _process(os.getppid())
-        arguments["holder"] = f"{getpass.getuser()}@{socket.gethostname()}"
+        arguments["holder"] = f"{_user()}@{socket.gethostname()}"
         told = self._execute_module(module_args={**arguments, "wait": 0}, task_vars=task_vars)
         busy = told.get("busy")
         if busy:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -88,3 +90,18 @@ def test_a_play_that_was_killed_here_is_not_waited_for(capsys: pytest.CaptureFix
 )
 def test_of_other_processes_nothing_is_known(process: str) -> None:
     assert not wsgi_server_info._has_ended(process)
+
+
+@pytest.mark.parametrize("error", [KeyError("uid"), OSError("no name")])
+def test_a_container_without_ps_and_without_a_name(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise error
+
+    process = wsgi_server_info._process(os.getpid())
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    sent: list[dict[str, Any]] = []
+    assert run(sent, [{"turn": "t"}], turn=True)["turn"] == "t"
+    assert sent[0]["process"] == ""
+    assert sent[0]["holder"] == f"{os.getuid()}@{socket.gethostname()}"
+    assert not wsgi_server_info._has_ended(f"{process} and other words")
