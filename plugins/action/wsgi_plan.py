@@ -10,15 +10,15 @@ import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.host.errors import PalisadeError
+from ..plugin_utils.step import StepAction
 from .wsgi_source import Sources
 
 _APART = ("releases", "secrets", "source_secrets")
 
 
-class ActionModule(ActionBase):
+class ActionModule(StepAction):
     """Runs the module of the same name."""
 
     TRANSFERS_FILES = False
@@ -39,5 +39,5 @@ class ActionModule(ActionBase):
                 raise PalisadeError("\n".join(sources.failures[app] for app in sorted(sources.failures)))
         except PalisadeError as error:
             raise AnsibleActionFail(str(error)) from error
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        result.update(self.step(arguments, task_vars))
         return result

@@ -19,10 +19,10 @@ import subprocess
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.plan.resolve import resolve
+from ..plugin_utils.step import StepAction
 
 # Named, because linters take an import for its effect alone for a mistake.
 LOADED = (resolve,)
@@ -62,7 +62,7 @@ def _has_ended(process: str) -> bool:
     return host == socket.gethostname() and number.isdigit() and _process(int(number)) != process
 
 
-class ActionModule(ActionBase):
+class ActionModule(StepAction):
     """Runs the module of the same name."""
 
     TRANSFERS_FILES = False
@@ -72,12 +72,12 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if not boolean(arguments.get("turn", False)):
-            result.update(self._execute_module(task_vars=task_vars))
+            result.update(self.step(arguments, task_vars))
             return result
         # Ansible's main process: this one serves a single task.
         arguments["process"] = _process(os.getppid())
         arguments["holder"] = f"{_user()}@{socket.gethostname()}"
-        told = self._execute_module(module_args={**arguments, "wait": 0}, task_vars=task_vars)
+        told = self.step({**arguments, "wait": 0}, task_vars)
         busy = told.get("busy")
         if busy:
             if _has_ended(str(busy["process"])):
@@ -85,6 +85,6 @@ class ActionModule(ActionBase):
             else:
                 name = (task_vars or {}).get("inventory_hostname", "the host")
                 Display().display(f"{name}: waiting; {told['msg']}")
-            told = self._execute_module(module_args=arguments, task_vars=task_vars)
+            told = self.step(arguments, task_vars)
         result.update(told)
         return result

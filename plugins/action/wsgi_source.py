@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.app.source import Source, read_row
 from ..module_utils.host.errors import PalisadeError
@@ -21,6 +20,7 @@ from ..module_utils.release.store import build_of, release_name
 from ..module_utils.source.archive import extract
 from ..module_utils.source.download import require_checksum
 from ..module_utils.source.tree import file_digest, pack, subdirectory, tree_digest
+from ..plugin_utils.step import StepAction
 
 
 class Sources:
@@ -86,7 +86,7 @@ class Sources:
         return subdirectory(self._extracted[place], source.directory, subject)
 
 
-class ActionModule(ActionBase):
+class ActionModule(StepAction):
     """Runs the module once, and where sources are to be sent a second time with one archive of them."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
                 arguments["releases"] = sources.named(arguments.get("releases") or [])
                 if sources.failures and not boolean(arguments.get("keep_going", False), strict=False):
                     raise PalisadeError("\n".join(sources.failures[app] for app in sorted(sources.failures)))
-                module = self._execute_module(module_args=arguments, task_vars=task_vars)
+                module = self.step(arguments, task_vars)
                 if module.get("unsent") and not module.get("failed"):
                     module = self._send(arguments, module["unsent"], sources, directory, task_vars)
         except PalisadeError as error:
@@ -122,5 +122,5 @@ class ActionModule(ActionBase):
         remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "sources.tar.gz")
         self._transfer_file(local, remote)
         self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        sent: dict[str, Any] = self._execute_module(module_args={**arguments, "archive": remote}, task_vars=task_vars)
+        sent: dict[str, Any] = self.step({**arguments, "archive": remote}, task_vars)
         return sent

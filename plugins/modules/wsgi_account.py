@@ -70,38 +70,13 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.accounts import ensure_accounts, left_in_homes, remove_accounts
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.turn import held
+from ..module_utils.steps.account import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    row = {
-        "app": {"type": "str", "required": True},
-        "name": {"type": "str", "required": True},
-        "group": {"type": "str", "required": True},
-        "home": {"type": "path"},
-        "adopt": {"type": "bool", "default": False},
-        "sysusers": {"type": "str"},
-    }
-    module = AnsibleModule(
-        {
-            "accounts": {"type": "list", "elements": "dict", "required": True, "options": row},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    bring = ensure_accounts if module.params["state"] == "present" else remove_accounts
-    try:
-        for text in left_in_homes(module.params["accounts"]):
-            module.warn(text)
-        with held(module.check_mode):
-            changes = bring(module.params["accounts"], runner(module.run_command), module.check_mode)
-        module.exit_json(changed=bool(changes), changes=changes, diff=diff_of(changes))
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

@@ -132,54 +132,13 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.certificates import Outsiders, ensure_certificates
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.apache.live_certificates import ensure_live, hosts_of
-from ..module_utils.apache.processes import apache_parent
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.turn import held
+from ..module_utils.steps.certificate import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    app = {"type": "str", "required": True}
-    any_app = {"type": "str", "default": ""}
-    names = {"type": "list", "elements": "str", "required": True}
-    name = {"type": "str", "required": True}
-    file = {"type": "path", "required": True}
-    self_signed = {"app": any_app, "name": name, "server_names": names}
-    # The path of a key is no secret.
-    given = {"app": app, "certificate": file, "key": {**file, "no_log": False}, "server_names": names}
-    module = AnsibleModule(
-        {
-            "state": {"type": "str", "choices": ["present", "ready"], "default": "present"},
-            "self_signed": {"type": "list", "elements": "dict", "default": [], "options": self_signed},
-            "given": {"type": "list", "elements": "dict", "default": [], "options": given},
-            "acme": {"type": "list", "elements": "dict", "default": [], "options": {"app": app, "server_names": names}},
-            "timeout": {"type": "int", "default": 90},
-            "absent": {"type": "list", "elements": "dict", "default": [], "options": {"app": any_app, "name": name}},
-            "accounts": {"type": "list", "elements": "str", "default": []},
-            "groups": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    params, run, check = module.params, runner(module.run_command), module.check_mode
-    try:
-        with held(check):
-            layout = host_layout()
-            if params["state"] == "ready":
-                hosts = hosts_of(params["self_signed"], params["given"], params["acme"])
-                changes = ensure_live(layout, hosts, params["timeout"], run, check)
-            else:
-                outsiders = Outsiders(frozenset([*params["accounts"], layout.user]), frozenset(params["groups"]))
-                files = (params["self_signed"], params["given"], params["absent"])
-                parent = apache_parent(layout.binary)
-                apache_root = "" if parent is None else f"/proc/{parent}/root"
-                changes = ensure_certificates(*files, outsiders, apache_root, run, check)
-        module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

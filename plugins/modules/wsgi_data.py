@@ -135,79 +135,13 @@ hooks:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.apache.transaction import ConfigurationFile
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.layout import FILE
-from ..module_utils.host.turn import held
-from ..module_utils.release.activation import Files
-from ..module_utils.release.data_switch import Outcome, Switch, copy_ahead
-
-_COPY = {
-    "path": {"type": "path", "required": True},
-    "source": {"type": "path", "required": True},
-    "directory": {"type": "bool", "default": False},
-}
-_OWN_SITE = {
-    "path": {"type": "path", "required": True},
-    "link": {"type": "str", "default": ""},
-    "closed": {"type": "str", "required": True},
-}
-_DATA = {
-    "app": {"type": "str", "required": True},
-    "owner": {"type": "str", "required": True},
-    "group": {"type": "str", "required": True},
-    "marker": {"type": "path", "required": True},
-    "copies": {"type": "list", "elements": "dict", "required": True, "options": _COPY},
-    "site": {"type": "dict", "required": True, "options": _OWN_SITE},
-    "replaced": {"type": "list", "elements": "path", "default": []},
-}
-_SITE = {
-    "path": {"type": "str", "required": True},
-    "content": {"type": "str"},
-    "link": {"type": "str", "default": ""},
-    "app": {"type": "str", "default": ""},
-}
-
-
-def _change(module: AnsibleModule) -> Outcome:
-    params, check = module.params, module.check_mode
-    if params["state"] == "copied":
-        return copy_ahead(params["data"], check)
-    site = [ConfigurationFile(**row) for row in params["site"]]
-    switch = Switch(host_layout(), params["data"], site, runner(module.run_command), check)
-    return switch.carry_out(params["releases"], Files(params["files"], (), params["secrets"]), params["pools"])
+from ..module_utils.steps.data import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "state": {"type": "str", "choices": ["copied", "switched"], "required": True},
-            "data": {"type": "list", "elements": "dict", "required": True, "options": _DATA},
-            "site": {"type": "list", "elements": "dict", "default": [], "options": _SITE},
-            "releases": {"type": "list", "elements": "dict", "default": []},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "pools": {"type": "list", "elements": "dict", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        with held(module.check_mode):
-            outcome = _change(module)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    for warning in outcome.warnings:
-        module.warn(warning)
-    module.exit_json(
-        changed=bool(outcome.differences),
-        paths=[row["path"] for row in outcome.differences],
-        closed=outcome.closed,
-        hooks=outcome.hooks,
-        diff=diff_of(outcome.differences),
-    )
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

@@ -67,35 +67,13 @@ answers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.turn import held
-from ..module_utils.runtime.health import check_pools
+from ..module_utils.steps.health import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    text = {"type": "str", "required": True}
-    pool = {
-        **dict.fromkeys(("app", "name", "account", "group", "server_name"), text),
-        "processes": {"type": "int", "required": True},
-        "tls": {"type": "bool", "default": False},
-        "path": {"type": "str", "default": "/"},
-        "status": {"type": "list", "elements": "int", "required": True},
-        "timeout": {"type": "int", "default": 30},
-        "error_log": {"type": "path", "required": True},
-    }
-    module = AnsibleModule(
-        {"pools": {"type": "list", "elements": "dict", "required": True, "options": pool}}, supports_check_mode=True
-    )
-    try:
-        answers = []
-        if not module.check_mode:
-            with held(check=False, last=True):
-                answers = check_pools(host_layout(), module.params["pools"], runner(module.run_command))
-        module.exit_json(changed=False, answers=answers)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

@@ -135,44 +135,13 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.layout import FILE, OWNED, PATH, ensure_layout
-from ..module_utils.host.turn import held
+from ..module_utils.steps.layout import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    directory = {**OWNED, "acl": {"type": "dict"}}
-    entry = {**PATH, "account": {"type": "str", "required": True}}
-    grant = {**entry, "permissions": {"type": "str", "required": True}}
-    module = AnsibleModule(
-        {
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
-            "root_only": {"type": "list", "elements": "dict", "default": [], "options": PATH},
-            "grants": {"type": "list", "elements": "dict", "default": [], "options": grant},
-            "revoked": {"type": "list", "elements": "dict", "default": [], "options": entry},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    files = [{**row, "secret_content": params["secrets"].get(row["path"])} for row in params["files"]]
-    try:
-        with held(module.check_mode):
-            changes = ensure_layout(
-                params["directories"],
-                files,
-                params["absent"],
-                module.check_mode,
-                params["grants"],
-                params["revoked"],
-                params["root_only"],
-            )
-        module.exit_json(changed=bool(changes), paths=[change["path"] for change in changes], diff=diff_of(changes))
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

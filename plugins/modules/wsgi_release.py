@@ -169,91 +169,15 @@ processes:
   returned: always
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.layout import FILE, PATH
-from ..module_utils.host.turn import held
-from ..module_utils.release.activation import Activation, Files, Outcome, prune
-from ..module_utils.release.build import ensure_built
-from ..module_utils.release.installer import installer
-from ..module_utils.release.row import RELEASES
-
-
-def _change(module: AnsibleModule) -> Outcome:
-    params, check, run = module.params, module.check_mode, runner(module.run_command)
-    layout = host_layout()
-    rows, bound = params["releases"], params["parallel"]
-    files = Files(params["files"], params["absent"], params["secrets"])
-    activation = Activation(layout, files, params["pools"], run, check, params["service_files"])
-    if params["state"] == "built":
-        return _build(module, files, activation)
-    if params["state"] == "rolled_back":
-        return activation.roll_back(rows, params["release"], bound)
-    outcome = activation.activate(rows, bound)
-    outcome.differences += prune(rows, params["keep"], layout, check)
-    outcome.failures = {**params["failures"], **outcome.failures}
-    return outcome
-
-
-def _build(module: AnsibleModule, files: Files, activation: Activation) -> Outcome:
-    params, rows = module.params, module.params["releases"]
-    # In a check run the name of what would be fetched on the host is not known.
-    named = [row for row in rows if row["release"] or not module.check_mode]
-    environments = {row["app"]: files.environment(row["app"]) for row in named}
-    program = installer(params["installer"], params["python"], params["deploy_account"], params["uv"] or "")
-    run = runner(module.run_command)
-    built = ensure_built(named, environments, program, run, params["parallel"], module.check_mode)
-    return activation.begin(rows, built)
+from ..module_utils.steps.release import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "releases": RELEASES,
-            "state": {"type": "str", "choices": ["built", "active", "rolled_back"], "required": True},
-            "release": {"type": "str", "default": ""},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "absent": {"type": "list", "elements": "dict", "default": [], "options": PATH},
-            "pools": {"type": "list", "elements": "dict", "default": []},
-            "service_files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "keep": {"type": "int", "default": 5},
-            "failures": {"type": "dict", "default": {}},
-            "deploy_account": {"type": "str", "default": "wsgi-deploy"},
-            "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
-            "uv": {"type": "path"},
-            "python": {"type": "path", "default": "/usr/bin/python3"},
-            "parallel": {"type": "int", "default": 4},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        with held(module.check_mode):
-            outcome = _change(module)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    rows = [row for row in module.params["releases"] if row["app"] not in outcome.failures]
-    links = {row["app"]: row["current"] for row in rows if os.path.islink(row["current"])}
-    result = {
-        "changed": bool(outcome.differences or outcome.processes or outcome.services),
-        "diff": diff_of(outcome.differences),
-        "releases": rows,
-        "current": {app: os.path.basename(os.readlink(link)) for app, link in links.items()},
-        "failures": outcome.failures,
-        "hooks": outcome.hooks,
-        "processes": outcome.processes,
-        "services": outcome.services,
-    }
-    # What is built goes on; after the last step there is nothing to wait for.
-    if outcome.failures and module.params["state"] != "built":
-        module.fail_json(msg="\n".join(outcome.failures.values()), **result)
-    module.exit_json(**result)
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

@@ -102,55 +102,13 @@ opened:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.apache.sandbox import Settings, ensure_apps, ensure_sandbox
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.turn import held
-from ..module_utils.plan.managed_apps import data_of_served_apps
+from ..module_utils.steps.sandbox import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    families = ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]
-    app = {"app": {"type": "str", "required": True}, "path": {"type": "str", "default": ""}}
-    module = AnsibleModule(
-        {
-            "state": {"type": "str", "choices": ["present", "required", "absent"]},
-            "protect_home": {"type": "str", "choices": ["yes", "read-only", "tmpfs", "no"], "default": "yes"},
-            "memory_deny_write_execute": {"type": "bool", "default": False},
-            "address_families": {"type": "list", "elements": "str", "default": families},
-            "writable_paths": {"type": "list", "elements": "str", "default": []},
-            "apps": {"type": "list", "elements": "dict", "options": app},
-        },
-        required_one_of=[("state", "apps")],
-        supports_check_mode=True,
-    )
-    options, run = module.params, runner(module.run_command)
-    settings = Settings(
-        options["protect_home"],
-        options["memory_deny_write_execute"],
-        tuple(options["address_families"]),
-        tuple(options["writable_paths"]),
-    )
-    try:
-        with held(module.check_mode):
-            if options["state"]:
-                data, apps = data_of_served_apps(host_layout()), options["apps"] or ()
-                outcome = ensure_sandbox(host_layout(), options["state"], settings, run, module.check_mode, data, apps)
-            else:
-                outcome = ensure_apps(host_layout(), options["apps"], run, module.check_mode)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    for warning in outcome.warnings:
-        module.warn(warning)
-    module.exit_json(
-        changed=bool(outcome.differences or outcome.restarted or outcome.opened),
-        paths=[row["path"] for row in outcome.differences],
-        restarted=outcome.restarted,
-        opened=outcome.opened,
-        diff=diff_of(outcome.differences),
-    )
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

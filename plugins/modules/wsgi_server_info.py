@@ -64,6 +64,10 @@ turn:
   description: The turn that was taken; empty without O(turn) and in check mode.
   type: str
   returned: success
+digest:
+  description: The same text for the same facts, whatever processes run; see M(palisade.mod_wsgi.wsgi_plan).
+  type: str
+  returned: success
 busy:
   description: The turn of another play, if it did not end in time.
   type: dict
@@ -203,38 +207,15 @@ occupied:
   returned: always
 """
 
-from dataclasses import asdict
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.turn import BusyError, take
-from ..module_utils.plan.server_info import server_info
+from ..module_utils.steps.server_info import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "python": {"type": "path", "default": "/usr/bin/python3"},
-            "turn": {"type": "bool", "default": False},
-            "holder": {"type": "str", "default": ""},
-            "process": {"type": "str", "default": ""},
-            "past": {"type": "str", "default": ""},
-            "wait": {"type": "int", "default": 600},
-        },
-        supports_check_mode=True,
-    )
-    given, turn = module.params, ""
-    try:
-        if given["turn"] and not module.check_mode:
-            turn = take(given["holder"], given["process"], given["wait"], given["past"])
-        facts = server_info(given["python"], runner(module.run_command))
-    except BusyError as error:
-        module.fail_json(msg=str(error), busy=asdict(error.turn))
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, turn=turn, **facts)
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

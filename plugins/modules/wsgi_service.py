@@ -82,46 +82,15 @@ paths:
   returned: always
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.layout import FILE
-from ..module_utils.host.turn import held
-from ..module_utils.release.services import check_services, remove_services
-
-
-def _rows(**options: str) -> dict[str, Any]:
-    suboptions = {name: {"type": kind, "required": True} for name, kind in options.items()}
-    return {"type": "list", "elements": "dict", "default": [], "options": suboptions}
+from ..module_utils.steps.service import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "state": {"type": "str", "choices": ["checked", "absent"], "required": True},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-            "schedules": _rows(app="str", timer="str", schedule="str"),
-            "apps": _rows(app="str", home="path"),
-        },
-        supports_check_mode=True,
-    )
-    params, run = module.params, runner(module.run_command)
-    told: list[str] = []
-    changes: list[dict[str, Any]] = []
-    try:
-        if params["state"] == "checked":
-            told = check_services(params["files"], params["schedules"], run)
-        else:
-            with held(module.check_mode):
-                changes = remove_services(params["apps"], run, module.check_mode)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    paths = [change["path"] for change in changes]
-    module.exit_json(changed=bool(changes), times=told, paths=paths, diff=diff_of(changes))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

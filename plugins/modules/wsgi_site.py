@@ -87,48 +87,13 @@ stale:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apache.layout import host_layout
-from ..module_utils.apache.transaction import ConfigurationFile, apply
-from ..module_utils.host.command import runner
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.turn import held
+from ..module_utils.steps.site import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    file = {
-        "path": {"type": "str", "required": True},
-        "content": {"type": "str"},
-        "target": {"type": "str", "default": ""},
-        "link": {"type": "str", "default": ""},
-        "app": {"type": "str", "default": ""},
-        "restart": {"type": "bool", "default": False},
-    }
-    pool = {
-        "name": {"type": "str", "required": True},
-        "loads": {"type": "list", "elements": "str", "required": True},
-    }
-    module = AnsibleModule(
-        {
-            "files": {"type": "list", "elements": "dict", "required": True, "options": file},
-            "pools": {"type": "list", "elements": "dict", "default": [], "options": pool},
-        },
-        supports_check_mode=True,
-    )
-    files = [ConfigurationFile(**row) for row in module.params["files"]]
-    try:
-        with held(module.check_mode):
-            result = apply(host_layout(), files, module.params["pools"], runner(module.run_command), module.check_mode)
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
-    changes = result["differences"]
-    module.exit_json(
-        changed=bool(changes or result["stale"]),
-        paths=[change["path"] for change in changes],
-        reload=result["reload"],
-        stale=result["stale"],
-        diff=diff_of(changes),
-    )
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

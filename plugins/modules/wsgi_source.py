@@ -119,64 +119,13 @@ failures:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.command import runner
-from ..module_utils.host.deploy_account import ensure_deploy_account
-from ..module_utils.host.errors import PalisadeError
-from ..module_utils.host.fs import diff_of
-from ..module_utils.host.turn import held
-from ..module_utils.release.fetch import Fetching, fetch, needs_deploy_account, unsent
-from ..module_utils.release.installer import installer
-from ..module_utils.release.row import RELEASES
+from ..module_utils.steps.source import STEP
+from ..module_utils.steps.step import perform
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "releases": RELEASES,
-            "source_secrets": {"type": "dict", "default": {}, "no_log": True},
-            "deploy_account": {"type": "str", "default": "wsgi-deploy"},
-            "installer": {"type": "str", "choices": ["pip", "uv"], "default": "pip"},
-            "uv": {"type": "path"},
-            "python": {"type": "path", "default": "/usr/bin/python3"},
-            "python_version": {"type": "str", "required": True},
-            "archive": {"type": "path"},
-            "parallel": {"type": "int", "default": 4},
-            "keep_going": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    given, check = module.params, module.check_mode
-    rows, account, run = given["releases"], given["deploy_account"], runner(module.run_command)
-    try:
-        lacking = unsent(rows)
-        if lacking and not given["archive"] and not check:
-            module.exit_json(changed=False, missing=lacking, unsent=lacking, releases=rows, failures={})
-        changes = []
-        if needs_deploy_account(rows):
-            with held(check):
-                changes = ensure_deploy_account(account, run, check)
-        how = Fetching(
-            run=run,
-            installer=installer(given["installer"], given["python"], account, given["uv"] or ""),
-            python_version=given["python_version"],
-            deploy_account=account,
-            parallel=given["parallel"],
-            archive=given["archive"] or "",
-            keys=given["source_secrets"],
-            keep_going=given["keep_going"],
-            check=check,
-        )
-        with held(check):
-            found = fetch(rows, how)
-        module.exit_json(
-            changed=bool(found.missing or changes),
-            diff=diff_of(changes),
-            missing=found.missing,
-            releases=found.rows,
-            failures=found.failures,
-        )
-    except (PalisadeError, OSError) as error:
-        module.fail_json(msg=str(error))
+    module = AnsibleModule(STEP.options, supports_check_mode=True, **STEP.rules)
+    perform(STEP, module.params, module)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ ARROWS = {
     "runtime": ["host", "apache", "app"],
     "release": ["host", "apache", "app", "source", "runtime"],
     "plan": ["host", "apache", "app", "source", "runtime", "release"],
+    "steps": ["host", "apache", "app", "source", "runtime", "release", "plan"],
     "audit": ["apache"],
     "audit.collectors": ["host", "apache", "audit"],
     "audit.rules": ["apache", "audit"],

@@ -4,7 +4,7 @@
 
 """Apache and mod_wsgi on a host: paths, syntax, options, processes, pools, configuration, certificates, sandbox.
 
-May import host. May be imported by app, runtime, release, plan, audit, audit.collectors, audit.rules, adopt.
+May import host. May be imported by app, runtime, release, plan, steps, audit, audit.collectors, audit.rules, adopt.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 """What a user writes of one app: the table of fields, their checks, and the paths and identities that follow.
 
-May import host, apache. May be imported by source, runtime, release, plan, adopt.
+May import host, apache. May be imported by source, runtime, release, plan, steps, adopt.
 """
 
 from __future__ import annotations

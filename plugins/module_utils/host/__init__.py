@@ -4,8 +4,8 @@
 
 """Files, accounts, ACLs, units and commands of a Linux host. Nothing here knows Apache or an app.
 
-May import no other package.
-May be imported by apache, app, source, runtime, release, plan, audit.collectors, adopt.
+May import no other package. May be imported by apache, app, source, runtime, release, plan, steps, audit.collectors,
+adopt.
 """
 
 from __future__ import annotations

@@ -147,6 +147,13 @@ def held(check: bool, last: bool = False) -> Iterator[None]:
                 _write(descriptor, _now(turn, left=last or failed))
 
 
+def lost() -> bool:
+    """Tell whether another play has had its turn since this one took its own."""
+    mine = os.environ.get(VARIABLE, "")
+    with _opened() as descriptor:
+        return bool(mine) and _read(descriptor).id != mine
+
+
 def leave() -> None:
     """End the turn of this play, which has nothing more to do."""
     with held(check=False, last=True):

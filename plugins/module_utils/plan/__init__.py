@@ -4,7 +4,7 @@
 
 """All apps of a play, resolved against what the host has; every later step reads its part of the result.
 
-May import host, apache, app, source, runtime, release. May be imported by no other package.
+May import host, apache, app, source, runtime, release. May be imported by steps.
 """
 
 from __future__ import annotations

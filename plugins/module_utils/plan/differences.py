@@ -2,26 +2,23 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which parts of a role have work to do on this host, found out in one look: each step's own check run judges it."""
+"""Which parts of the role wsgi_apps have work to do on this host, found out in one look."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Callable
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from ..apache.certificates import Outsiders, ensure_certificates, paths_of
 from ..apache.layout import ApacheLayout
 from ..apache.live_certificates import ensure_live, hosts_of
 from ..apache.processes import apache_parent
-from ..apache.sandbox import Outcome as SandboxOutcome
-from ..apache.sandbox import Settings, ensure_apps, ensure_sandbox
+from ..apache.sandbox import ensure_apps
 from ..apache.transaction import ConfigurationFile, apply
 from ..host.accounts import ensure_accounts, left_in_homes, remove_accounts
 from ..host.command import Run
 from ..host.deploy_account import ensure_deploy_account
-from ..host.errors import PalisadeError
 from ..host.layout import ensure_layout
 from ..release.activation import Activation, Files, Outcome, prune
 from ..release.build import ensure_built
@@ -29,128 +26,13 @@ from ..release.data_switch import copy_ahead
 from ..release.fetch import Fetching, fetch, needs_deploy_account, unsent
 from ..release.services import check_services, remove_services
 from ..runtime.health import check_pools
+from .parts import Plan, Row, changes_configuration, changes_sandbox
 from .summary import APACHE, HOST, Summary, owners_of
 
-Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
-SERVER_PARTS = ("sandbox", "packages", "module", "configuration", "service")
-APPS_PARTS = ("accounts", "layout", "data", "releases", "site", "removal")
+PARTS = ("accounts", "layout", "data", "releases", "site", "removal")
 _TIMEOUT = 90
-
-
-@dataclass
-class Plan:
-    """The parts that have work to do, in the order of the steps."""
-
-    parts: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    # When timers run next.
-    times: list[str] = field(default_factory=list)
-    # What differs, for people; only then is all of it looked for.
-    summary: Summary | None = None
-
-    @property
-    def told(self) -> Summary:
-        """Return where checks note what they find."""
-        return self.summary or Summary()
-
-    def judge(self, part: str, *checks: Callable[[], Any]) -> None:
-        """Add a part where a check finds work, or fails: the step will say better what is wrong."""
-        for check in checks:
-            try:
-                differs = bool(check())
-            except (PalisadeError, OSError):
-                differs = True
-            if differs and part not in self.parts:
-                self.parts.append(part)
-            if differs and self.summary is None:
-                return
-
-
-@dataclass(frozen=True)
-class Server:
-    """What the role wsgi_server is to make of the host."""
-
-    sandbox: str
-    settings: Settings
-    # What sites write to that apps are to replace, and where the apps that are served have their data.
-    old_data: Rows
-    data: Mapping[str, str]
-    packages: Sequence[str]
-    package_query: Sequence[str]
-    # A module that pip built; empty where the distribution's is used.
-    module: str
-    certificates: Rows
-    directories: Rows
-    files: Sequence[ConfigurationFile]
-
-
-def plan_server(wanted: Server, layout: ApacheLayout, run: Run, describe: bool = False) -> Plan:
-    """Return the parts of wsgi_server with work to do: all, where packages or the module are missing."""
-    plan = Plan(summary=Summary() if describe else None)
-
-    def sandbox() -> bool:
-        outcome = ensure_sandbox(
-            layout, wanted.sandbox, wanted.settings, run, True, wanted.data, tuple(wanted.old_data)
-        )
-        plan.warnings += outcome.warnings
-        return _has_work(outcome, plan.told)
-
-    def packages() -> bool:
-        lines = run([*wanted.package_query, *wanted.packages]).splitlines()
-        missing = [name for name in wanted.packages if f"installed {name}" not in lines]
-        for name in missing:
-            plan.told.add(APACHE, f"package {name}")
-        return bool(missing)
-
-    def module() -> bool:
-        missing = bool(wanted.module) and not os.path.isfile(wanted.module)
-        if missing:
-            plan.told.add(APACHE, "mod_wsgi from pip")
-        return missing
-
-    def certificates() -> bool:
-        outsiders = Outsiders(frozenset([layout.user]), frozenset())
-        return plan.told.paths(ensure_certificates(wanted.certificates, (), (), outsiders, "", run, True), APACHE)
-
-    def directories() -> bool:
-        return plan.told.paths(ensure_layout(wanted.directories, (), (), check=True), APACHE)
-
-    def configuration() -> bool:
-        return _changes_configuration(apply(layout, wanted.files, (), run, True), plan.told)
-
-    def service() -> bool:
-        enabled = run(["systemctl", "is-enabled", layout.unit]).strip() == "enabled"
-        lame = not enabled or not run(["systemctl", "is-active", layout.unit])
-        if lame:
-            plan.told.effect(APACHE, "is started and enabled")
-        return lame
-
-    plan.judge("packages", packages)
-    plan.judge("module", module)
-    if plan.parts:
-        plan.parts = list(SERVER_PARTS)
-        return plan
-    plan.judge("sandbox", sandbox)
-    plan.judge("configuration", certificates, directories, configuration)
-    plan.judge("service", service)
-    return plan
-
-
-def _changes_configuration(told: Row, summary: Summary) -> bool:
-    changed = summary.paths(told["differences"], APACHE) or bool(told["stale"])
-    if changed and told["reload"] != "none":
-        summary.effect(APACHE, f"{told['reload']}s")
-    return changed
-
-
-def _has_work(outcome: SandboxOutcome, summary: Summary) -> bool:
-    if outcome.differences or outcome.opened:
-        summary.add(APACHE, "sandbox")
-    if outcome.restarted:
-        summary.effect(APACHE, "restarts")
-    return bool(outcome.differences or outcome.restarted or outcome.opened)
 
 
 @dataclass(frozen=True)
@@ -269,14 +151,14 @@ def plan_apps(
         return told.paths(ensure_layout(directories, files, (), True, grants, revoked, model["root_only"]))
 
     def sandbox() -> bool:
-        return _has_work(ensure_apps(layout, model["writable_paths"], run, True), told)
+        return changes_sandbox(ensure_apps(layout, model["writable_paths"], run, True), told)
 
     def made_certificates() -> bool:
         return told.paths(ensure_certificates(made, (), (), outsiders, apache_root, run, True))
 
     def site() -> bool:
         files = [ConfigurationFile(**row) for row in model["site"]]
-        return _changes_configuration(apply(layout, files, model["loaded"], run, True), told)
+        return changes_configuration(apply(layout, files, model["loaded"], run, True), told)
 
     def live() -> bool:
         found = ensure_live(layout, hosts_of(made, given, acme), _TIMEOUT, run, True)
@@ -311,7 +193,7 @@ def plan_apps(
         plan.judge("removal", removal)
     if first:
         # What these change is what the other checks look at.
-        plan.parts = list(APPS_PARTS)
+        plan.parts = list(PARTS)
     elif ask and not plan.parts:
         # Answers are a list that may be empty.
         plan.judge("verify", lambda: check_pools(layout, model["pools"], run) is None)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ..apache import server
@@ -135,3 +137,11 @@ def server_info(python: str, run: Run) -> dict[str, Any]:
     facts["virtual_hosts"] = configuration.virtual_hosts
     facts["pools_live"] = live_pools(layout.binary, configuration.pools)
     return facts
+
+
+def digest(facts: Mapping[str, Any]) -> str:
+    """Return the same text for the same host, without what is different after each restart of a process."""
+    kept = {name: value for name, value in facts.items() if name != "pools_live"}
+    if kept["apache"]:
+        kept["apache"] = {**kept["apache"], "pid": None}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,7 @@
 
 """Releases of an app: fetched, built, tried, made current, with the data of a site that it replaces.
 
-May import host, apache, app, source, runtime. May be imported by plan.
+May import host, apache, app, source, runtime. May be imported by plan, steps.
 """
 
 from __future__ import annotations

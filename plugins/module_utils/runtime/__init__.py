@@ -4,7 +4,7 @@
 
 """How an app runs: the text of each file that serves it, and whether it answers. A new way to run one goes here.
 
-May import host, apache, app. May be imported by release, plan.
+May import host, apache, app. May be imported by release, plan, steps.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 """Where the code of an app comes from: a file for each kind of source, and what is read of code before it is used.
 
-May import host, app. May be imported by release, plan.
+May import host, app. May be imported by release, plan, steps.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ def run(sent: list[dict[str, Any]], **arguments: Any) -> dict[str, Any]:
     shell = SimpleNamespace(tmpdir=None)
     action: Any = ActionModule(task, SimpleNamespace(_shell=shell), SimpleNamespace(), None, None, None)
 
-    def execute(module_args: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+    def step(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         assert task_vars == {"some": "variable"}
-        sent.append(module_args)
+        sent.append(arguments)
         return {"parts": ["site"]}
 
-    action._execute_module = execute
+    action.step = step
     result: dict[str, Any] = action.run(None, {"some": "variable"})
     return result
 

@@ -39,11 +39,11 @@ def run(sent: list[dict[str, Any]], answers: list[dict[str, Any]], **arguments: 
         task, SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)), SimpleNamespace(), None, None, None
     )
 
-    def execute(module_args: dict[str, Any] | None = None, task_vars: Any = None) -> dict[str, Any]:
-        sent.append(module_args or {})
+    def step(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        sent.append(arguments)
         return answers.pop(0)
 
-    action._execute_module = execute
+    action.step = step
     result: dict[str, Any] = action.run(None, {"inventory_hostname": "web1"})
     return result
 
@@ -51,7 +51,7 @@ def run(sent: list[dict[str, Any]], answers: list[dict[str, Any]], **arguments: 
 def test_facts_take_no_turn() -> None:
     sent: list[dict[str, Any]] = []
     assert run(sent, [{"apps": []}], python="/p")["apps"] == []
-    assert sent == [{}]
+    assert sent == [{"python": "/p"}]
 
 
 def test_a_turn_is_this_process_s() -> None:

@@ -231,9 +231,9 @@ class Host:
         shell = SimpleNamespace(tmpdir=self.tmpdir, join_path=lambda *parts: "/".join(parts))
         action: Any = ActionModule(task, SimpleNamespace(_shell=shell), SimpleNamespace(), None, None, None)
 
-        def execute(module_args: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        def step(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
             assert task_vars == {"a": 1}
-            self.called.append(module_args)
+            self.called.append(arguments)
             return self.answers.pop(0)
 
         def transfer(local: str, remote: str) -> None:
@@ -245,7 +245,7 @@ class Host:
         def make() -> None:
             shell.tmpdir = "/made/tmp"
 
-        action._execute_module = execute
+        action.step = step
         action._transfer_file = transfer
         action._make_tmp_path = make
         action._fixup_perms2 = lambda paths: self.told.append(("readable", *paths))

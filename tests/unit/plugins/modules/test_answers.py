@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +17,17 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import turn
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.parts import Plan
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_differences import Server
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import digest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.summary import Summary
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data_switch, fetch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Files, Outcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.runtime import run_app
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.steps import step
 
+PLUGINS = "ansible_collections.palisade.mod_wsgi.plugins"
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
 NO_DIFF = {"before": "", "after": ""}
@@ -44,7 +48,9 @@ class Core:
         self.asked: list[tuple[Any, ...]] = []
 
     def module(self, name: str) -> ModuleType:
-        return importlib.import_module(f"ansible_collections.palisade.mod_wsgi.plugins.modules.{name}")
+        """Return the module of the core that calls what the others have; the module's own where it is no step."""
+        step = f"{PLUGINS}.module_utils.steps.{name[len('wsgi_') :]}"
+        return importlib.import_module(step if importlib.util.find_spec(step) else f"{PLUGINS}.modules.{name}")
 
     def says(self, module: str, function: str, *answers: Any) -> None:
         left = list(answers)
@@ -72,12 +78,13 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         warned: list[str] = []
         # How an answer carries them is another matter in each version of Ansible.
         monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, text: warned.append(text))
+        monkeypatch.setattr(step, "runner", lambda run_command: RUN)
         monkeypatch.setattr(module, "runner", lambda run_command: RUN, raising=False)
         monkeypatch.setattr(module, "host_layout", lambda: DEBIAN, raising=False)
         monkeypatch.setattr(module, "data_of_served_apps", lambda layout: {"blog": "/d"}, raising=False)
         core.asked.clear()
         with pytest.raises(SystemExit) as caught:
-            module.main()
+            importlib.import_module(f"{PLUGINS}.modules.{name}").main()
         answer: Answer = json.loads(capsys.readouterr().out)
         assert bool(caught.value.code) == bool(answer.pop("failed", False))
         answer.pop("invocation", None)
@@ -111,7 +118,7 @@ REFUSED = [
     ("wsgi_sandbox", "ensure_apps", {"apps": []}),
     ("wsgi_sandbox", "ensure_sandbox", {"state": "present"}),
     ("wsgi_server_info", "server_info", {}),
-    ("wsgi_plan", "plan_server", {"server": {**SERVER, "files": []}, "releases": []}),
+    ("wsgi_server_plan", "plan_server", {**SERVER, "files": []}),
     ("wsgi_site", "apply", {"files": []}),
     ("wsgi_source", "unsent", {"releases": [], "python_version": "3.13"}),
 ]
@@ -456,13 +463,14 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
 
 
 def test_facts(ask: Ask, core: Core) -> None:
-    core.says("wsgi_server_info", "server_info", {"apps": []})
-    assert ask("wsgi_server_info") == {"changed": False, "apps": [], "turn": ""}
+    facts: Answer = {"apps": [], "apache": None}
+    core.says("wsgi_server_info", "server_info", facts)
+    assert ask("wsgi_server_info") == {"changed": False, **facts, "turn": "", "digest": digest(facts)}
     assert core.asked == [("server_info", "/usr/bin/python3", RUN)]
 
 
 def test_facts_under_a_turn(ask: Ask, core: Core) -> None:
-    core.says("wsgi_server_info", "server_info", {"apps": []})
+    core.says("wsgi_server_info", "server_info", {"apps": [], "apache": None})
     given = {"holder": "alice@ops", "process": "ops 7", "past": "t0", "wait": 3}
     assert ask("wsgi_server_info", True, turn=True, **given)["turn"] == ""
     taken = ask("wsgi_server_info", turn=True, **given)["turn"]
@@ -479,7 +487,7 @@ TURNS = [
     ("wsgi_data", "copy_ahead", {"state": "copied", "data": []}, data_switch.Outcome()),
     ("wsgi_health", "check_pools", {"pools": []}, []),
     ("wsgi_layout", "ensure_layout", {}, []),
-    ("wsgi_plan", "plan_server", {"server": {**SERVER, "files": []}, "releases": []}, differences.Plan(["sandbox"])),
+    ("wsgi_server_plan", "plan_server", {**SERVER, "files": []}, Plan(["sandbox"])),
     ("wsgi_pool", "roll", {"names": ["shop"]}, []),
     ("wsgi_release", "ensure_built", {"state": "built", "releases": []}, Built()),
     ("wsgi_sandbox", "ensure_apps", {"apps": []}, sandbox.Outcome()),
@@ -524,7 +532,7 @@ def test_apps_without_work_end_the_turn(
     parts: list[str], ask: Ask, core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(turn.VARIABLE, turn.take("alice@ops", "ops 7", 0))
-    core.says("wsgi_plan", "_apps", differences.Plan(parts))
+    core.says("wsgi_plan", "_plan", Plan(parts))
     ask("wsgi_plan", model={"a": "b"}, releases=[], python_version="3.13")
     monkeypatch.delenv(turn.VARIABLE)
     if parts:
@@ -607,8 +615,8 @@ def test_what_is_to_be_sent_is_asked_for(tmp_path: Path, ask: Ask, core: Core) -
 def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, core: Core) -> None:
     summary = Summary()
     summary.add("a", "new release")
-    plan = differences.Plan(["site"], ["a key lies there"], ["tidy runs next at noon"], summary)
-    core.says("wsgi_plan", "plan_apps", plan, differences.Plan())
+    plan = Plan(["site"], ["a key lies there"], ["tidy runs next at noon"], summary)
+    core.says("wsgi_plan", "plan_apps", plan, Plan())
     core.says("wsgi_plan", "installer", "pip")
     model = {"files": ["f"], "unused_files": ["u"], "service_files": ["s"], "pools": ["p"], "accounts": ["a"]}
     given = {"secrets": {"/e": "hunter2"}, "source_secrets": {"a": "hunter3"}, "deploy_account": "deployer"}
@@ -616,6 +624,7 @@ def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, cor
     answer = ask("wsgi_plan", check, diff, model=model, releases=[release(tmp_path, "a")], **given, **more)
     assert answer == {
         "changed": False,
+        "stale": False,
         "parts": ["site"],
         "times": ["tidy runs next at noon"],
         "changes": ["a: new release"],
@@ -634,19 +643,39 @@ def test_the_plan_of_apps(check: bool, diff: bool, tmp_path: Path, ask: Ask, cor
     assert (releases.fetching, releases.keep) == (how, 3)
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_plan_for_another_host_than_this_one(
+    check: bool, tmp_path: Path, ask: Ask, core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has changed since, or another play has had its turn: then nothing is compared."""
+    facts: Answer = {"apps": [], "apache": None}
+    core.says("wsgi_plan", "_plan", Plan(["site"]))
+    core.says("wsgi_plan", "server_info", facts)
+    given: Answer = {"model": {}, "releases": [], "python_version": "3.13", "python": "/p"}
+    monkeypatch.setenv(turn.VARIABLE, turn.take("alice@ops", "ops 7", 0))
+    assert ask("wsgi_plan", check, **given, digest=digest(facts))["parts"] == ["site"]
+    assert core.asked[0] == ("server_info", "/p", RUN)
+    stale = {"changed": False, "stale": True, "parts": [], "times": [], "changes": []}
+    assert ask("wsgi_plan", check, **given, digest=digest({**facts, "apps": ["a"]})) == stale
+    assert [call[0] for call in core.asked] == ["server_info"]
+    # In check mode there is no turn.
+    monkeypatch.setenv(turn.VARIABLE, "another")
+    answer = ask("wsgi_plan", check, **given, digest=digest(facts))
+    assert answer["stale"] is not check
+
+
 def test_the_plan_of_a_server(ask: Ask, core: Core) -> None:
-    core.says("wsgi_plan", "plan_server", differences.Plan(["sandbox"], ["no sandbox here"]))
+    core.says("wsgi_server_plan", "plan_server", Plan(["sandbox"], ["no sandbox here"]))
     file: Answer = {"path": "/etc/apache2/a.conf", "content": "x"}
     more = {"built_module": "/m.so", "self_signed": [{"name": "default"}], "directories": [{"path": "/acme"}]}
-    answer = ask("wsgi_plan", diff=False, server={**SERVER, **more, "files": [file]}, releases=[])
+    answer = ask("wsgi_server_plan", diff=False, **SERVER, **more, files=[file])
     assert answer == {
         "changed": False,
         "parts": ["sandbox"],
-        "times": [],
         "changes": [],
         "warnings": ["no sandbox here"],
     }
-    wanted = differences.Server(
+    wanted = Server(
         sandbox="present",
         settings=sandbox.Settings("tmpfs", True, ("AF_UNIX",), ("/srv",)),
         old_data=[{"app": "shop", "path": "/old"}],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palisade.mod_wsgi.plugins.modules.wsgi_step import STEPS
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import ME, MY_GROUP, needs_root, snapshot
 
 COLLECTIONS = Path(__file__).parents[4] / ".collections"
@@ -135,3 +136,49 @@ def test_sources_that_are_refused(tmp_path: Path) -> None:
 )
 def test_a_restart_of_what_is_not_there(arguments: dict[str, Any], message: str) -> None:
     assert call("wsgi_pool", **arguments)["msg"] == message
+
+
+def test_a_step_is_its_module(tmp_path: Path) -> None:
+    row = {"path": f"{tmp_path}/b", "owner": ME, "group": MY_GROUP, "mode": "0640"}
+    given: dict[str, Any] = {"files": [row], "directories": [{**row, "path": f"{tmp_path}/a", "mode": "0750"}]}
+    texts = {f"{tmp_path}/b": "hunter2\n"}
+    done = call("wsgi_step", step="wsgi_layout", arguments=given, secrets=texts)
+    assert (done["changed"], done["paths"]) == (True, [f"{tmp_path}/a", f"{tmp_path}/b"])
+    assert "hunter2" not in json.dumps(done)
+    assert (tmp_path / "b").read_text() == "hunter2\n"
+    again = call("wsgi_layout", **given, secrets=texts)
+    assert (again["changed"], again["paths"]) == (False, [])
+    row["mode"] = "0600"
+    assert call("wsgi_step", check=True, step="wsgi_layout", arguments=given, secrets=texts)["changed"] is True
+    assert call("wsgi_layout", check=True, **given, secrets=texts)["changed"] is True
+
+
+@pytest.mark.parametrize(
+    ("step", "arguments", "message"),
+    [
+        ("wsgi_layout", {"file": []}, "wsgi_layout: unsupported option file. Supported parameters include: absent, "),
+        (
+            "wsgi_layout",
+            {"files": [{}]},
+            "wsgi_layout: missing required arguments: group, mode, owner, path found in files",
+        ),
+        ("wsgi_sandbox", {}, "wsgi_sandbox: one of the following is required: state, apps"),
+        ("wsgi_run", {}, "value of step must be one of: wsgi_account, "),
+    ],
+)
+def test_a_step_refuses_what_its_module_refuses(step: str, arguments: dict[str, Any], message: str) -> None:
+    assert call("wsgi_step", step=step, arguments=arguments)["msg"].startswith(message)
+
+
+def test_a_step_knows_which_values_are_secret() -> None:
+    answer = call(
+        "wsgi_step", step="wsgi_layout", arguments={"absent": [{"path": "/hunter2"}]}, secrets={"/a": "hunter2"}
+    )
+    assert "hunter2" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_is_there(name: str) -> None:
+    answer = call("wsgi_step", step=name, arguments={"no": 1})
+    assert answer["msg"].startswith(f"{name}: ")
+    assert "unsupported option no. Supported parameters include: " in answer["msg"]

@@ -147,6 +147,15 @@ def test_who_has_lost_the_turn_stops(clock: Clock, begin: Callable[..., str], mo
         take(*ALICE, wait=0)
 
 
+def test_whether_the_turn_is_lost(clock: Clock, begin: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # A module of no play has none to lose.
+    assert not turn.lost()
+    begin()
+    assert not turn.lost()
+    monkeypatch.setenv(turn.VARIABLE, "another")
+    assert turn.lost()
+
+
 def test_check_mode_holds_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(turn.VARIABLE, "lost")
     with held(check=True):

@@ -1,9 +1,8 @@
-"""Which parts of the roles have work to do: each step's check is heard, and one that fails counts as work."""
+"""Which parts of wsgi_apps have work to do: each step's check is heard, and one that fails counts as work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,20 +11,15 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import sa
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.certificates import Outsiders
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.live_certificates import Host
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox import Settings
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.differences import (
-    APPS_PARTS,
-    SERVER_PARTS,
-    Plan,
+    PARTS,
     Releases,
-    Server,
     plan_apps,
-    plan_server,
 )
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.parts import Plan
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.activation import Files, Outcome
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.data_switch import Outcome as DataOutcome
@@ -51,7 +45,6 @@ class Core:
             "is-active": "active\n",
         }
         answers: dict[str, Any] = {
-            "ensure_sandbox": sandbox.Outcome([], False, []),
             "ensure_apps": sandbox.Outcome([], False, []),
             "apply": NOTHING,
             "copy_ahead": DataOutcome(),
@@ -106,81 +99,6 @@ class Core:
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> Core:
     return Core(monkeypatch)
-
-
-SERVER = Server(
-    sandbox="present",
-    settings=Settings("yes", False, ("AF_UNIX",), ()),
-    old_data=[{"app": "shop", "path": "/srv/old"}],
-    data={"blog": "/d"},
-    packages=["apache2", "openssl"],
-    package_query=["dpkg-query"],
-    module="",
-    certificates=[{"name": "default", "server_names": ["default.invalid"]}],
-    directories=[{"path": "/acme"}],
-    files=[ConfigurationFile("/etc/apache2/a.conf")],
-)
-
-
-def server(core: Core, describe: bool = False, **fields: Any) -> Plan:
-    return plan_server(replace(SERVER, **fields), DEBIAN, core.run, describe)
-
-
-def test_a_server_without_work(core: Core) -> None:
-    assert server(core) == Plan()
-    assert core.asked["ensure_sandbox"] == [
-        (DEBIAN, "present", SERVER.settings, core.run, True, {"blog": "/d"}, ({"app": "shop", "path": "/srv/old"},))
-    ]
-    outsiders = Outsiders(frozenset(["www-data"]), frozenset())
-    assert core.asked["ensure_certificates"] == [(SERVER.certificates, (), (), outsiders, "", core.run, True)]
-    assert core.asked["ensure_layout"] == [(SERVER.directories, (), ())]
-    assert core.asked["apply"] == [(DEBIAN, SERVER.files, (), core.run, True)]
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "parts"),
-    [
-        ("ensure_sandbox", sandbox.Outcome([CHANGE], False, []), ["sandbox"]),
-        ("ensure_sandbox", sandbox.Outcome([], True, []), ["sandbox"]),
-        ("ensure_sandbox", sandbox.Outcome([], False, ["/d"]), ["sandbox"]),
-        ("ensure_sandbox", PalisadeError("required"), ["sandbox"]),
-        ("ensure_certificates", [CHANGE], ["configuration"]),
-        ("ensure_layout", [CHANGE], ["configuration"]),
-        ("apply", {**NOTHING, "differences": [CHANGE]}, ["configuration"]),
-        ("apply", OSError(13, "no"), ["configuration"]),
-    ],
-)
-def test_a_part_of_a_server_with_work(name: str, answer: Any, parts: list[str], core: Core) -> None:
-    core.says(name, answer)
-    assert server(core).parts == parts
-
-
-@pytest.mark.parametrize(
-    ("program", "said", "parts"),
-    [
-        ("dpkg-query", "installed apache2\n", list(SERVER_PARTS)),
-        ("dpkg-query", "installed apache2\nconfig-files openssl\n", list(SERVER_PARTS)),
-        ("dpkg-query", CommandError("dpkg-query", 1, "no packages found"), list(SERVER_PARTS)),
-        ("is-enabled", "enabled-runtime\n", ["service"]),
-        ("is-enabled", CommandError("systemctl", 1, "disabled"), ["service"]),
-        ("is-active", CommandError("systemctl", 3, "inactive"), ["service"]),
-    ],
-)
-def test_packages_and_the_service(program: str, said: str | Exception, parts: list[str], core: Core) -> None:
-    core.programs[program] = said
-    assert server(core).parts == parts
-
-
-def test_a_module_that_pip_has_not_built_yet(core: Core, tmp_path: Any) -> None:
-    module = tmp_path / "mod_wsgi.so"
-    assert server(core, module=str(module)).parts == list(SERVER_PARTS)
-    module.write_text("")
-    assert server(core, module=str(module)).parts == []
-
-
-def test_a_server_s_warnings(core: Core) -> None:
-    core.says("ensure_sandbox", sandbox.Outcome([], False, [], ["no sandbox here"]))
-    assert server(core) == Plan([], ["no sandbox here"])
 
 
 NAMES = (
@@ -305,8 +223,8 @@ SITE = {**NOTHING, "differences": [CHANGE]}
 @pytest.mark.parametrize(
     ("name", "answer", "when", "parts"),
     [
-        ("ensure_accounts", [CHANGE], None, list(APPS_PARTS)),
-        ("ensure_accounts", PalisadeError("no"), None, list(APPS_PARTS)),
+        ("ensure_accounts", [CHANGE], None, list(PARTS)),
+        ("ensure_accounts", PalisadeError("no"), None, list(PARTS)),
         ("ensure_layout", [CHANGE], lambda *given: bool(given[5:6] and given[5]), ["layout"]),
         ("ensure_layout", PalisadeError("no"), lambda *given: bool(given[5:6] and given[5]), ["layout"]),
         ("ensure_apps", sandbox.Outcome([], False, ["/d"]), None, ["layout"]),
@@ -327,7 +245,7 @@ def test_a_part_of_the_apps_with_work(name: str, answer: Any, when: Any, parts: 
 
 
 def test_an_app_with_data_to_come_runs_every_step(core: Core) -> None:
-    assert apps(core, data=[{"app": "shop"}]).parts == list(APPS_PARTS)
+    assert apps(core, data=[{"app": "shop"}]).parts == list(PARTS)
 
 
 @pytest.mark.parametrize(
@@ -378,25 +296,8 @@ def change(path: str, before: str = "file") -> dict[str, Any]:
 
 
 def test_nothing_to_tell(core: Core) -> None:
-    assert (lines(server(core, True)), lines(apps(core, describe=True))) == ([], [])
-    assert (server(core).summary, apps(core).summary) == (None, None)
-
-
-def test_a_server_s_line_has_all_that_differs(core: Core) -> None:
-    core.says("ensure_sandbox", sandbox.Outcome([CHANGE], True, []))
-    core.says("ensure_certificates", [CHANGE])
-    core.says("apply", {**NOTHING, "differences": [CHANGE, CHANGE], "reload": "reload"})
-    core.programs["is-enabled"] = "disabled\n"
-    plan = server(core, True)
-    assert plan.parts == ["sandbox", "configuration", "service"]
-    assert lines(plan) == ["Apache: sandbox, 3 files; restarts, reloads, is started and enabled"]
-
-
-def test_a_server_that_lacks_packages(core: Core) -> None:
-    core.programs["dpkg-query"] = "installed apache2\n"
-    plan = server(core, True, module="/no/mod_wsgi.so")
-    assert plan.parts == list(SERVER_PARTS)
-    assert lines(plan) == ["Apache: package openssl, mod_wsgi from pip"]
+    assert lines(apps(core, describe=True)) == []
+    assert apps(core).summary is None
 
 
 def test_a_new_app_s_line(core: Core) -> None:
@@ -405,7 +306,7 @@ def test_a_new_app_s_line(core: Core) -> None:
     core.says("ensure_layout", [change("/directories")], lambda *given: bool(given[5:6] and given[5]))
     core.says("apply", {**SITE, "differences": [change(MODEL["site"][0]["path"])], "reload": "reload"})
     plan = apps(core, describe=True, accounts=[{"app": "shop", "name": "shop-app"}])
-    assert plan.parts == list(APPS_PARTS)
+    assert plan.parts == list(PARTS)
     assert lines(plan) == ["shop: new account, 1 directory, new release, 1 virtual host", "Apache: reloads"]
 
 

@@ -18,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import serv
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_info import (
     _unlinked_sites,
     _unused_certificates,
+    digest,
 )
 
 
@@ -197,3 +198,12 @@ def test_what_lies_where_homes_of_apps_do(monkeypatch: pytest.MonkeyPatch) -> No
     assert server_info._occupied() == ["/var/lib/a", "/var/lib/b"]
     there["/var/www"] = ["html"]
     assert server_info._occupied() == ["/var/lib/a", "/var/lib/b", "/var/www/html"]
+
+
+def test_a_digest_is_of_the_host_and_not_of_its_processes() -> None:
+    facts: dict[str, Any] = {"apps": [], "apache": {"version": "2.4", "pid": 7}, "pools_live": [{"name": "shop"}]}
+    same = digest(facts)
+    assert digest({**facts, "apache": {"version": "2.4", "pid": 8}, "pools_live": []}) == same
+    changes: list[dict[str, Any]] = [{"apps": [{"name": "shop"}]}, {"apache": {"version": "2.5", "pid": 7}}]
+    for change in [*changes, {"apache": None}]:
+        assert digest({**facts, **change}) != same
