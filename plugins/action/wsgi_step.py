@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin of all modules that are a step and need nothing of the controller; meta/runtime.yml names them."""
+"""The action plugin of all modules that are a step and need nothing of the controller."""
 
 from __future__ import annotations
 
