@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,14 @@ def account_id(name: str, check: bool) -> int:
         if not check:
             raise PalisadeError(f"account {name!r} does not exist on this host") from None
         return _UNKNOWN_ID
+
+
+def sync(path: str) -> None:
+    """Wait until everything on the file system of a path is on its disk; not on others, which may not answer."""
+    command = ["sync", "--file-system", path]
+    done = subprocess.run(command, check=False, text=True, errors="replace", stderr=subprocess.PIPE)
+    if done.returncode:
+        raise PalisadeError(f"{path}: cannot be written to the disk: {done.stderr.strip()}")
 
 
 @dataclass(frozen=True)

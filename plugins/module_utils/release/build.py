@@ -21,7 +21,7 @@ from typing import Any
 
 from ..host.command import CommandError, Run
 from ..host.errors import PalisadeError
-from ..host.fs import opened_directory
+from ..host.fs import opened_directory, sync
 from ..host.parallel import in_parallel
 from ..host.unit import run_with_secrets
 from .cache import cached_place, drop_empty_cache, is_fetched
@@ -77,7 +77,7 @@ def build(row: Mapping[str, Any], installer: Installer, run: Run, environment: M
             give(place, served["uid"], served["directories"])
         told = {key: row.get(key, "") for key in ("app", "release", "origin", "digest")}
         # After a loss of power no release may call itself complete whose files are not.
-        os.sync()
+        sync(place)
         describe(place, {**told, "python": installer.python, "served": served, "built": int(time.time())})
     except (PalisadeError, OSError, KeyError, shutil.Error) as error:
         complaint = _explained(error, place).removeprefix(f"app {row['app']}: ")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..host.errors import PalisadeError
-from ..host.fs import Attributes, ensure_file, opened_directory, read_file, remove
+from ..host.fs import Attributes, ensure_file, opened_directory, read_file, remove, sync
 
 Row = Mapping[str, Any]
 
@@ -180,7 +180,7 @@ def copy_data(row: Row, closed: bool) -> Copied:
                     mirror.database(above, name, target, own, copy["source"])
     # Not a sync for each file while the site is still up.
     if done.files and not closed:
-        os.sync()
+        sync(os.path.dirname(row["copies"][0]["path"]))
     return done
 
 

@@ -25,6 +25,7 @@ from ..app.source import COMMIT, Source, private_key, read_row
 from ..host.command import Run
 from ..host.deploy_account import deploy_account_is_there
 from ..host.errors import PalisadeError
+from ..host.fs import sync
 from ..host.parallel import in_parallel
 from ..source.archive import extract
 from ..source.download import download
@@ -242,7 +243,7 @@ def _stage(
         with open(os.path.join(stage, COMPLETE), "w", encoding="utf-8") as file:
             json.dump(told, file)
         # After a loss of power nothing may lie in the cache that is not whole.
-        os.sync()
+        sync(stage)
         shutil.rmtree(cached_place(named), ignore_errors=True)
         os.rename(stage, cached_place(named))
         return named, True

@@ -24,6 +24,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.fs import (
     remove,
     require_root_only,
     switch_link,
+    sync,
 )
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import (
     ME,
@@ -853,3 +854,9 @@ def test_a_link_to_nowhere_is_removed_too(target: str, data: Path) -> None:
     assert planned
     assert remove(str(data / "current"), check=False) == planned
     assert os.listdir(data) == []
+
+
+def test_a_file_system_that_cannot_be_written(tmp_path: Path) -> None:
+    sync(str(tmp_path))
+    with pytest.raises(PalisadeError, match="/none: cannot be written to the disk: sync: "):
+        sync(f"{tmp_path}/none")

@@ -18,6 +18,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host import unit
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.parallel import in_parallel
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import build as build_module
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import build as release_build
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.build import Built, build, ensure_built
@@ -376,7 +377,7 @@ def test_a_release_is_on_the_disk_before_it_is_complete(target: Host, monkeypatc
     row = target.source("public")
     target.stage(row)
     synced: list[list[str]] = []
-    monkeypatch.setattr(os, "sync", lambda: synced.append(sorted(os.listdir(target.release()))))
+    monkeypatch.setattr(build_module, "sync", lambda _path: synced.append(sorted(os.listdir(target.release()))))
     build(row, PIP, run)
     assert synced == [["code", "venv"]]
     assert sorted(os.listdir(target.release())) == ["code", "release.json", "venv"]

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import data as data_module
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.data import (
     Copied,
     begin,
@@ -483,7 +484,7 @@ def test_what_is_on_the_disk_when_the_site_opens(host: Host, monkeypatch: pytest
     """One sync is enough while the old site is up; then it is each file, and only what was copied."""
     synced: list[str] = []
     fsync = os.fsync
-    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+    monkeypatch.setattr(data_module, "sync", lambda _path: synced.append("all"))
 
     def noted_sync(descriptor: int) -> None:
         synced.append("file")

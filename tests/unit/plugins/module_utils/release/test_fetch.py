@@ -22,6 +22,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.app.source impor
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import cache as release_cache
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch as fetch_module
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release import fetch as release_fetch
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.cache import cached_place, missing
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.release.fetch import (
@@ -194,7 +195,7 @@ def test_what_is_fetched_is_on_the_disk_before_it_has_its_name(
 ) -> None:
     row = sent(target, "public")
     synced: list[list[str]] = []
-    monkeypatch.setattr(os, "sync", lambda: synced.append(os.listdir(target.cache)))
+    monkeypatch.setattr(fetch_module, "sync", lambda _path: synced.append(os.listdir(target.cache)))
     fetch([row], how)
     assert synced == [[".new-public"]]
 
