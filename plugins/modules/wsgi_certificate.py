@@ -79,6 +79,12 @@ options:
     description: Seconds to wait for the certificates that mod_md orders.
     type: int
     default: 90
+  reload_wait:
+    description:
+      - Seconds to wait before Apache is reloaded for requests that have been running for a second. The reload
+        ends those that take over three seconds more.
+    type: int
+    default: 10
   absent:
     description: Self-signed certificates to remove.
     type: list

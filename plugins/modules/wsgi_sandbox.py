@@ -68,6 +68,12 @@ options:
         description: Absolute path. An app whose only path is empty may write nowhere.
         type: str
         default: ""
+  reload_wait:
+    description:
+      - Seconds to wait before Apache is restarted for requests that have been running for a second. The restart
+        ends those that take over three seconds more.
+    type: int
+    default: 10
 """
 
 EXAMPLES = r"""

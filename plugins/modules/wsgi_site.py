@@ -54,6 +54,12 @@ options:
     suboptions:
       name: {description: Name of the pool., type: str, required: true}
       loads: {description: Files of the configuration that declare it., type: list, elements: str, required: true}
+  reload_wait:
+    description:
+      - Seconds to wait before Apache is reloaded for requests that have been running for a second. The reload
+        ends those that take over three seconds more.
+    type: int
+    default: 10
 """
 
 EXAMPLES = r"""

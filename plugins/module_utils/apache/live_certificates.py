@@ -23,6 +23,7 @@ from ..host.parallel import in_parallel
 from .certificates import Certificate, paths_of, read_certificate
 from .layout import ACME_STORE, ApacheLayout
 from .processes import apache_parent
+from .requests import await_requests
 from .transaction import reload_server
 
 _INTERVAL = 0.5
@@ -180,10 +181,11 @@ def _difference(host: Host, served: Sequence[str], live: Sequence[str], run: Run
 
 
 def ensure_live(
-    layout: ApacheLayout, hosts: Sequence[Host], timeout: int, run: Run, check: bool
+    layout: ApacheLayout, hosts: Sequence[Host], timeout: int, run: Run, check: bool, wait: float = 0
 ) -> list[dict[str, object]]:
     """See that Apache serves the certificates on disk and mod_md's; reload it once where not. Return the differences.
 
+    The reload waits for long requests, at most so many seconds.
     PalisadeError names the app, its name, and what is served or why mod_md has nothing to serve.
     """
     if not hosts or apache_parent(layout.binary) is None:
@@ -194,6 +196,7 @@ def ensure_live(
         return [_difference(host, served, _wanted(host), run) for host, served in before.items()]
     unready = _wait_for_orders([host for host in before if not host.path], deadline, run)
     if before.keys() - unready.keys():
+        await_requests(layout, wait, run)
         reload_server(layout, run, restart=False)
     late = _wait_until_served([host for host in before if host not in unready], run)
     problems = [_explain_order(host, why, timeout) for host, why in unready.items()]

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 # <prefix>.<parent pid>.<generation or uUID>.<number of the WSGIDaemonProcess>.sock
-_SOCKET = re.compile(r"\.([0-9]+)\.(u?[0-9]+)\.([0-9]+)\.sock")
+SOCKET = re.compile(r"\.([0-9]+)\.(u?[0-9]+)\.([0-9]+)\.sock")
 
 _MEMORY_FILE = "/memfd:"
 
@@ -91,7 +91,7 @@ def _pool_socket(pid: int, parent: int, sockets: Mapping[str, str], shown: str) 
         except PermissionError:
             # A container without CAP_SYS_PTRACE hides what a daemon holds even from root: its name in ps is left.
             return (-1, 0) if shown.startswith("(wsgi:") else None
-        found = _SOCKET.search(sockets.get(target[8:-1], "")) if target.startswith("socket:[") else None
+        found = SOCKET.search(sockets.get(target[8:-1], "")) if target.startswith("socket:[") else None
         if found and int(found.group(1)) == parent:
             generation = -1 if found.group(2).startswith("u") else int(found.group(2))
             return generation, int(found.group(3))

@@ -21,6 +21,7 @@ from ..host.records import NOTICE
 from . import server as apache_server
 from .layout import ACME_STORE, ApacheLayout
 from .processes import apache_parent, live_pools, started_at
+from .requests import await_requests
 from .transaction import ConfigurationFile, ServerLog, Transaction
 
 _RUNNING_SYSTEMD = "/run/systemd/system"
@@ -241,8 +242,13 @@ def _restart(layout: ApacheLayout, run: Run, before: Pools, sandboxed: bool) -> 
         time.sleep(0.1)
 
 
-def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: bool, run: Run, check: bool) -> Outcome:
-    """Bring the drop-ins into place and the running server under them; on failure, back."""
+def _carry_out(
+    layout: ApacheLayout, files: Mapping[str, str | None], restart: bool, run: Run, check: bool, wait: float
+) -> Outcome:
+    """Bring the drop-ins into place and the running server under them; on failure, back.
+
+    A restart waits for long requests, at most so many seconds.
+    """
     transaction = Transaction(
         replace(layout, root=UNITS), [ConfigurationFile(path, content=text) for path, text in files.items()]
     )
@@ -260,6 +266,8 @@ def _carry_out(layout: ApacheLayout, files: Mapping[str, str | None], restart: b
             f"Apache could not restart with its present configuration: {complaint}; nothing was changed"
         )
     before = _pools(layout, run) if parent is not None else {}
+    if restart:
+        await_requests(layout, wait, run)
     log, began = ServerLog(layout), time.time()
     try:
         transaction.swap_in()
@@ -331,11 +339,12 @@ def ensure_sandbox(
     check: bool,
     data: Mapping[str, str],
     apps: Sequence[Mapping[str, str]] = (),
+    wait: float = 0,
 ) -> Outcome:
     """Give Apache's unit its sandbox or take it away; state is present, required or absent.
 
     data says where each app that is served has its data, apps what sites write to that apps are to replace: they have
-    to serve until then.
+    to serve until then. A restart waits for long requests, at most so many seconds.
     """
     text = drop_in(layout, settings)
     hindered = obstacle(text, run) if state != "absent" else ""
@@ -346,7 +355,7 @@ def ensure_sandbox(
         )
     server, present = _server_file(layout), _present(layout)
     if state == "absent" or hindered:
-        outcome = _carry_out(layout, dict.fromkeys(present), server in present, run, check)
+        outcome = _carry_out(layout, dict.fromkeys(present), server in present, run, check, wait)
         if hindered:
             outcome.warnings.append(
                 f"Apache's unit gets no sandbox, because systemd on this host cannot provide one: {hindered} (set "
@@ -364,7 +373,7 @@ def ensure_sandbox(
             files[_app_file(layout, name)] = app_drop_in(paths)
     fresh = present.get(server) != text
     others = _sites_of_others(layout, run) if server not in present and apache_parent(layout.binary) is not None else []
-    outcome = _carry_out(layout, files, fresh or _is_stale(layout), run, check)
+    outcome = _carry_out(layout, files, fresh or _is_stale(layout), run, check, wait)
     if others:
         outcome.warnings.append(
             "Apache's unit now runs in a sandbox; list what these sites write to in "
@@ -393,4 +402,4 @@ def ensure_apps(layout: ApacheLayout, rows: Sequence[Mapping[str, str]], run: Ru
         for row in rows:
             _check_sight(row["path"], f"app {row['app']}: path")
     files = {_app_file(layout, app): app_drop_in(own) if own else None for app, own in paths.items()}
-    return _carry_out(layout, files, False, run, check)
+    return _carry_out(layout, files, False, run, check, 0)

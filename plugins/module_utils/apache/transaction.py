@@ -25,6 +25,7 @@ from ..host.errors import PalisadeError
 from . import server
 from .layout import ApacheLayout
 from .processes import apache_children, apache_parent, live_pools
+from .requests import await_requests
 
 # Every byte as it is, line ends too.
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
@@ -233,14 +234,16 @@ def apply(
     pools: Sequence[Mapping[str, Any]],
     run: Run,
     check: bool,
+    wait: float = 0,
 ) -> dict[str, Any]:
-    """Bring the files into Apache's configuration. Return {differences, reload, stale}.
+    """Bring the files into Apache's configuration. Return {differences, reload, stale, requests}.
 
+    The reload waits for long requests, at most so many seconds; requests is how many each pool still has after that.
     On failure the files are as they were and Apache runs with them; PalisadeError names app, file and message.
     """
     transaction = Transaction(layout, files)
     stale = stale_pools(layout, pools, run)
-    result = {"differences": transaction.differences(), "stale": stale, "reload": "none"}
+    result = {"differences": transaction.differences(), "stale": stale, "reload": "none", "requests": {}}
     if not transaction.after and not stale:
         return result
     action = "restart" if transaction.needs_restart else "reload"
@@ -248,6 +251,8 @@ def apply(
         transaction.check_aside(run)
     if check:
         return {**result, "reload": action}
+    # Before anything is in place that another reload could take.
+    result["requests"] = await_requests(layout, wait, run)
     ran = apache_parent(layout.binary) is not None
     try:
         transaction.swap_in()

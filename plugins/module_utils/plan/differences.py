@@ -26,7 +26,7 @@ from ..release.data_switch import copy_ahead
 from ..release.fetch import Fetching, fetch, needs_deploy_account, unsent
 from ..release.services import check_services, remove_services
 from ..runtime.health import check_pools
-from .parts import Plan, Row, changes_configuration, changes_sandbox
+from .parts import Plan, Row, changes_configuration, changes_sandbox, tell_requests
 from .summary import APACHE, HOST, Summary, owners_of
 
 Rows = Sequence[Row]
@@ -191,6 +191,8 @@ def plan_apps(
         plan.judge("releases", lambda: releases.have_work(layout, plan.summary))
         plan.judge("site", made_certificates, site, live)
         plan.judge("removal", removal)
+    if plan.summary:
+        tell_requests(plan.summary, layout, run)
     if first:
         # What these change is what the other checks look at.
         plan.parts = list(PARTS)

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..apache.layout import ApacheLayout
+from ..apache.requests import running_requests, words
 from ..apache.sandbox import Outcome
+from ..host.command import Run
 from ..host.errors import PalisadeError
 from .summary import APACHE, Summary
 
@@ -61,3 +64,11 @@ def changes_sandbox(outcome: Outcome, summary: Summary) -> bool:
     if outcome.restarted:
         summary.effect(APACHE, "restarts")
     return bool(outcome.differences or outcome.restarted or outcome.opened)
+
+
+def tell_requests(summary: Summary, layout: ApacheLayout, run: Run) -> None:
+    """Note how many requests are running if Apache is to reload or restart."""
+    if summary.has_effect(APACHE, "reload", "restart"):
+        told = words(running_requests(layout, run))
+        if told:
+            summary.effect(APACHE, f"now with {told}")

@@ -16,7 +16,7 @@ from ..apache.sandbox import Settings, ensure_sandbox
 from ..apache.transaction import ConfigurationFile, apply
 from ..host.command import Run
 from ..host.layout import ensure_layout
-from .parts import Plan, Row, changes_configuration, changes_sandbox
+from .parts import Plan, Row, changes_configuration, changes_sandbox, tell_requests
 from .summary import APACHE, Summary
 
 PARTS = ("sandbox", "packages", "module", "configuration", "service")
@@ -89,4 +89,6 @@ def plan_server(wanted: Server, layout: ApacheLayout, run: Run, describe: bool =
     plan.judge("sandbox", sandbox)
     plan.judge("configuration", certificates, directories, configuration)
     plan.judge("service", service)
+    if plan.summary:
+        tell_requests(plan.summary, layout, run)
     return plan

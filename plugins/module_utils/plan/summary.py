@@ -44,6 +44,10 @@ class Summary:
         if text not in effects:
             effects.append(text)
 
+    def has_effect(self, subject: str, *beginnings: str) -> bool:
+        """Tell whether something of this kind was noted."""
+        return any(text.startswith(beginnings) for text in self._effects.get(subject, ()))
+
     def paths(self, differences: Iterable[Row], subject: str = HOST) -> bool:
         """Count differences by what their paths are, and return whether there are any."""
         found = list(differences)

@@ -10,6 +10,7 @@ from ..apache.certificates import Outsiders, ensure_certificates
 from ..apache.layout import host_layout
 from ..apache.live_certificates import ensure_live, hosts_of
 from ..apache.processes import apache_parent
+from ..apache.requests import RELOAD_WAIT
 from ..host.fs import diff_of
 from ..host.turn import held
 from .step import Given, Host, Result, Step
@@ -29,7 +30,7 @@ def _act(given: Given, host: Host) -> Result:
         layout = host_layout()
         if given["state"] == "ready":
             hosts = hosts_of(given["self_signed"], given["given"], given["acme"])
-            changes = ensure_live(layout, hosts, given["timeout"], host.run, host.check)
+            changes = ensure_live(layout, hosts, given["timeout"], host.run, host.check, given["reload_wait"])
         else:
             outsiders = Outsiders(frozenset([*given["accounts"], layout.user]), frozenset(given["groups"]))
             files = (given["self_signed"], given["given"], given["absent"])
@@ -46,6 +47,7 @@ STEP = Step(
         "given": {"type": "list", "elements": "dict", "default": [], "options": _GIVEN},
         "acme": {"type": "list", "elements": "dict", "default": [], "options": {"app": _APP, "server_names": _NAMES}},
         "timeout": {"type": "int", "default": 90},
+        "reload_wait": RELOAD_WAIT,
         "absent": {"type": "list", "elements": "dict", "default": [], "options": {"app": _ANY_APP, "name": _NAME}},
         "accounts": {"type": "list", "elements": "str", "default": []},
         "groups": {"type": "list", "elements": "str", "default": []},

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..apache.layout import host_layout
+from ..apache.requests import RELOAD_WAIT
 from ..apache.sandbox import Settings, ensure_apps, ensure_sandbox
 from ..host.fs import diff_of
 from ..host.turn import held
@@ -27,7 +28,8 @@ def _act(given: Given, host: Host) -> Result:
     with held(host.check):
         if given["state"]:
             data, apps = data_of_served_apps(host_layout()), given["apps"] or ()
-            outcome = ensure_sandbox(host_layout(), given["state"], settings, host.run, host.check, data, apps)
+            wait = given["reload_wait"]
+            outcome = ensure_sandbox(host_layout(), given["state"], settings, host.run, host.check, data, apps, wait)
         else:
             outcome = ensure_apps(host_layout(), given["apps"], host.run, host.check)
     for warning in outcome.warnings:
@@ -49,6 +51,7 @@ STEP = Step(
         "address_families": {"type": "list", "elements": "str", "default": _FAMILIES},
         "writable_paths": {"type": "list", "elements": "str", "default": []},
         "apps": {"type": "list", "elements": "dict", "options": _APP},
+        "reload_wait": RELOAD_WAIT,
     },
     _act,
     {"required_one_of": [("state", "apps")]},

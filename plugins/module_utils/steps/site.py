@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..apache.layout import host_layout
+from ..apache.requests import RELOAD_WAIT, warning
 from ..apache.transaction import ConfigurationFile, apply
 from ..host.fs import diff_of
 from ..host.turn import held
@@ -29,7 +30,9 @@ _POOL = {
 def _act(given: Given, host: Host) -> Result:
     files = [ConfigurationFile(**row) for row in given["files"]]
     with held(host.check):
-        result = apply(host_layout(), files, given["pools"], host.run, host.check)
+        result = apply(host_layout(), files, given["pools"], host.run, host.check, given["reload_wait"])
+    for text in warning(result["requests"], given["reload_wait"]):
+        host.warn(text)
     changes = result["differences"]
     return {
         "changed": bool(changes or result["stale"]),
@@ -44,6 +47,7 @@ STEP = Step(
     {
         "files": {"type": "list", "elements": "dict", "required": True, "options": _FILE},
         "pools": {"type": "list", "elements": "dict", "default": [], "options": _POOL},
+        "reload_wait": RELOAD_WAIT,
     },
     _act,
 )

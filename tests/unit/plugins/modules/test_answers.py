@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import sandbox
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache import requests, sandbox
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.certificates import Outsiders
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout import DEBIAN
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
@@ -181,7 +181,7 @@ def test_certificates(parent: int | None, ask: Ask, core: Core) -> None:
     acme = {"app": "c", "server_names": ["c.test"]}
     assert ask("wsgi_certificate", state="ready", self_signed=[own], given=[given], acme=[acme])["changed"]
     hosts = core.module("wsgi_certificate").hosts_of([own], [given], [acme])
-    assert core.asked == [("ensure_live", DEBIAN, hosts, 90, RUN, False)]
+    assert core.asked == [("ensure_live", DEBIAN, hosts, 90, RUN, False, 10)]
 
 
 OLD: Answer = {
@@ -442,9 +442,9 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
     core.says("wsgi_sandbox", "ensure_apps", sandbox.Outcome())
     apps = [{"app": "shop", "path": "/p"}]
     given = {"protect_home": "no", "memory_deny_write_execute": True, "address_families": ["AF_UNIX"]}
-    answer = ask("wsgi_sandbox", True, state="required", writable_paths=["/w"], apps=apps, **given)
+    answer = ask("wsgi_sandbox", True, state="required", writable_paths=["/w"], apps=apps, reload_wait=3, **given)
     settings = sandbox.Settings("no", True, ("AF_UNIX",), ("/w",))
-    assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, {"blog": "/d"}, apps)]
+    assert core.asked == [("ensure_sandbox", DEBIAN, "required", settings, RUN, True, {"blog": "/d"}, apps, 3)]
     assert answer.pop("diff") != NO_DIFF
     assert answer == {
         "changed": True,
@@ -454,7 +454,7 @@ def test_the_sandbox(ask: Ask, core: Core) -> None:
         "warnings": ["a warning"],
     }
     answer = ask("wsgi_sandbox", state="present")
-    assert core.asked == [("ensure_sandbox", DEBIAN, "present", sandbox.Settings(), RUN, False, {"blog": "/d"}, ())]
+    assert core.asked == [("ensure_sandbox", DEBIAN, "present", sandbox.Settings(), RUN, False, {"blog": "/d"}, (), 10)]
     assert answer == {"changed": False, "paths": [], "restarted": False, "opened": [], "diff": NO_DIFF}
     assert [ask("wsgi_sandbox", state="present")["changed"] for _outcome in outcomes[2:]] == [True, True]
     assert ask("wsgi_sandbox", apps=apps)["changed"] is False
@@ -492,7 +492,7 @@ TURNS = [
     ("wsgi_release", "ensure_built", {"state": "built", "releases": []}, Built()),
     ("wsgi_sandbox", "ensure_apps", {"apps": []}, sandbox.Outcome()),
     ("wsgi_service", "remove_services", {"state": "absent"}, []),
-    ("wsgi_site", "apply", {"files": []}, {"differences": [], "reload": "none", "stale": []}),
+    ("wsgi_site", "apply", {"files": []}, {"differences": [], "reload": "none", "stale": [], "requests": {}}),
     ("wsgi_source", "fetch", {"releases": [], "python_version": "3.13"}, fetch.Fetched()),
 ]
 
@@ -544,17 +544,18 @@ def test_apps_without_work_end_the_turn(
 
 def test_sites(ask: Ask, core: Core) -> None:
     results = [
-        {"differences": [CHANGE], "reload": "graceful", "stale": []},
-        {"differences": [], "reload": "", "stale": ["shop"]},
-        {"differences": [], "reload": "", "stale": []},
+        {"differences": [CHANGE], "reload": "graceful", "stale": [], "requests": {"shop": 1}},
+        {"differences": [], "reload": "", "stale": ["shop"], "requests": {}},
+        {"differences": [], "reload": "", "stale": [], "requests": {}},
     ]
     core.says("wsgi_site", "apply", *results)
     file: Answer = {"path": "/a", "content": "x", "target": "/t", "link": "/l", "app": "shop", "restart": True}
     pool = {"name": "shop", "loads": ["/f"]}
-    answer = ask("wsgi_site", True, files=[file, {"path": "/b"}], pools=[pool])
+    answer = ask("wsgi_site", True, files=[file, {"path": "/b"}], pools=[pool], reload_wait=3)
     files = [ConfigurationFile(**file), ConfigurationFile("/b", content=None)]
-    assert core.asked == [("apply", DEBIAN, files, [pool], RUN, True)]
+    assert core.asked == [("apply", DEBIAN, files, [pool], RUN, True, 3)]
     assert answer.pop("diff") != NO_DIFF
+    assert answer.pop("warnings") == requests.warning({"shop": 1}, 3)
     assert answer == {"changed": True, "paths": ["/etc/a"], "reload": "graceful", "stale": []}
     assert ask("wsgi_site", files=[]) == {
         "changed": True,

@@ -131,6 +131,18 @@ def test_a_renewed_file(apache: Apache) -> None:
     assert apache.ready(*rows) == []
 
 
+def test_a_reload_waits_for_requests(apache: Apache, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(live_certificates, "await_requests", lambda *given: waited.append((*given, apache.reloads)))
+    row = apache.make("shop")
+    hosts = hosts_of([row], [], ())
+    ensure_live(DEBIAN, hosts, 90, run, True, 7)
+    assert waited == []
+    ensure_live(DEBIAN, hosts, 90, run, False, 7)
+    ensure_live(DEBIAN, hosts, 90, run, False, 7)
+    assert (waited, apache.reloads) == ([(DEBIAN, 7, run, 0)], 1)
+
+
 def test_a_chain_that_grew(apache: Apache) -> None:
     row, other = apache.make("shop"), apache.make("other")
     apache.reload()

@@ -332,6 +332,23 @@ def test_a_running_server_is_restarted_into_it_once(host: Host) -> None:
     assert (snapshot(host.units), host.actions()) == (before, ["systemd-run"])
 
 
+def test_a_restart_waits_for_requests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        sandbox,
+        "await_requests",
+        lambda *given: waited.append((*given, host.server.exists(), "restart" in host.actions())),
+    )
+    given = (host.layout, "present", Settings(), host.run)
+    ensure_sandbox(*given, True, host.served, (), 7)
+    assert waited == []
+    ensure_sandbox(*given, False, host.served, (), 7)
+    assert waited == [(host.layout, 7, host.run, False, False)]
+    host.started = time.time() + 1
+    ensure_sandbox(*given, False, host.served, (), 7)
+    assert len(waited) == 1
+
+
 def test_a_bare_host_is_prepared(host: Host) -> None:
     host.running = False
     outcome = host.ensure()

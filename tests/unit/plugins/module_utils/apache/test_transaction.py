@@ -139,8 +139,29 @@ def test_a_site_goes_live(server: Server) -> None:
     ]
     assert server.told == ["reload"]
     before = snapshot(server.root)
-    assert server.apply(server.site("public")) == {"differences": [], "stale": [], "reload": "none"}
+    assert server.apply(server.site("public")) == {"differences": [], "stale": [], "reload": "none", "requests": {}}
     assert (snapshot(server.root), server.told) == (before, ["reload"])
+
+
+def test_a_reload_waits_for_requests_before_anything_is_in_place(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[tuple[Any, ...]] = []
+
+    def wait(layout: ApacheLayout, seconds: float, run: Any) -> dict[str, int]:
+        waited.append((layout, seconds, run, server.live(), list(server.told)))
+        return {"public": 2}
+
+    monkeypatch.setattr(apache_transaction, "await_requests", wait)
+    before = server.live()
+    assert apply(server.layout, [server.site("public")], (), server.run, True, 7)["requests"] == {}
+    assert waited == []
+    assert apply(server.layout, [server.site("public")], (), server.run, False, 7)["requests"] == {"public": 2}
+    assert waited == [(server.layout, 7, server.run, before, [])]
+    assert server.told == ["reload"]
+    # Nothing changes, so nothing is cut.
+    apply(server.layout, [server.site("public")], (), server.run, False, 7)
+    assert len(waited) == 1
 
 
 def test_a_site_is_removed(server: Server) -> None:
@@ -343,6 +364,7 @@ def test_a_pool_older_than_what_it_loads_is_reloaded(server: Server, monkeypatch
         "differences": [],
         "stale": ["public"],
         "reload": "reload",
+        "requests": {},
     }
     assert server.apply(server.site("public"), pools=[pool])["stale"] == ["public"]
     assert server.told == ["reload", "reload"]

@@ -13,7 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.layout im
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.live_certificates import Host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences, parts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.differences import (
     PARTS,
     Releases,
@@ -351,3 +351,11 @@ def test_a_check_that_fails_hides_no_other(core: Core) -> None:
     core.says("ensure_live", [CHANGE])
     plan = apps(core, describe=True)
     assert (plan.parts, lines(plan)) == (["releases", "site"], ["Apache: reloads"])
+
+
+def test_requests_that_a_reload_would_meet(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "running_requests", lambda layout, _run: {"blog": 1} if layout == DEBIAN else {})
+    core.says("ensure_live", [CHANGE])
+    assert lines(apps(core, describe=True)) == ["Apache: reloads, now with 1 request (blog 1)"]
+    core.says("ensure_live", [])
+    assert lines(apps(core, describe=True)) == []

@@ -13,7 +13,7 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.sandbox i
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transaction import ConfigurationFile
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import server_differences
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import parts, server_differences
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.parts import Plan
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.server_differences import (
     PARTS,
@@ -164,3 +164,11 @@ def test_a_server_that_lacks_packages(core: Core) -> None:
     plan = server(core, True, module="/no/mod_wsgi.so")
     assert plan.parts == list(PARTS)
     assert lines(plan) == ["Apache: package openssl, mod_wsgi from pip"]
+
+
+def test_requests_that_a_reload_would_meet(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "running_requests", lambda layout, _run: {"shop": 2} if layout == DEBIAN else {})
+    core.says("apply", {**NOTHING, "differences": [CHANGE], "reload": "restart"})
+    assert lines(server(core, True)) == ["Apache: 1 file; restarts, now with 2 requests (shop 2)"]
+    core.says("apply", {**NOTHING, "differences": [CHANGE]})
+    assert lines(server(core, True)) == ["Apache: 1 file"]
