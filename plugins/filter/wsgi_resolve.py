@@ -46,6 +46,12 @@ options:
       - V(null) if the play was limited to some hosts. The host then keeps such timers if it has them.
     type: bool
     default: true
+  strict:
+    description:
+      - Whether an error stops the task. If not, the result is a C(complaint) and nothing else, which
+        M(palisade.mod_wsgi.wsgi_plan) takes for a host that has changed.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -78,11 +84,14 @@ def wsgi_resolve(
     server_required: bool = True,
     deployed: Sequence[str] | None = None,
     first: bool | None = True,
+    strict: bool = True,
 ) -> dict[str, Any]:
     """Return the resolved model; AnsibleFilterError names the app, the field, what was expected and what came."""
     try:
         model = resolve(apps, host, owner, base_directory, server_required, deployed, first)
     except PalisadeError as error:
+        if not strict:
+            return {"complaint": str(error)}
         raise AnsibleFilterError(str(error)) from error
     for text in model["warnings"]:
         # Each text is shown once, however often the model is evaluated.

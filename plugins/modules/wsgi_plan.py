@@ -37,6 +37,7 @@ options:
     description:
       - Digest of the facts that O(model) was made of, as M(palisade.mod_wsgi.wsgi_server_info) returned it.
       - If the host has changed since, or another play has had its turn, nothing is compared and RV(stale) is true.
+        So it is with a model that is a complaint.
     type: str
     default: ""
   secrets:
@@ -90,6 +91,7 @@ stale:
 parts:
   description:
     - Parts of the role with work to do; V(accounts), V(layout), V(data), V(releases), V(site) and V(removal).
+    - With V(site), V(self_signed) and V(certificates) if an app has a certificate of that kind, or any.
     - V(verify) if there is nothing to do and an app does not answer.
   type: list
   elements: str

@@ -195,8 +195,10 @@ def plan_apps(
         tell_requests(plan.summary, layout, run)
     if first:
         # What these change is what the other checks look at.
-        plan.parts = list(PARTS)
+        plan.parts = [part for part in PARTS if part != "data" or model["data"]]
     elif ask and not plan.parts:
         # Answers are a list that may be empty.
         plan.judge("verify", lambda: check_pools(layout, model["pools"], run) is None)
+    if "site" in plan.parts:
+        plan.parts += ["self_signed"] * bool(made) + ["certificates"] * bool([*made, *given, *acme])
     return plan

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..apache.layout import host_layout
+from ..host.command import remembered
 from ..host.turn import held, leave, lost
 from ..plan.differences import Releases, plan_apps
 from ..plan.parts import Plan
@@ -42,6 +45,7 @@ def _plan(given: Given, host: Host) -> Plan:
 
 
 def _act(given: Given, host: Host) -> Result:
+    host = replace(host, run=remembered(host.run))
     if _is_stale(given, host):
         return {"changed": False, "stale": True, "parts": [], "times": [], "changes": []}
     with held(host.check):
@@ -70,6 +74,6 @@ STEP = Step(
         "keep": {"type": "int", "default": 5},
     },
     _act,
-    # The steps log what they are to do; all of it here would fill the system log.
+    # The steps log and return what they are to do; all of it here would only take time.
     {"no_log": True},
 )

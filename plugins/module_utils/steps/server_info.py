@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ..host.command import remembered
 from ..host.turn import BusyError, take
 from ..plan.server_info import digest, server_info
 from .step import FailedError, Given, Host, Result, Step
@@ -20,7 +21,7 @@ def _act(given: Given, host: Host) -> Result:
             turn = take(given["holder"], given["process"], given["wait"], given["past"])
         except BusyError as error:
             raise FailedError(str(error), {"busy": asdict(error.turn)}) from error
-    facts = server_info(given["python"], host.run)
+    facts = server_info(given["python"], remembered(host.run))
     return {"changed": False, "turn": turn, "digest": digest(facts), **facts}
 
 

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..apache.layout import host_layout
 from ..apache.sandbox import Settings
 from ..apache.transaction import ConfigurationFile
+from ..host.command import remembered
 from ..host.turn import held
 from ..plan.managed_apps import data_of_served_apps
 from ..plan.parts import Plan
@@ -52,6 +55,7 @@ def _plan(given: Given, host: Host) -> Plan:
 
 
 def _act(given: Given, host: Host) -> Result:
+    host = replace(host, run=remembered(host.run))
     with held(host.check):
         plan = _plan(given, host)
     for text in plan.warnings:
@@ -70,6 +74,6 @@ STEP = Step(
         "files": {"type": "list", "elements": "dict", "required": True},
     },
     _act,
-    # The steps log what they are to do; all of it here would fill the system log.
+    # The steps log and return what they are to do; all of it here would only take time.
     {"no_log": True},
 )

@@ -59,4 +59,6 @@ def perform(step: Step, given: Given, module: AnsibleModule) -> None:
         module.fail_json(msg=str(error), **error.told)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    # What was asked for goes back with the result otherwise, however long it is.
+    brief: Result = {"invocation": {}} if step.rules.get("no_log") else {}
+    module.exit_json(**result, **brief)

@@ -72,3 +72,9 @@ def test_another_shape_is_the_module_s_to_refuse(model: Any) -> None:
     sent: list[dict[str, Any]] = []
     run(sent, model=model, python_version="3.13")
     assert sent == [{"model": model, "python_version": "3.13", "releases": []}]
+
+
+def test_a_complaint_is_for_the_role_to_repeat() -> None:
+    sent: list[dict[str, Any]] = []
+    answer = run(sent, model={"complaint": "app shop: no"}, python_version="3.13")
+    assert (answer["stale"], answer["parts"], sent) == (True, [], [])

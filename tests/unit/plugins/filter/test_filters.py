@@ -126,6 +126,14 @@ def test_secrets_are_in_no_error(tmp_path: Path) -> None:
         error = error.__cause__ or error.__context__
 
 
+def test_a_list_that_is_wrong_for_a_host_that_may_have_changed(tmp_path: Path) -> None:
+    wrong = [app(processes=0)]
+    with pytest.raises(AnsibleFilterError) as caught:
+        wsgi_resolve.wsgi_resolve(wrong, host(), "mine", str(tmp_path))
+    told = wsgi_resolve.wsgi_resolve(wrong, host(), "mine", str(tmp_path), strict=False)
+    assert told == {"complaint": str(caught.value)}
+
+
 def test_old_data() -> None:
     convert = wsgi_old_data.FilterModule().filters()["wsgi_old_data"]
     given = app(writable=["db", "media"], data_from={"db/a.sqlite3": "/srv/shop/a.sqlite3", "media": "/srv/shop/media"})

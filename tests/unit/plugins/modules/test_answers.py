@@ -80,6 +80,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, text: warned.append(text))
         monkeypatch.setattr(step, "runner", lambda run_command: RUN)
         monkeypatch.setattr(module, "runner", lambda run_command: RUN, raising=False)
+        monkeypatch.setattr(module, "remembered", lambda run: run, raising=False)
         monkeypatch.setattr(module, "host_layout", lambda: DEBIAN, raising=False)
         monkeypatch.setattr(module, "data_of_served_apps", lambda layout: {"blog": "/d"}, raising=False)
         core.asked.clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError, runner
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.command import CommandError, remembered, runner
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import nearest
 from ansible_collections.palisade.mod_wsgi.tests.unit.support import run
 
@@ -81,3 +82,21 @@ def test_every_option_of_a_run() -> None:
         "expand_user_and_vars": False,
         "handle_exceptions": False,
     }
+
+
+def test_no_command_twice() -> None:
+    ran: list[Any] = []
+
+    def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, data: str | None = None) -> str:
+        ran.append((arguments, environment, data))
+        if arguments[0] == "false":
+            raise CommandError("false", 1, "no")
+        return str(len(ran))
+
+    again = remembered(run)
+    asked: list[Any] = [(["a"],), (["a"], {"K": "v"}), (["a"], None, "in"), (["b"],)]
+    assert [again(*given) for given in asked * 2] == ["1", "2", "3", "4"] * 2
+    for _time in range(2):
+        with pytest.raises(CommandError, match="no"):
+            again(["false"])
+    assert len(ran) == 5

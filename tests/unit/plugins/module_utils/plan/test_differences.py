@@ -15,7 +15,6 @@ from ansible_collections.palisade.mod_wsgi.plugins.module_utils.apache.transacti
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.host.errors import PalisadeError
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan import differences, parts
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.plan.differences import (
-    PARTS,
     Releases,
     plan_apps,
 )
@@ -101,6 +100,9 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Core:
     return Core(monkeypatch)
 
 
+SITE_PARTS = ["site", "self_signed", "certificates"]
+# Of apps without data to come.
+EVERY = ["accounts", "layout", "releases", "site", "removal", "self_signed", "certificates"]
 NAMES = (
     *("warnings", "accounts", "directories", "program_directories", "program_files", "root_only", "files"),
     *("service_files", "schedules", "removed_services", "unused_files", "data", "grants", "revoked", "site"),
@@ -223,15 +225,15 @@ SITE = {**NOTHING, "differences": [CHANGE]}
 @pytest.mark.parametrize(
     ("name", "answer", "when", "parts"),
     [
-        ("ensure_accounts", [CHANGE], None, list(PARTS)),
-        ("ensure_accounts", PalisadeError("no"), None, list(PARTS)),
+        ("ensure_accounts", [CHANGE], None, EVERY),
+        ("ensure_accounts", PalisadeError("no"), None, EVERY),
         ("ensure_layout", [CHANGE], lambda *given: bool(given[5:6] and given[5]), ["layout"]),
         ("ensure_layout", PalisadeError("no"), lambda *given: bool(given[5:6] and given[5]), ["layout"]),
         ("ensure_apps", sandbox.Outcome([], False, ["/d"]), None, ["layout"]),
-        ("ensure_certificates", [CHANGE], lambda *given: bool(given[0]), ["site"]),
-        ("apply", SITE, None, ["site"]),
-        ("apply", {**NOTHING, "stale": ["shop"]}, None, ["site"]),
-        ("ensure_live", [CHANGE], None, ["site"]),
+        ("ensure_certificates", [CHANGE], lambda *given: bool(given[0]), SITE_PARTS),
+        ("apply", SITE, None, SITE_PARTS),
+        ("apply", {**NOTHING, "stale": ["shop"]}, None, SITE_PARTS),
+        ("ensure_live", [CHANGE], None, SITE_PARTS),
         ("remove_services", [CHANGE], None, ["removal"]),
         ("remove_accounts", [CHANGE], None, ["removal"]),
         ("ensure_layout", [CHANGE], lambda *given: bool(given[2]), ["removal"]),
@@ -245,7 +247,7 @@ def test_a_part_of_the_apps_with_work(name: str, answer: Any, when: Any, parts: 
 
 
 def test_an_app_with_data_to_come_runs_every_step(core: Core) -> None:
-    assert apps(core, data=[{"app": "shop"}]).parts == list(PARTS)
+    assert apps(core, data=[{"app": "shop"}]).parts == [*EVERY[:2], "data", *EVERY[2:]]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +308,7 @@ def test_a_new_app_s_line(core: Core) -> None:
     core.says("ensure_layout", [change("/directories")], lambda *given: bool(given[5:6] and given[5]))
     core.says("apply", {**SITE, "differences": [change(MODEL["site"][0]["path"])], "reload": "reload"})
     plan = apps(core, describe=True, accounts=[{"app": "shop", "name": "shop-app"}])
-    assert plan.parts == list(PARTS)
+    assert plan.parts == EVERY
     assert lines(plan) == ["shop: new account, 1 directory, new release, 1 virtual host", "Apache: reloads"]
 
 
@@ -350,7 +352,7 @@ def test_a_check_that_fails_hides_no_other(core: Core) -> None:
     core.says("fetch", PalisadeError("app shop: source: no answer"))
     core.says("ensure_live", [CHANGE])
     plan = apps(core, describe=True)
-    assert (plan.parts, lines(plan)) == (["releases", "site"], ["Apache: reloads"])
+    assert (plan.parts, lines(plan)) == (["releases", *SITE_PARTS], ["Apache: reloads"])
 
 
 def test_requests_that_a_reload_would_meet(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
