@@ -21,11 +21,11 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
-from ..module_utils.plan.resolve import resolve
+from ..plugin_utils.model import resolved
 from ..plugin_utils.step import StepAction
 
 # Named, because linters take an import for its effect alone for a mistake.
-LOADED = (resolve,)
+LOADED = (resolved,)
 
 
 def _process(number: int) -> str:

@@ -44,14 +44,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..module_utils.host.errors import PalisadeError
-from ..module_utils.plan.resolve import check_apps, resolve
+from ..module_utils.plan.resolve import check_apps
+from ..plugin_utils.model import resolved
 
 
 def wsgi_complaint(apps: Any, *arguments: Any) -> str:
     """Return what is wrong with a list of apps."""
     try:
         if arguments:
-            resolve(apps, *arguments)
+            resolved(apps, *arguments)
         else:
             check_apps(apps)
     except PalisadeError as error:

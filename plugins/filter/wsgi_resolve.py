@@ -73,7 +73,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
 from ..module_utils.host.errors import PalisadeError
-from ..module_utils.plan.resolve import resolve
+from ..plugin_utils.model import resolved
 
 
 def wsgi_resolve(
@@ -88,7 +88,7 @@ def wsgi_resolve(
 ) -> dict[str, Any]:
     """Return the resolved model; AnsibleFilterError names the app, the field, what was expected and what came."""
     try:
-        model = resolve(apps, host, owner, base_directory, server_required, deployed, first)
+        model = resolved(apps, host, owner, base_directory, server_required, deployed, first)
     except PalisadeError as error:
         if not strict:
             return {"complaint": str(error)}

@@ -74,6 +74,6 @@ STEP = Step(
         "files": {"type": "list", "elements": "dict", "required": True},
     },
     _act,
-    # The steps log and return what they are to do; all of it here would only take time.
+    # The steps log what they are to do; all of it here would fill the system log.
     {"no_log": True},
 )

@@ -51,7 +51,7 @@ class FailedError(PalisadeError):
 
 def perform(step: Step, given: Given, module: AnsibleModule) -> None:
     """Do the step and end the module with its result."""
-    # Ansible has no public name for the user's --diff.
+    # Ansible has no public name for the user's --diff and -v.
     host = Host(runner(module.run_command), module.check_mode, module._diff, module.warn)
     try:
         result = step.act(given, host)
@@ -59,6 +59,5 @@ def perform(step: Step, given: Given, module: AnsibleModule) -> None:
         module.fail_json(msg=str(error), **error.told)
     except (PalisadeError, OSError) as error:
         module.fail_json(msg=str(error))
-    # What was asked for goes back with the result otherwise, however long it is.
-    brief: Result = {"invocation": {}} if step.rules.get("no_log") else {}
-    module.exit_json(**result, **brief)
+    # Ansible shows from -vvv on what a module was asked for; until then it need not travel back.
+    module.exit_json(**result, **({} if module._verbosity > 2 else {"invocation": {}}))
