@@ -208,6 +208,10 @@ chmod 600 /root/given/*
 """
 
 
+# The apps that both sides have.
+_DEPLOY = {"wsgi_apps_only": ["other", "shop"]}
+
+
 class Situation:
     """A host between two sides."""
 
@@ -216,6 +220,7 @@ class Situation:
         self.at = 0
         self.expected: list[dict[str, str]] = [{}, {}]
         self.tasks: list[list[dict[str, Any]]] = [[], []]
+        self.deployed: dict[tuple[int, int], dict[str, str]] = {}
 
     def _play(self, side: int, point: Point | None = None) -> tuple[int, str, list[dict[str, Any]]]:
         self.host.run(script=f"install -m 644 /root/given/{side}.pem {GIVEN}/shop.pem\n")
@@ -286,13 +291,16 @@ class Situation:
 
     def pair(self, chance: random.Random) -> Pair:
         """Start two plays, the second while the first runs, and return what they leave."""
-        playbooks = ("site", chance.choice(["site", "site", "site", "audit"]))
+        playbooks = ("site", chance.choice(["site", "site", "deploy", "audit"]))
         sides = (1 - self.at, chance.choice([0, 1]))
+        allowed = [self._deployed(*sides)] if playbooks[1] == "deploy" else self.expected
         found = Pair(playbooks, sides, round(chance.uniform(0, 12), 2))
         ends: list[tuple[int, str, Any]] = [(0, "", None), (0, "", None)]
 
         def play(number: int) -> None:
-            variables = {**self.sides[sides[number]], "wsgi_audit_report_directory": str(WORK / "audit")}
+            more = {"wsgi_audit_report_directory": str(WORK / "audit")} if playbooks[number] == "audit" else {}
+            more = _DEPLOY if playbooks[number] == "deploy" else more
+            variables = {**self.sides[sides[number]], **more}
             ends[number] = self.host.interrupted(variables, None, f"pair-{number}", playbooks[number])
 
         threads = [threading.Thread(target=play, args=(number,)) for number in (0, 1)]
@@ -303,22 +311,36 @@ class Situation:
             thread.join()
         for number, (status, said, _tasks) in enumerate(ends):
             found.waited += said.count(": waiting; another play")
-            if playbooks[number] == "site" and status:
+            if playbooks[number] != "audit" and status:
                 found.gave_up += "another play " in said
                 found.failed += [] if "another play " in said else re.findall(r"fatal: .*|\[ERROR\]: .*", said)
-        state = self._settled(self.expected)
+        allowed = [*allowed, self.expected[sides[0]]]
+        state = self._settled(allowed)
+        found.differences = [] if state in allowed else sorted(self._nearest(state, allowed))
         wanted = [side for side in (0, 1) if self.expected[side] == state]
-        found.differences = [] if wanted else sorted(self._nearest(state))
         if not wanted:
             self._play(sides[0])
         self.at = wanted[0] if wanted else sides[0]
         return found
 
-    def _nearest(self, state: dict[str, str]) -> list[str]:
-        """Return what differs from the side that differs least."""
+    def _deployed(self, side: int, code: int) -> dict[str, str]:
+        """Return what a play to a side leaves where a deployment of the other's code follows it."""
+        if side == code:
+            return self.expected[side]
+        if (side, code) not in self.deployed:
+            self._play(side)
+            status, said, _tasks = self.host.interrupted({**self.sides[code], **_DEPLOY}, None, playbook="deploy")
+            if status:
+                sys.exit(f"{self.name}: an undisturbed deployment failed:\n{said[-3000:]}")
+            self.deployed[side, code] = self.host.state()
+            self._play(self.at)
+        return self.deployed[side, code]
+
+    def _nearest(self, state: dict[str, str], allowed: list[dict[str, str]]) -> list[str]:
+        """Return what differs from the state that differs least."""
         each = [
-            [f"{path}: {state.get(path)}" for path in {*side, *state} if side.get(path) != state.get(path)]
-            for side in self.expected
+            [f"{path}: {state.get(path)}" for path in {*one, *state} if one.get(path) != state.get(path)]
+            for one in allowed
         ]
         return min(each, key=len)
 
