@@ -11,6 +11,7 @@ connection: when a task starts, or while its module runs. After each:
 - the next play passes and leaves what an undisturbed one leaves: files, owners, modes, ACLs, accounts, daemons, units,
 - the play after it changes nothing.
 
+With --disk, the host's file system is also filled at such moments, so that the play fails; then it gets its room back.
 With --pairs, two plays also run at the same time, and the host has to be what one of them makes of it.
 
 The exit code says whether all of that was so.
@@ -19,6 +20,7 @@ The exit code says whether all of that was so.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,11 @@ from ansible_collections.palisade.mod_wsgi.tests.benchmark.container import DEBI
 
 HERE = Path(__file__).parent
 WORK = ROOT / ".cache" / "interruptions"
-CLIENT = "/root/client.json"
+# In memory, so that a full disk is none of the client's business.
+CLIENT = "/run/client.json"
 WAYS = ("ansible", "module", "connection")
+# Where a file system of its own holds the host, with --disk.
+DISK = WORK / "disk"
 # Modules that take less are only met at their start.
 LONG = 0.4
 GIVEN = "/etc/ssl/given"
@@ -109,7 +114,7 @@ class Host(Container):
     ) -> tuple[int, str, list[dict[str, Any]]]:
         """Run a playbook, up to a point; return its status, what it said, and its tasks."""
         tasks, output = WORK / f"{word}.json", WORK / f"{word}.log"
-        plan: dict[str, Any] = {"tasks": str(tasks), "host": self.name}
+        plan: dict[str, Any] = {"tasks": str(tasks), "host": self.name, "disk": str(DISK)}
         if point is not None:
             plan.update({"task": point.number, "after": point.after, "what": point.what})
         environment = {
@@ -128,6 +133,7 @@ class Host(Container):
                 check=False,
                 start_new_session=True,
             )
+        (DISK / "filler").unlink(missing_ok=True)
         return done.returncode, output.read_text(), json.loads(tasks.read_text())
 
     def state(self) -> dict[str, str]:
@@ -143,9 +149,9 @@ class Host(Container):
         return "" if done.returncode == 0 else done.stderr.strip()
 
     def start_client(self) -> None:
-        self.copy(HERE / "client.py", "/root/client.py")
+        self.copy(HERE / "client.py", "/run/client.py")
         sites = ["https", "shop.test", "http", "other.test"]
-        command = ["podman", "exec", "--detach", self.name, "python3", "/root/client.py", CLIENT, *sites]
+        command = ["podman", "exec", "--detach", self.name, "python3", "/run/client.py", CLIENT, *sites]
         subprocess.run(command, check=True, capture_output=True)
 
     def cut_by_reloads(self) -> int:
@@ -236,14 +242,14 @@ class Situation:
             self.expected[side], self.tasks[side] = self.host.state(), tasks
         self.at = 0
 
-    def points(self, side: int, chance: random.Random, inside: int) -> Iterator[Point]:
-        """Yield where a play to a side can be interrupted."""
+    def points(self, side: int, chance: random.Random, inside: int, ways: Sequence[str] = WAYS) -> Iterator[Point]:
+        """Yield where a play to a side can be interrupted; the first way also meets the start of each task."""
         tasks = self.tasks[side]
         for number, (task, after) in enumerate(itertools.pairwise(tasks), 1):
-            yield Point(number, 0, "ansible", task["task"])
+            yield Point(number, 0, ways[0], task["task"])
             took = after["at"] - task["at"]
             if took >= LONG:
-                for what in WAYS:
+                for what in ways:
                     for _ in range(inside):
                         yield Point(number, round(chance.uniform(0.1, took), 2), what, task["task"])
 
@@ -388,12 +394,37 @@ def first_runs(host: Host, options: argparse.Namespace) -> Iterator[Trial]:
         yield one.attempt(0, point)
 
 
+@contextlib.contextmanager
+def small_disk(debian: str) -> Iterator[None]:
+    """Let podman keep its containers in a file system of their own, with the image of the host."""
+    DISK.mkdir(parents=True, exist_ok=True)
+    image = f"localhost/palisade-lab:{DEBIANS[debian]}"
+    archive = subprocess.run(["podman", "save", image], check=True, capture_output=True).stdout
+    backing, configuration = WORK / "disk.img", WORK / "storage.conf"
+    with backing.open("wb") as file:
+        file.truncate(3 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", backing], check=True)
+    subprocess.run(["mount", "-o", "loop", backing, DISK], check=True)
+    configuration.write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{DISK}/storage"\nrunroot = "/run/{WORK.name}"\n'
+    )
+    os.environ["CONTAINERS_STORAGE_CONF"] = str(configuration)
+    try:
+        subprocess.run(["podman", "load", "--quiet"], check=True, capture_output=True, input=archive)
+        yield
+    finally:
+        del os.environ["CONTAINERS_STORAGE_CONF"]
+        subprocess.run(["umount", "--lazy", DISK], check=False)
+        backing.unlink()
+
+
 def trials(host: Host, options: argparse.Namespace) -> Iterator[Trial | Pair]:
     """Yield all that is asked for, back and forth."""
     chance = random.Random(options.seed)
     for name in options.situations:
         here = situation(name, host)
-        waiting = [list(here.points(side, chance, options.inside)) for side in (0, 1)]
+        ways = ("disk",) if options.disk else WAYS
+        waiting = [list(here.points(side, chance, options.inside, ways)) for side in (0, 1)]
         if options.count is not None:
             waiting = [chance.sample(points, min(options.count, len(points))) for points in waiting]
         while any(waiting):
@@ -421,6 +452,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--inside", type=int, default=1, help="moments inside each module, for each way to end it")
     parser.add_argument("--first", type=int, default=0, help="so many first runs of a bare host as well")
     parser.add_argument("--pairs", type=int, default=0, help="so many pairs of plays at the same time as well")
+    parser.add_argument("--disk", action="store_true", help="fill the host's disk instead of ending the play")
     parser.add_argument("--seed", default="1", help="what is drawn follows from it")
     return parser.parse_args(arguments)
 
@@ -441,14 +473,15 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     host = Host(options)
     done: list[Trial | Pair] = []
-    try:
-        for found in trials(host, options):
-            done.append(found)
-            (WORK / "outcomes.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
-            print(told(found), flush=True)
-    finally:
-        if not options.keep:
-            host.remove()
+    with small_disk(options.debian) if options.disk else contextlib.nullcontext():
+        try:
+            for found in trials(host, options):
+                done.append(found)
+                (WORK / "outcomes.json").write_text(json.dumps([asdict(one) for one in done], indent=1))
+                print(told(found), flush=True)
+        finally:
+            if not options.keep:
+                host.remove()
     ended = [one for one in done if isinstance(one, Trial)]
     pairs = [one for one in done if isinstance(one, Pair)]
     asked, lost = sum(one.asked for one in ended), sum(sum(one.lost.values()) for one in ended)

@@ -1,7 +1,8 @@
-"""Notes when each task starts, and ends the play at the moment that PALISADE_INTERRUPT names."""
+"""Notes when each task starts, and at a moment ends the play or fills the host's disk, as PALISADE_INTERRUPT says."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,8 +21,20 @@ COMMANDS = {
 }
 
 
+def fill(place: Path) -> None:
+    """Leave no room in a file system, which root could use to its last block."""
+    with (place / "filler").open("wb") as file:
+        free = os.statvfs(place)
+        os.posix_fallocate(file.fileno(), 0, max(free.f_bfree - 64, 1) * free.f_frsize)
+        # The rest is for what is written to files that have their blocks.
+        with contextlib.suppress(OSError):
+            while True:
+                os.write(file.fileno(), bytes(free.f_frsize))
+                os.lseek(file.fileno(), 0, os.SEEK_END)
+
+
 class CallbackModule(CallbackBase):
-    """PALISADE_INTERRUPT is a JSON object: task (its number), after (seconds), what, host, tasks (a file)."""
+    """PALISADE_INTERRUPT is a JSON object: task (its number), after (seconds), what, host, tasks (a file), disk."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -52,5 +65,8 @@ class CallbackModule(CallbackBase):
     def _interrupt(self) -> None:
         if self.plan["what"] == "ansible":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.plan["what"] == "disk":
+            fill(Path(self.plan["disk"]))
+            return
         command = ["podman", "exec", self.plan["host"], *COMMANDS[self.plan["what"]]]
         subprocess.run(command, check=False, capture_output=True)
