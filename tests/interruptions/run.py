@@ -406,7 +406,7 @@ def small_disk(debian: str) -> Iterator[None]:
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", backing], check=True)
     subprocess.run(["mount", "-o", "loop", backing, DISK], check=True)
     configuration.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{DISK}/storage"\nrunroot = "/run/{WORK.name}"\n'
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{DISK}/storage"\nrunroot = "/run/palisade-{WORK.name}"\n'
     )
     os.environ["CONTAINERS_STORAGE_CONF"] = str(configuration)
     try:

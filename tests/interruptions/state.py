@@ -35,7 +35,7 @@ SKIPPED = re.compile(
     r"|/var/lib/(?:apt|dpkg|systemd|dbus|pam|python|logrotate|ucf|misc|private|portables)(?:/.*)?"
     r"|/var/cache/(?:apt|debconf|ldconfig|private|man)(?:/.*)?"
     r"|/run/(?:systemd|udev|log|user|dbus|lock|utmp|sshd|apache2|initctl|mount|credentials|motd\.d|\.containerenv"
-    r"|secrets|sudo|blkid|agetty\.reload|host|rpc_pipefs|shm|sendsigs\.omit\.d|tmpfiles\.d|cryptsetup|initramfs)(?:[/.].*)?"
+    r"|secrets|sudo|blkid|client|agetty\.reload|host|rpc_pipefs|shm|sendsigs\.omit\.d|tmpfiles\.d|cryptsetup|initramfs)(?:[/.].*)?"
     r"|/(?:tmp|var/tmp)/systemd-private-.*"
     r"|.*/__pycache__(?:/.*)?"
     r"|.*/\.ansible(?:/.*)?"
