@@ -142,7 +142,7 @@ def _apache_account(facts: Facts) -> dict[str, Any] | None:
                 if found["uid"] == instance.uid:
                     return found
     try:
-        groups = os.getgrouplist(instance.user or pwd.getpwuid(instance.uid).pw_name, instance.gid)
+        groups = os.getgrouplist(pwd.getpwuid(instance.uid).pw_name, instance.gid)
     except (KeyError, OSError):
         groups = [instance.gid]
     return {"uid": instance.uid, "gid": instance.gid, "groups": groups}

@@ -262,11 +262,14 @@ GOOD: list[Case] = [
             changed("user=shop-app", "user=shop-app socket-user=proxy"), files=file_facts(sockets=[a_socket(owner=13)])
         ),
     ),
+    # Apache itself refuses a line without a word.
+    Case("F17", facts(f"WSGISocketPrefix\n{SERVER}{site()}")),
     # Not started by root: everything is one account's.
     Case("F17", seen(apache_uid=1000, sockets=[a_socket(owner=1000, way=[row("/home/jo/run", owner=1000)])])),
     Case("F20", seen(), f"{MAIN} for Apache's account"),
     Case("F4", seen(apache=Reach(reads=[row(ENTRY, root="entry", pools=["shop"])]))),
     *(Case(rule, facts(), "shop") for rule in ("F4", "F4b", "F8", "F10", "F16", "F19", "I5b", "U9")),
+    Case("I5b", facts(changed("python-home=/var/lib/shop/venv ", ""))),
     # In Apache's own group: that is for U1b and U3.
     Case("F4b", facts(live={"shop": [process(gid=33)]})),
     Case("F10", seen(shop=Reach(data=[OWN, {**OWN, "mode": "2770"}, {**OWN, "mode": "0700"}]))),
