@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Access, Facts, Reach
@@ -39,11 +40,11 @@ def seen(config: str | None = None, *names: str, **fields: Any) -> Facts:
     return facts(config, *names, files=file_facts(*names, **fields))
 
 
-def written(lines: str = "", location: str = "", config: str = "") -> Facts:
-    """Return a host whose pool writes into a directory that an Alias serves."""
+def written(lines: str = "", location: str = "", config: str = "", names: Sequence[str] = ("up",)) -> Facts:
+    """Return a host whose pool writes into directories that an Alias serves."""
     granted = f"<Directory {MEDIA}>\n{lines or 'Require all granted'}\n</Directory>\n{location}"
     text = config or SERVER + site(lines=f"Alias /media {MEDIA}\n{granted}")
-    return seen(text, shop=Reach(served={MEDIA: [f"{MEDIA}/up"]}))
+    return seen(text, shop=Reach(served={MEDIA: [f"{MEDIA}/{name}" for name in names]}))
 
 
 DATA = "/var/lib/shop/data"
@@ -125,6 +126,7 @@ BAD: list[Case] = [
         "shop.test *:443 files of /srv/up",
     ),
     Case("F11", written(), severity="high"),
+    Case("F11", written(names=("up", "in")), severity="high"),
     Case("F11", written("Require all granted\nOptions +ExecCGI")),
     Case("F11", written("Require all granted\nAllowOverride FileInfo")),
     Case("F11", written("Require all granted\nAllowOverride None\nAllowOverrideList SetHandler")),
@@ -217,7 +219,7 @@ BAD: list[Case] = [
     Case("I8", overriding("AllowOverride AuthConfig Limit"), HOST),
     Case("I8", overriding("AllowOverride Options=Indexes,MultiViews"), HOST),
     Case("I8", overriding("AllowOverrideList SetEnv"), HOST),
-    Case("I8", overriding("AllowOverride All", loose=False, lines=["SetHandler wsgi-script"]), HOST, "medium"),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["SetHandler x", "Action x /y"]), HOST, "medium"),
     Case("I8", overriding("AllowOverride All", loose=False, lines=["Options +ExecCGI"]), HOST, "medium"),
     Case("I8", overriding("AllowOverride All", loose=False, lines=["WSGIPassAuthorization On"]), HOST, "medium"),
     Case(

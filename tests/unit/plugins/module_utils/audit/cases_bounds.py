@@ -757,6 +757,7 @@ UNKNOWN: list[Case] = [
     Case("B2", apache("2.4.24"), URL),
     Case("B2", apache(""), URL),
     Case("B3", hosts.version(""), URL),
+    Case("D7", of_server("WSGITelemetryService tcp:9000"), "tcp:9000"),
     Case("E2", behind(""), "10.0.0.9 port 8000"),
     Case("X-DEFAULT-VHOST", first_host("Require env LET_IN"), FIRST),
     Case("D6", handled("server-status", "Require env LET_IN"), PAGE),
@@ -799,6 +800,7 @@ NOT_APPLICABLE: list[Case] = [
     Case("F3", facts(access.SCRIPTS, paths=access.DIRECTORY), MAIN),
     Case("A4", facts(), MAIN),
     Case("X-NOEXEC", facts(), MAIN),
+    *(Case("I7", found, MAIN) for found in (hosts.shown(owners={}), facts(without("ServerName shop.test\n")))),
     # All of such an Apache is one account's, which U8 judges.
     Case("U3", hosts.express_pool()),
 ]

@@ -255,6 +255,15 @@ GOOD: list[Case] = [
     # In the other virtual host an application hides it, and says so with its handler.
     Case("D6", facts(without("TraceEnable Off\n")), HOST),
     Case("D6", serving_files("Options Indexes -Indexes"), HOST),
+    # The application at / takes every URL of the document root.
+    Case(
+        "D6",
+        facts(
+            SERVER + site(lines="<Directory /var/www/html>\nOptions Indexes\n</Directory>"),
+            paths={"/var/www/html": {"exists": True}},
+        ),
+        HOST,
+    ),
     Case(
         "D6",
         serving_files(

@@ -12,3 +12,7 @@ def test_the_table_has_this_process() -> None:
     assert table[os.getpid()] == {"parent": os.getppid(), "uid": os.geteuid()}
     assert os.getpid() in proc.descendants(os.getppid(), table)
     assert proc.is_ours(os.getpid())
+
+
+def test_a_file_without_an_end_is_read_to_a_bound() -> None:
+    assert len(proc.read_text("/dev/zero")) == 1 << 20
