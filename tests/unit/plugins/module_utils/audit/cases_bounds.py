@@ -156,6 +156,12 @@ def listing(options: str) -> Facts:
     return facts(SERVER + site(lines=lines), paths={"/srv/files": {"exists": True, "real": "/srv/files"}})
 
 
+def root_runs(command: str, line: str) -> Facts:
+    """Return a host whose Apache has started this as root, with such a line on logs."""
+    row = child(51, uid=0, own=False, command=command)
+    return hosts.numbered(812, facts(f"{line}\n{SERVER}{site()}", host=replace(host({"shop": 990}), children=[row])))
+
+
 def logged(log: str) -> Facts:
     return of(f'CustomLog /var/log/apache2/shop.log "{log}"')
 
@@ -355,17 +361,7 @@ BAD: list[Case] = [
     Case("L4", taking_more(without("LimitRequestBody 10485760\n")), URL),
     Case("L4", taking_more(None), URL),
     *(
-        Case(
-            "U7",
-            hosts.numbered(
-                812,
-                facts(
-                    f"{line}\n{SERVER}{site()}",
-                    host=replace(host({"shop": 990}), children=[child(51, uid=0, own=False, command="/bin/a b")]),
-                ),
-            ),
-            MAIN,
-        )
+        Case("U7", root_runs("/bin/a b", line), MAIN)
         for line in ('ErrorLog "|"', "ErrorLog /bin/a", 'ErrorLog "|/bin/b"')
     ),
     *(Case("D4", of(f"LogLevel {level}"), HOST) for level in ("notice", "info", "debug")),
@@ -655,12 +651,15 @@ GOOD: list[Case] = [
     Case("I8", told_of("Header set A b", routed=True), HOST),
     Case("I8", access.overriding("AllowOverrideList None"), HOST),
     Case("F11", access.written("Require all denied"), "shop"),
+    Case("AUDIT-DRIFT", facts(without("user=shop-app group=shop-app "))),
     Case("AUDIT-DRIFT", drifted("umask=0027 ", umask="0027")),
     Case("AUDIT-DRIFT", drifted("umask=x", umask="0027")),
     Case("AUDIT-DRIFT", facts(SERVER + site(options="umask=0077"), live={"shop": [process(umask="")]})),
     Case("AUDIT-DRIFT", drifted(cwd="/var/lib/shop/code/")),
     Case("AUDIT-DRIFT", drifted(cwd="")),
     Case("AUDIT-DRIFT", drifted("chroot=/srv/jail", cwd="/elsewhere")),
+    # Of a command line the collector keeps the start.
+    Case("U7", root_runs(f"/bin/sh -c {'/x' * 75}", f'ErrorLog "|{"/x" * 99}"'), MAIN),
     Case("E2", behind("", reached=False), "10.0.0.9 port 8000"),
     Case("E3", behind("RemoteIPHeader X-Forwarded-For"), BACK),
     Case("E3", behind(f"{TRUST} X-Forwarded-For"), BACK),
