@@ -118,7 +118,7 @@ def _settings(instance: Instance, apache: Apache) -> Tree:
         built = apache.built_with()
         instance.apache_version, instance.mpm = built["version"], built["mpm"].lower()
         instance.config_file = apache.config_file(built)
-        instance.root = built.get("HTTPD_ROOT", "")
+        instance.root = built.get("HTTPD_ROOT", "/")
         said = apache.dump("DUMP_MODULES", "DUMP_RUN_CFG", "DUMP_INCLUDES")
         tree = read_tree(apache.dump("DUMP_CONFIG"))
     except CommandError as error:

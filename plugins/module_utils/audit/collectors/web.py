@@ -40,7 +40,7 @@ def web_facts(facts: Facts, run: Run, active: str) -> WebFacts:
         text = ciphers(facts.tree, host)[1]
         found.ciphers[text] = offered(text)
         named = facts.last("sslcertificatefile", host)
-        path = os.path.join(facts.instance.root or "/", named.words[0]) if named and named.words else ""
+        path = os.path.join(facts.instance.root, named.words[0]) if named and named.words else ""
         shown = "" if path or active == "none" else served_certificate(facts, host)
         found.certificates[host.name] = {"path": path, **certificate(_text(path) if path else shown, run)}
     for pool, processes in facts.live.items():

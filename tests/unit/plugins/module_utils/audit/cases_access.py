@@ -100,6 +100,13 @@ def under(mpm: str, options: str, where: str = "", **fields: Any) -> Facts:
     return found
 
 
+def down(options: str) -> Facts:
+    """Return a host whose pool has these options, and no process."""
+    found = under("prefork", options)
+    found.live, found.groups = {}, {"shop-app": 991}
+    return found
+
+
 NOSNIFF = "Header set X-Content-Type-Options nosniff"
 BAD: list[Case] = [
     Case("F9", facts(SCRIPTS, paths=DIRECTORY), URL),
@@ -126,7 +133,8 @@ BAD: list[Case] = [
         "shop.test *:443 files of /srv/up",
     ),
     Case("F11", written(), severity="high"),
-    Case("F11", written(names=("up", "in")), severity="high"),
+    # What is worse comes first.
+    Case("F11", written(location=f"<Directory {MEDIA}/in>\nOptions ExecCGI\n</Directory>", names=("up", "a", "in"))),
     Case("F11", written("Require all granted\nOptions +ExecCGI")),
     Case("F11", written("Require all granted\nAllowOverride FileInfo")),
     Case("F11", written("Require all granted\nAllowOverride None\nAllowOverrideList SetHandler")),
@@ -199,6 +207,8 @@ BAD: list[Case] = [
     Case("F19", under("prefork", "script-user=shop-app"), severity="low"),
     Case("F19", under("prefork", "script-user=#990"), severity="low"),
     Case("F19", under("prefork", "script-group=shop-app"), severity="low"),
+    Case("F19", down("script-user=#990"), severity="low"),
+    Case("F19", down("script-group=#991"), severity="low"),
     # Whoever owns or may write the script or a directory above it.
     Case("F19", replaceable(owner=APACHE)),
     Case("F19", replaceable(owner=990)),

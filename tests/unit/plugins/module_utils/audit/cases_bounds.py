@@ -251,6 +251,7 @@ BAD: list[Case] = [
         for network, severity in (
             ("0.0.0.0/0", ""),
             ("10.0.0.0/7", ""),
+            ("10.0.0.1/7", ""),
             ("10.0.0.0/8", "medium"),
             ("::/0", ""),
             ("2000::/15", ""),
@@ -278,6 +279,8 @@ BAD: list[Case] = [
             *("ECDHE-RSA-DES-CBC3-SHA", "IDEA-CBC-SHA", "SEED-SHA", "ECDHE-RSA-RC4-SHA"),
         )
     ),
+    # Those that are broken are shown alone.
+    Case("X-TLS-CIPHER", ciphers("AES128-GCM-SHA256", "ECDHE-RSA-RC4-SHA"), HOST),
     *(
         Case("X-TLS-CIPHER", ciphers("ECDHE-RSA-AES128-GCM-SHA256", name), HOST, "low")
         for name in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "ECDH-RSA-AES128-GCM-SHA256")
@@ -736,7 +739,7 @@ UNKNOWN: list[Case] = [
     Case("I8", nobody_looked(unknown={"everything": "no such process"}), HOST),
     Case("F4", nobody_looked(apache=Reach(unknown="it took too long"))),
     Case("F4", nobody_looked(unknown={"shop": "too large"})),
-    Case("F8", facts(access={"shop": Access(unknown="too large")})),
+    *(Case("F8", facts(access=access)) for access in ({}, {"shop": Access(unknown="too large")})),
     Case("F10", nobody_looked(unknown={"data of shop": "too large"})),
     Case("F16", nobody_looked(unknown={"shop": "too large"})),
     Case("U9", nobody_looked(unknown={"wide": "too large"})),
@@ -762,6 +765,7 @@ UNKNOWN: list[Case] = [
     Case("D6", handled("server-status", "Require env LET_IN"), PAGE),
     Case("U3", without_user()),
     *(Case(rule, facts(probes=[]), HOST) for rule in ("D5", "X-HDR-CSP", "X-HDR-HSTS")),
+    Case("X-HDR-CSP", facts(probes=[answer(HOST, kind="page", status=400)]), HOST),
 ]
 
 
