@@ -20,6 +20,7 @@ from ...host.command import CommandError, Run
 from ..facts import Facts, WebFacts
 from ..merge import ciphers, secure
 from .probes import probe, served_certificate
+from .proc import read_text
 
 _DEBUG = ("FLASK_DEBUG", "DJANGO_DEBUG", "WERKZEUG_DEBUG")
 _OFF = ("", "0", "false", "no", "off")
@@ -65,8 +66,8 @@ def offered(text: str) -> list[str]:
 
 
 def _text(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
-        return file.read(1 << 20)
+    with contextlib.suppress(OSError):
+        return read_text(path)
     return ""
 
 
@@ -96,8 +97,8 @@ def certificate(text: str, run: Run) -> dict[str, Any]:
 
 def _switches(pid: int) -> Iterator[str]:
     """Give the names of the debug switches that are on in a process's environment; not their values."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
-        for pair in file.read().split("\0"):
+    with contextlib.suppress(OSError):
+        for pair in read_text(f"/proc/{pid}/environ").split("\0"):
             name, _equals, value = pair.partition("=")
             if (name in _DEBUG and value.lower() not in _OFF) or (name, value) == ("FLASK_ENV", "development"):
                 yield name

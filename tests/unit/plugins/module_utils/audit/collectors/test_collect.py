@@ -357,7 +357,7 @@ def test_which_module_a_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
         f"7f r-xp 0 08:01 1  /opt/{name}\n" for name in ("mod_wsgi.so", "mod_wsgi.so", "a/mod_wsgi-py3.so.1")
     )
     known = {"/opt/mod_wsgi.so": {"version": "", "python": "3.1"}, "/opt/a/mod_wsgi-py3.so.1": {"version": "5.0.2"}}
-    monkeypatch.setattr(collectors_collect, "_read", lambda path: maps if path == "/proc/7/maps" else "")
+    monkeypatch.setattr(collectors_collect, "read_paths", lambda path: maps if path == "/proc/7/maps" else "")
     monkeypatch.setattr(server, "module_facts", known.__getitem__)
     assert collectors_collect._mod_wsgi(7) == {"version": "5.0.2"}
     assert collectors_collect._mod_wsgi(8) == {"version": "", "python": ""}
@@ -382,7 +382,7 @@ def test_an_ambient_capability_and_no_new_privileges(monkeypatch: pytest.MonkeyP
         "/proc/7/cmdline": "(wsgi:shop)  \0-k\0",
     }
     texts |= {"/proc/8/status": f"{ids}CapEff:\t1\n", "/proc/8/cmdline": ""}
-    monkeypatch.setattr(collectors_collect, "_read", texts.__getitem__)
+    monkeypatch.setattr(collectors_collect, "read_paths", texts.__getitem__)
     assert collectors_collect._more(7) == {
         "uids": [1, 2, 3, 4],
         "gids": [5, 6, 7, 8],
