@@ -417,7 +417,7 @@ BAD: list[Case] = [
         for root in ("home", "python-path", "sys.path of the script")
     ),
     Case("F20", facts(files=file_facts(shop=Reach(watched=MANY)))),
-    Case("F8", facts(access={"shop": Access(unreadable=MANY)})),
+    *(Case("F8", facts(access={"shop": Access(unreadable=MANY[:count])})) for count in (20, 22)),
     Case("U9", facts(files=file_facts(shop=Reach(private=[f"/etc/ssl/private/{number}" for number in range(22)])))),
     Case("F16", access.seen(acls=[access.acl(users={"990": 7, "0": 1}, groups={"990": 6, "50": 0})] * 22)),
     *(Case("F16", access.seen(acls=[access.acl(kind=kind, users={"990": 2})])) for kind in ("root", "entry", "secret")),
