@@ -286,7 +286,7 @@ def _paths(facts: Facts) -> None:
             facts.paths[place.path] = script_facts(place.path)
     roots = {path for pool in facts.pools for path in code_paths(facts, pool)}
     roots |= {place.path for place in facts.places}
-    roots |= {word for line, _around, _host in facts.tree.every("wsgipythonhome") for word in line.words[:1]}
+    roots |= {word for line, _around, _host in facts.tree.every("wsgipythonhome") for word in line.words}
     for path in sorted(path for path in roots if path.startswith("/")):
         real = os.path.realpath(path)
         row = {"exists": os.path.exists(real), "real": real, "directory": os.path.isdir(real)}
