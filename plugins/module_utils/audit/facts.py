@@ -26,7 +26,7 @@ class Instance:
     binary: str
     config_file: str
     pid: int | None = None
-    root: str = ""
+    root: str = "/"
     apache_version: str = ""
     mod_wsgi_version: str = ""
     # X.Y of the interpreter that mod_wsgi was built for; empty where its file does not tell.

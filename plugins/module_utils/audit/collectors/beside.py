@@ -109,7 +109,8 @@ def _within(path: str, place: str) -> bool:
     return place != "/" and (path == place or path.startswith(f"{place}/"))
 
 
-def _files(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
+def text_files(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give path and text of the files that fit these patterns, as far as a host has any of use."""
     paths = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
     for path in paths[:_FILES]:
         with contextlib.suppress(OSError):
@@ -129,14 +130,14 @@ def _last(settings: Sequence[tuple[str, str]], name: str) -> str:
 
 def _services() -> Iterator[Job]:
     for directory in UNITS:
-        for path, text in _files([f"{directory}/*.service"]):
+        for path, text in text_files([f"{directory}/*.service"]):
             name = os.path.basename(path)[: -len(".service")]
-            whole = "\n".join([text, *(more for _path, more in _files([f"{path}.d/*.conf"]))])
+            whole = "\n".join([text, *(more for _path, more in text_files([f"{path}.d/*.conf"]))])
             settings = _settings(whole)
             commands = [value.lstrip("-@:+!|") for key, value in settings if key == "ExecStart" and value]
             if os.path.islink(path) or not commands:
                 continue
-            timer = next((_settings(more) for _path, more in _files([f"{directory}/{name}.timer"])), [])
+            timer = next((_settings(more) for _path, more in text_files([f"{directory}/{name}.timer"])), [])
             dynamic = _last(settings, "DynamicUser").lower() in ("yes", "true", "on", "1")
             yield Job(
                 source=path,
@@ -159,7 +160,7 @@ def _assigned(text: str) -> list[tuple[str, str]]:
 
 def _cron_lines() -> Iterator[Job]:
     for pattern, names_account in _CRONTABS.items():
-        for path, text in _files([pattern]):
+        for path, text in text_files([pattern]):
             variables: list[tuple[str, str]] = []
             for line in text.splitlines():
                 if line.lstrip().startswith("#"):
@@ -185,7 +186,7 @@ def _cron_lines() -> Iterator[Job]:
 
 
 def _programs() -> Iterator[Job]:
-    for path, text in _files(_SUPERVISOR):
+    for path, text in text_files(_SUPERVISOR):
         for part in re.split(r"(?m)^\s*\[", text)[1:]:
             head, _bracket, body = part.partition("]")
             settings = _settings(body)

@@ -26,17 +26,13 @@ from ..config import Tree, read_tree
 from ..facts import NO_DUMP, Facts, Instance, code_paths
 from .files import file_facts
 from .host import host_facts
+from .proc import read_paths
 from .tree import holds_code, read_start
 from .web import add_backends, web_facts
 
 _NAMES = re.compile(r"(apache2|httpd)(-\w+)?$")
 _MODULES = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules", "modules")
 _LISTENING = "0A"
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
 
 
 def _executable(pid: int) -> str:
@@ -78,8 +74,8 @@ class Apache:
 
     @classmethod
     def of(cls, pid: int, run: Run) -> Apache:
-        kept = settings_of(_read(f"/proc/{pid}/cmdline").rstrip("\0").split("\0")[1:])
-        pairs = (pair.partition("=") for pair in _read(f"/proc/{pid}/environ").split("\0") if "=" in pair)
+        kept = settings_of(read_paths(f"/proc/{pid}/cmdline").rstrip("\0").split("\0")[1:])
+        pairs = (pair.partition("=") for pair in read_paths(f"/proc/{pid}/environ").split("\0") if "=" in pair)
         return cls(_executable(pid), kept, {key: value for key, _equals, value in pairs}, run)
 
     def say(self, *arguments: str) -> str:
@@ -118,7 +114,7 @@ def _settings(instance: Instance, apache: Apache) -> Tree:
         built = apache.built_with()
         instance.apache_version, instance.mpm = built["version"], built["mpm"].lower()
         instance.config_file = apache.config_file(built)
-        instance.root = built.get("HTTPD_ROOT", "")
+        instance.root = built.get("HTTPD_ROOT", "/")
         said = apache.dump("DUMP_MODULES", "DUMP_RUN_CFG", "DUMP_INCLUDES")
         tree = read_tree(apache.dump("DUMP_CONFIG"))
     except CommandError as error:
@@ -144,7 +140,7 @@ def _found(pattern: str, text: str) -> str:
 def _mod_wsgi(pid: int) -> dict[str, str]:
     """Return version and Python of the module that a process has in its memory."""
     try:
-        paths = re.findall(r" (/\S*wsgi[^/]*\.so\S*)", _read(f"/proc/{pid}/maps"))
+        paths = re.findall(r" (/\S*wsgi[^/]*\.so\S*)", read_paths(f"/proc/{pid}/maps"))
         known = [server.module_facts(path) for path in dict.fromkeys(paths)]
     except OSError:
         known = []
@@ -176,7 +172,7 @@ def _facts(pid: int | None, apache: Apache, active: str) -> Facts:
     if pid is not None:
         module = _mod_wsgi(pid)
         instance.mod_wsgi_version, instance.python = module["version"], module["python"]
-        instance.title = _read(f"/proc/{pid}/cmdline").split("\0")[0]
+        instance.title = read_paths(f"/proc/{pid}/cmdline").split("\0")[0]
         facts.live = _live(pid, apache.binary, tree)
         facts.listeners = listeners(pid)
     _accounts(facts)
@@ -200,14 +196,14 @@ def _live(parent: int, binary: str, tree: Tree) -> dict[str, list[dict[str, Any]
 
 
 def _more(pid: int) -> dict[str, Any]:
-    status = dict(line.split(":", 1) for line in _read(f"/proc/{pid}/status").splitlines() if ":" in line)
+    status = dict(line.split(":", 1) for line in read_paths(f"/proc/{pid}/status").splitlines() if ":" in line)
     return {
         "uids": [int(word) for word in status["Uid"].split()],
         "gids": [int(word) for word in status["Gid"].split()],
         "capabilities": int(status["CapEff"], 16) | int(status.get("CapAmb", "0"), 16),
         "no_new_privileges": status.get("NoNewPrivs", "").strip() == "1",
         # What ps shows.
-        "title": _read(f"/proc/{pid}/cmdline").split("\0")[0].rstrip(),
+        "title": read_paths(f"/proc/{pid}/cmdline").split("\0")[0].rstrip(),
     }
 
 
@@ -224,7 +220,7 @@ def listeners(pid: int) -> list[dict[str, Any]]:
     found = []
     for table in ("tcp", "tcp6"):
         try:
-            rows = [line.split() for line in _read(f"/proc/{pid}/net/{table}").splitlines()[1:]]
+            rows = [line.split() for line in read_paths(f"/proc/{pid}/net/{table}").splitlines()[1:]]
         except OSError:
             continue
         found += [address_of(row[1]) for row in rows if row[3] == _LISTENING and row[9] in inodes]
@@ -290,7 +286,7 @@ def _paths(facts: Facts) -> None:
             facts.paths[place.path] = script_facts(place.path)
     roots = {path for pool in facts.pools for path in code_paths(facts, pool)}
     roots |= {place.path for place in facts.places}
-    roots |= {word for line, _around, _host in facts.tree.every("wsgipythonhome") for word in line.words[:1]}
+    roots |= {word for line, _around, _host in facts.tree.every("wsgipythonhome") for word in line.words}
     for path in sorted(path for path in roots if path.startswith("/")):
         real = os.path.realpath(path)
         row = {"exists": os.path.exists(real), "real": real, "directory": os.path.isdir(real)}

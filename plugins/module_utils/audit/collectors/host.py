@@ -10,7 +10,6 @@ What cannot be read leaves its field empty, and the reason in HostFacts.unknown.
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import stat
@@ -22,7 +21,7 @@ from ...host.errors import PalisadeError
 from ..crowd import public_ports
 from ..facts import Facts, HostFacts, code_paths
 from .accounts import pool_accounts
-from .beside import beside, jobs
+from .beside import beside, jobs, text_files
 from .filters import connection_bounds
 from .packages import packages_of_apache
 from .proc import process_table, read_text
@@ -42,7 +41,6 @@ _JOBS = (
 )
 # What keeps one account from using what another one does in a directory for everybody.
 SYSCTLS = ("fs/protected_symlinks", "fs/protected_hardlinks", "fs/protected_regular", "fs/protected_fifos")
-_JOB_FILES, _JOB_SIZE = 1000, 1 << 16
 
 
 def host_facts(facts: Facts, run: Run) -> HostFacts:
@@ -124,17 +122,12 @@ def _for_everybody(path: str) -> bool:
 
 def pkill_jobs(patterns: Sequence[str] = _JOBS) -> list[str]:
     """Return the files of cron, logrotate and systemd that look for daemons by their command lines."""
-    found: list[str] = []
-    paths = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
-    for path in dict.fromkeys(paths[:_JOB_FILES]):
-        with contextlib.suppress(OSError):
-            if os.path.isfile(path) and any(
-                _PKILL.search(line)
-                for line in read_text(path, _JOB_SIZE).splitlines()
-                if not line.lstrip().startswith("#")
-            ):
-                found.append(path)
-    return found
+    found = [
+        path
+        for path, text in text_files(patterns)
+        if any(_PKILL.search(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _sysctl(name: str) -> str:

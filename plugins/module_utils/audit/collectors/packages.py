@@ -15,7 +15,7 @@ from typing import Any
 from ...host.command import Run
 from ...host.errors import PalisadeError
 from ..facts import Facts
-from .proc import read_text
+from .proc import read_paths, read_text
 
 _DPKG = "/var/lib/dpkg"
 _DOCUMENTS = "/usr/share/doc"
@@ -51,15 +51,14 @@ def _debian_package(paths: set[str]) -> str:
     """Return the package of a file of Apache; read from dpkg's lists, which is faster than asking it."""
     for pattern in ("*apache*", "*wsgi*"):
         for file in sorted(glob.glob(f"{_DPKG}/info/{pattern}.list")):
-            with open(file, encoding="utf-8", errors="replace") as lines:
-                if paths & set(lines.read().split("\n")):
-                    return os.path.basename(file)[: -len(".list")].partition(":")[0]
+            if paths & set(read_paths(file).split("\n")):
+                return os.path.basename(file)[: -len(".list")].partition(":")[0]
     return ""
 
 
 def _debian_version(name: str) -> str:
-    with open(f"{_DPKG}/status", encoding="utf-8", errors="replace") as file:
-        paragraph = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*", file.read(), re.MULTILINE)
+    status = read_paths(f"{_DPKG}/status")
+    paragraph = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*", status, re.MULTILINE)
     found = re.search(r"^Version: (.+)$", paragraph.group(0), re.MULTILINE) if paragraph else None
     return found.group(1) if found else ""
 

@@ -84,15 +84,15 @@ def _plan_apache(facts: Facts, plan: Plan) -> None:
         path = line.words[0] if line.words else ""
         if not path or path.startswith(("|", "syslog")) or "%" in path:
             continue
-        path = os.path.join(instance.root or "/", path)
+        path = os.path.join(instance.root, path)
         plan.watched[path] = "log"
         theirs = {place.process_group.value for place in facts.places if host and place.host is host}
         plan.logs.setdefault(path, set()).update(theirs)
     for line, _around, _host in tree.every("sslcertificatekeyfile"):
-        plan.keys += [os.path.join(instance.root or "/", word) for word in line.words[:1]]
+        plan.keys += [os.path.join(instance.root, word) for word in line.words[:1]]
     if any(tree.every("mdomain", "mdomainset")):
         store = facts.last("mdstoredir")
-        top = os.path.join(instance.root or "/", store.words[0] if store and store.words else "md")
+        top = os.path.join(instance.root, store.words[0] if store and store.words else "md")
         plan.watched[top] = "certificate store"
         plan.keys += glob.glob(f"{glob.escape(top)}/domains/*/privkey*.pem")
         plan.keys += glob.glob(f"{glob.escape(top)}/accounts/*/account.pem")
@@ -142,7 +142,7 @@ def _apache_account(facts: Facts) -> dict[str, Any] | None:
                 if found["uid"] == instance.uid:
                     return found
     try:
-        groups = os.getgrouplist(instance.user or pwd.getpwuid(instance.uid).pw_name, instance.gid)
+        groups = os.getgrouplist(pwd.getpwuid(instance.uid).pw_name, instance.gid)
     except (KeyError, OSError):
         groups = [instance.gid]
     return {"uid": instance.uid, "gid": instance.gid, "groups": groups}

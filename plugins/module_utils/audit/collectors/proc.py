@@ -64,6 +64,6 @@ def descendants(top: int, table: Mapping[int, Mapping[str, Any]]) -> set[int]:
 
 
 def read_paths(path: str) -> str:
-    """Return a file of /proc with paths that can be opened as they stand."""
+    """Return all of a file, with paths that can be opened as they stand."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()

@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .proc import read_text
+
 _DEPTH = 16
 _FILE_SIZE = 1 << 20
 # Not the # of an account's number.
@@ -69,9 +71,7 @@ def _read(path: str, found: Sudoers, depth: int) -> None:
     status = os.stat(path)
     if depth > _DEPTH or not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_SIZE:
         raise OSError(f"{path} is not a readable file")
-    with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    for number, line in _lines(text):
+    for number, line in _lines(read_text(path, _FILE_SIZE)):
         included = _INCLUDE.fullmatch(line)
         if included is None:
             _understand(line, f"{path}:{number}", found)

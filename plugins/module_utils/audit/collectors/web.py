@@ -20,6 +20,7 @@ from ...host.command import CommandError, Run
 from ..facts import Facts, WebFacts
 from ..merge import ciphers, secure
 from .probes import probe, served_certificate
+from .proc import read_text
 
 _DEBUG = ("FLASK_DEBUG", "DJANGO_DEBUG", "WERKZEUG_DEBUG")
 _OFF = ("", "0", "false", "no", "off")
@@ -40,7 +41,7 @@ def web_facts(facts: Facts, run: Run, active: str) -> WebFacts:
         text = ciphers(facts.tree, host)[1]
         found.ciphers[text] = offered(text)
         named = facts.last("sslcertificatefile", host)
-        path = os.path.join(facts.instance.root or "/", named.words[0]) if named and named.words else ""
+        path = os.path.join(facts.instance.root, named.words[0]) if named and named.words else ""
         shown = "" if path or active == "none" else served_certificate(facts, host)
         found.certificates[host.name] = {"path": path, **certificate(_text(path) if path else shown, run)}
     for pool, processes in facts.live.items():
@@ -65,8 +66,8 @@ def offered(text: str) -> list[str]:
 
 
 def _text(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
-        return file.read(1 << 20)
+    with contextlib.suppress(OSError):
+        return read_text(path)
     return ""
 
 
@@ -96,8 +97,8 @@ def certificate(text: str, run: Run) -> dict[str, Any]:
 
 def _switches(pid: int) -> Iterator[str]:
     """Give the names of the debug switches that are on in a process's environment; not their values."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
-        for pair in file.read().split("\0"):
+    with contextlib.suppress(OSError):
+        for pair in read_text(f"/proc/{pid}/environ").split("\0"):
             name, _equals, value = pair.partition("=")
             if (name in _DEBUG and value.lower() not in _OFF) or (name, value) == ("FLASK_ENV", "development"):
                 yield name

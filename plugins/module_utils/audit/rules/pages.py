@@ -144,8 +144,7 @@ def _served(facts: Facts, host: VirtualHost) -> Iterator[tuple[str, str]]:
     found += [(line.words[0], line.words[1]) for line in lines if line.name == "alias" and len(line.words) > 1]
     for url, directory in dict(found).items():
         inner = url.rstrip("/") + "/"
-        hidden = place_at(facts.tree, host, inner) if url == "/" else None
-        if hidden is None and facts.paths.get(directory, {}).get("exists"):
+        if place_at(facts.tree, host, inner) is None and facts.paths.get(directory, {}).get("exists"):
             yield inner, directory.rstrip("/")
 
 

@@ -190,7 +190,7 @@ def tls_certificate(facts: Facts) -> Iterable[Result]:
     for host in _tls_hosts(facts):
         seen = facts.web.certificates.get(host.name, {"error": "it was not looked at"})
         line = facts.last("sslcertificatekeyfile", host)
-        path = os.path.join(facts.instance.root or "/", line.words[0]) if line and line.words else ""
+        path = os.path.join(facts.instance.root, line.words[0]) if line and line.words else ""
         readers = _readers(facts, path) if path else []
         source = str(seen.get("path") or "the certificate that is served")
         evidence = [Evidence("acl", path, f"{reader} reads the key", "nobody but root") for reader in readers]

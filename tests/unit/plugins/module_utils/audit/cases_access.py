@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Access, Facts, Reach
@@ -39,11 +40,11 @@ def seen(config: str | None = None, *names: str, **fields: Any) -> Facts:
     return facts(config, *names, files=file_facts(*names, **fields))
 
 
-def written(lines: str = "", location: str = "", config: str = "") -> Facts:
-    """Return a host whose pool writes into a directory that an Alias serves."""
+def written(lines: str = "", location: str = "", config: str = "", names: Sequence[str] = ("up",)) -> Facts:
+    """Return a host whose pool writes into directories that an Alias serves."""
     granted = f"<Directory {MEDIA}>\n{lines or 'Require all granted'}\n</Directory>\n{location}"
     text = config or SERVER + site(lines=f"Alias /media {MEDIA}\n{granted}")
-    return seen(text, shop=Reach(served={MEDIA: [f"{MEDIA}/up"]}))
+    return seen(text, shop=Reach(served={MEDIA: [f"{MEDIA}/{name}" for name in names]}))
 
 
 DATA = "/var/lib/shop/data"
@@ -99,6 +100,13 @@ def under(mpm: str, options: str, where: str = "", **fields: Any) -> Facts:
     return found
 
 
+def down(options: str) -> Facts:
+    """Return a host whose pool has these options, and no process."""
+    found = under("prefork", options)
+    found.live, found.groups = {}, {"shop-app": 991}
+    return found
+
+
 NOSNIFF = "Header set X-Content-Type-Options nosniff"
 BAD: list[Case] = [
     Case("F9", facts(SCRIPTS, paths=DIRECTORY), URL),
@@ -125,6 +133,8 @@ BAD: list[Case] = [
         "shop.test *:443 files of /srv/up",
     ),
     Case("F11", written(), severity="high"),
+    # What is worse comes first.
+    Case("F11", written(location=f"<Directory {MEDIA}/in>\nOptions ExecCGI\n</Directory>", names=("up", "a", "in"))),
     Case("F11", written("Require all granted\nOptions +ExecCGI")),
     Case("F11", written("Require all granted\nAllowOverride FileInfo")),
     Case("F11", written("Require all granted\nAllowOverride None\nAllowOverrideList SetHandler")),
@@ -197,6 +207,8 @@ BAD: list[Case] = [
     Case("F19", under("prefork", "script-user=shop-app"), severity="low"),
     Case("F19", under("prefork", "script-user=#990"), severity="low"),
     Case("F19", under("prefork", "script-group=shop-app"), severity="low"),
+    Case("F19", down("script-user=#990"), severity="low"),
+    Case("F19", down("script-group=#991"), severity="low"),
     # Whoever owns or may write the script or a directory above it.
     Case("F19", replaceable(owner=APACHE)),
     Case("F19", replaceable(owner=990)),
@@ -217,7 +229,7 @@ BAD: list[Case] = [
     Case("I8", overriding("AllowOverride AuthConfig Limit"), HOST),
     Case("I8", overriding("AllowOverride Options=Indexes,MultiViews"), HOST),
     Case("I8", overriding("AllowOverrideList SetEnv"), HOST),
-    Case("I8", overriding("AllowOverride All", loose=False, lines=["SetHandler wsgi-script"]), HOST, "medium"),
+    Case("I8", overriding("AllowOverride All", loose=False, lines=["SetHandler x", "Action x /y"]), HOST, "medium"),
     Case("I8", overriding("AllowOverride All", loose=False, lines=["Options +ExecCGI"]), HOST, "medium"),
     Case("I8", overriding("AllowOverride All", loose=False, lines=["WSGIPassAuthorization On"]), HOST, "medium"),
     Case(
@@ -262,11 +274,14 @@ GOOD: list[Case] = [
             changed("user=shop-app", "user=shop-app socket-user=proxy"), files=file_facts(sockets=[a_socket(owner=13)])
         ),
     ),
+    # Apache itself refuses a line without a word.
+    Case("F17", facts(f"WSGISocketPrefix\n{SERVER}{site()}")),
     # Not started by root: everything is one account's.
     Case("F17", seen(apache_uid=1000, sockets=[a_socket(owner=1000, way=[row("/home/jo/run", owner=1000)])])),
     Case("F20", seen(), f"{MAIN} for Apache's account"),
     Case("F4", seen(apache=Reach(reads=[row(ENTRY, root="entry", pools=["shop"])]))),
     *(Case(rule, facts(), "shop") for rule in ("F4", "F4b", "F8", "F10", "F16", "F19", "I5b", "U9")),
+    Case("I5b", facts(changed("python-home=/var/lib/shop/venv ", ""))),
     # In Apache's own group: that is for U1b and U3.
     Case("F4b", facts(live={"shop": [process(gid=33)]})),
     Case("F10", seen(shop=Reach(data=[OWN, {**OWN, "mode": "2770"}, {**OWN, "mode": "0700"}]))),

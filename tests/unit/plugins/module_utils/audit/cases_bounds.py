@@ -156,6 +156,12 @@ def listing(options: str) -> Facts:
     return facts(SERVER + site(lines=lines), paths={"/srv/files": {"exists": True, "real": "/srv/files"}})
 
 
+def root_runs(command: str, line: str) -> Facts:
+    """Return a host whose Apache has started this as root, with such a line on logs."""
+    row = child(51, uid=0, own=False, command=command)
+    return hosts.numbered(812, facts(f"{line}\n{SERVER}{site()}", host=replace(host({"shop": 990}), children=[row])))
+
+
 def logged(log: str) -> Facts:
     return of(f'CustomLog /var/log/apache2/shop.log "{log}"')
 
@@ -245,6 +251,7 @@ BAD: list[Case] = [
         for network, severity in (
             ("0.0.0.0/0", ""),
             ("10.0.0.0/7", ""),
+            ("10.0.0.1/7", ""),
             ("10.0.0.0/8", "medium"),
             ("::/0", ""),
             ("2000::/15", ""),
@@ -272,6 +279,8 @@ BAD: list[Case] = [
             *("ECDHE-RSA-DES-CBC3-SHA", "IDEA-CBC-SHA", "SEED-SHA", "ECDHE-RSA-RC4-SHA"),
         )
     ),
+    # Those that are broken are shown alone.
+    Case("X-TLS-CIPHER", ciphers("AES128-GCM-SHA256", "ECDHE-RSA-RC4-SHA"), HOST),
     *(
         Case("X-TLS-CIPHER", ciphers("ECDHE-RSA-AES128-GCM-SHA256", name), HOST, "low")
         for name in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "ECDH-RSA-AES128-GCM-SHA256")
@@ -355,17 +364,7 @@ BAD: list[Case] = [
     Case("L4", taking_more(without("LimitRequestBody 10485760\n")), URL),
     Case("L4", taking_more(None), URL),
     *(
-        Case(
-            "U7",
-            hosts.numbered(
-                812,
-                facts(
-                    f"{line}\n{SERVER}{site()}",
-                    host=replace(host({"shop": 990}), children=[child(51, uid=0, own=False, command="/bin/a b")]),
-                ),
-            ),
-            MAIN,
-        )
+        Case("U7", root_runs("/bin/a b", line), MAIN)
         for line in ('ErrorLog "|"', "ErrorLog /bin/a", 'ErrorLog "|/bin/b"')
     ),
     *(Case("D4", of(f"LogLevel {level}"), HOST) for level in ("notice", "info", "debug")),
@@ -418,7 +417,7 @@ BAD: list[Case] = [
         for root in ("home", "python-path", "sys.path of the script")
     ),
     Case("F20", facts(files=file_facts(shop=Reach(watched=MANY)))),
-    Case("F8", facts(access={"shop": Access(unreadable=MANY)})),
+    *(Case("F8", facts(access={"shop": Access(unreadable=MANY[:count])})) for count in (20, 22)),
     Case("U9", facts(files=file_facts(shop=Reach(private=[f"/etc/ssl/private/{number}" for number in range(22)])))),
     Case("F16", access.seen(acls=[access.acl(users={"990": 7, "0": 1}, groups={"990": 6, "50": 0})] * 22)),
     *(Case("F16", access.seen(acls=[access.acl(kind=kind, users={"990": 2})])) for kind in ("root", "entry", "secret")),
@@ -655,12 +654,15 @@ GOOD: list[Case] = [
     Case("I8", told_of("Header set A b", routed=True), HOST),
     Case("I8", access.overriding("AllowOverrideList None"), HOST),
     Case("F11", access.written("Require all denied"), "shop"),
+    Case("AUDIT-DRIFT", facts(without("user=shop-app group=shop-app "))),
     Case("AUDIT-DRIFT", drifted("umask=0027 ", umask="0027")),
     Case("AUDIT-DRIFT", drifted("umask=x", umask="0027")),
     Case("AUDIT-DRIFT", facts(SERVER + site(options="umask=0077"), live={"shop": [process(umask="")]})),
     Case("AUDIT-DRIFT", drifted(cwd="/var/lib/shop/code/")),
     Case("AUDIT-DRIFT", drifted(cwd="")),
     Case("AUDIT-DRIFT", drifted("chroot=/srv/jail", cwd="/elsewhere")),
+    # Of a command line the collector keeps the start.
+    Case("U7", root_runs(f"/bin/sh -c {'/x' * 75}", f'ErrorLog "|{"/x" * 99}"'), MAIN),
     Case("E2", behind("", reached=False), "10.0.0.9 port 8000"),
     Case("E3", behind("RemoteIPHeader X-Forwarded-For"), BACK),
     Case("E3", behind(f"{TRUST} X-Forwarded-For"), BACK),
@@ -737,7 +739,7 @@ UNKNOWN: list[Case] = [
     Case("I8", nobody_looked(unknown={"everything": "no such process"}), HOST),
     Case("F4", nobody_looked(apache=Reach(unknown="it took too long"))),
     Case("F4", nobody_looked(unknown={"shop": "too large"})),
-    Case("F8", facts(access={"shop": Access(unknown="too large")})),
+    *(Case("F8", facts(access=access)) for access in ({}, {"shop": Access(unknown="too large")})),
     Case("F10", nobody_looked(unknown={"data of shop": "too large"})),
     Case("F16", nobody_looked(unknown={"shop": "too large"})),
     Case("U9", nobody_looked(unknown={"wide": "too large"})),
@@ -757,11 +759,13 @@ UNKNOWN: list[Case] = [
     Case("B2", apache("2.4.24"), URL),
     Case("B2", apache(""), URL),
     Case("B3", hosts.version(""), URL),
+    Case("D7", of_server("WSGITelemetryService tcp:9000"), "tcp:9000"),
     Case("E2", behind(""), "10.0.0.9 port 8000"),
     Case("X-DEFAULT-VHOST", first_host("Require env LET_IN"), FIRST),
     Case("D6", handled("server-status", "Require env LET_IN"), PAGE),
     Case("U3", without_user()),
     *(Case(rule, facts(probes=[]), HOST) for rule in ("D5", "X-HDR-CSP", "X-HDR-HSTS")),
+    Case("X-HDR-CSP", facts(probes=[answer(HOST, kind="page", status=400)]), HOST),
 ]
 
 
@@ -799,6 +803,7 @@ NOT_APPLICABLE: list[Case] = [
     Case("F3", facts(access.SCRIPTS, paths=access.DIRECTORY), MAIN),
     Case("A4", facts(), MAIN),
     Case("X-NOEXEC", facts(), MAIN),
+    *(Case("I7", found, MAIN) for found in (hosts.shown(owners={}), facts(without("ServerName shop.test\n")))),
     # All of such an Apache is one account's, which U8 judges.
     Case("U3", hosts.express_pool()),
 ]

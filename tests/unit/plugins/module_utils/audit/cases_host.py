@@ -97,6 +97,13 @@ def express_pool(home: str = "/opt/venv", **fields: Any) -> Facts:
     return found
 
 
+def started_by(uid: int) -> Facts:
+    """Return a host whose Apache not root has started, with a pool without an account of its own."""
+    found = facts(without("user=shop-app group=shop-app "))
+    found.host.parent["uid"] = uid
+    return found
+
+
 def granted(everything: bool, root: bool = True, **fields: Any) -> Facts:
     """Return a host whose sudoers let the account do something."""
     rule = {"source": "/etc/sudoers.d/shop:1", "command": "ALL", "everything": everything, "root": root}
@@ -317,6 +324,7 @@ GOOD: list[Case] = [
     Case("X-BESIDE-SECRETS", job("shop-app")),
     Case("U1", express_pool()),
     Case("U1b", express_pool()),
+    Case("U1", started_by(1000)),
     Case("U2", facts()),
     Case("I6", express_pool()),
     Case("M3", facts(SERVER + site(lines="WSGIImportScript '/srv/x.py' process-group='shop'")), MAIN),

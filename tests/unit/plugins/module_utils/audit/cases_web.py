@@ -118,11 +118,13 @@ PLAIN = "<VirtualHost *:80>\nServerName shop.test\nDocumentRoot /var/www/html\n<
 KEY = "/etc/ssl/shop.key"
 
 
-def with_key(error: str = "", **fields: Any) -> Facts:
+def with_key(error: str = "", key: str = KEY, **fields: Any) -> Facts:
     """Return a host whose key is at a known path, with a certificate that may be out of reach."""
-    config = SERVER + site(lines=f"SSLCertificateKeyFile {KEY}")
+    config = SERVER + site(lines=f"SSLCertificateKeyFile {key}")
     web = web_facts(HOST, certificates={HOST: {**CERTIFICATE, "error": error}})
-    return facts(config, files=file_facts(**fields), web=web)
+    found = facts(config, files=file_facts(**fields), web=web)
+    found.instance.root = "/etc"
+    return found
 
 
 def page(**headers: str) -> Facts:
@@ -212,6 +214,7 @@ BAD: list[Case] = [
     Case("X-TLS-CERT", certified(days=14), HOST),
     Case("X-TLS-CERT", certified(bits=1024, rsa=True), HOST),
     Case("X-TLS-CERT", with_key(shop=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
+    Case("X-TLS-CERT", with_key(key="ssl/shop.key", shop=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
     Case("X-TLS-CERT", with_key(apache=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
     Case("X-TLS-CERT", with_key("no such file", shop=Reach(secrets=[row(KEY, "secret")])), HOST, "high"),
     Case("X-TLS-REDIRECT", facts(SERVER + PLAIN + "\n" + site()), HOST),
@@ -255,6 +258,15 @@ GOOD: list[Case] = [
     # In the other virtual host an application hides it, and says so with its handler.
     Case("D6", facts(without("TraceEnable Off\n")), HOST),
     Case("D6", serving_files("Options Indexes -Indexes"), HOST),
+    # The application at / takes every URL of the document root.
+    Case(
+        "D6",
+        facts(
+            SERVER + site(lines="<Directory /var/www/html>\nOptions Indexes\n</Directory>"),
+            paths={"/var/www/html": {"exists": True}},
+        ),
+        HOST,
+    ),
     Case(
         "D6",
         serving_files(

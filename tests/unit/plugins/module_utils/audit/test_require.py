@@ -59,6 +59,7 @@ def sections(*texts: str) -> list[Directive]:
         ("Require method POST", "denied", "denied"),
         ("Require ip 203.0.113", "granted", "denied"),
         ("Require ip 203.0.113.", "granted", "denied"),
+        ("Require ip 203.0.112", "denied", "denied"),
         ("Require ip 203.0.0.0/16", "granted", "denied"),
         ("Require ip 2001:db8::/32", "denied", "denied"),
         ("Require ip nonsense", "denied", "denied"),

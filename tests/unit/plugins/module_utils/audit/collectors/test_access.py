@@ -303,24 +303,30 @@ def test_what_an_account_may_change_of_its_code(tmp_path: Path) -> None:
         ("data", 0o606, 0),
     ):
         files[name] = put(tmp_path / name, mode=mode, uid=owner)
-    for name, mode, owner in (("shared", 0o1777, 0), ("above", 0o777, 0), ("above-mine", 0o1555, SHOP)):
+    for name, mode, owner in (
+        ("shared", 0o1777, 0),
+        ("above", 0o777, 0),
+        ("above-mine", 0o1555, SHOP),
+        ("uploads", 0o1777, 0),
+    ):
         (tmp_path / name).mkdir()
         os.chown(tmp_path / name, owner, 0)
         (tmp_path / name).chmod(mode)
     tree = Tree(str(tmp_path), "home")
     tree.rows = [row_at(files[name], name if name in ("secret", "data") else "code") for name in files]
+    tree.rows.append(row_at(tmp_path / "uploads"))
     ways = [row_at(tmp_path / name, "ancestor") for name in ("shared", "above", "above-mine")]
     account = {"uid": SHOP, "gid": SHOP, "groups": []}
     found = as_account(account, lambda: collectors_access.own_code([tree, Tree("/x", "account", rows=tree.rows)], ways))
     named = {key: sorted(os.path.basename(row["path"]) for row in found[key]) for key in found if key != "checked"}
     assert named == {
-        "writable": ["above", "open"],
+        "writable": ["above", "open", "uploads"],
         "owned": ["above-mine", "mine"],
         "unreadable": ["closed"],
     }
-    assert found["checked"] == 6
+    assert found["checked"] == 7
     said = as_account(account, lambda: [collectors_access.may_write(row) for row in (*ways, *tree.rows)])
-    assert said == [False, True, True, True, False, True, True, True]
+    assert said == [False, True, True, True, False, True, True, True, True]
 
 
 @needs_root

@@ -82,16 +82,18 @@ def test_homes_are_looked_into_where_their_mode_lets_everybody(tmp_path: Path) -
         if above.stat().st_uid == 0 and above != Path("/tmp"):
             above.chmod(0o755)
     rows = []
-    for name, mode in (("open", 0o755), ("shut", 0o750), ("passed", 0o711)):
+    for name, mode in (("open", 0o755), ("shut", 0o750), ("passed", 0o711), ("system", 0o755)):
         home = tmp_path / name
         (home / "static").mkdir(parents=True)
         for file in (home / "notes", home / "static/a.css"):
             file.write_text("x", encoding="utf-8")
         home.chmod(mode)
         rows.append({"uid": 990, "home": str(home), "home_mode": mode})
+    # Such as /usr/games.
+    rows[-1]["home_mode"] = None
     config = f"<VirtualHost *:80>\nAlias /static {tmp_path}/open/static\n</VirtualHost>"
     accounts._look_into_homes(Facts(Instance("", ""), read_tree(config)), rows)
-    assert [row["home_files"] for row in rows] == [[f"{tmp_path}/open/notes"], [], []]
+    assert [row["home_files"] for row in rows] == [[f"{tmp_path}/open/notes"], [], [], []]
 
 
 @pytest.mark.parametrize("path", ["/", "/nonexistent", "/usr/games", "/var/www", "/tmp"])

@@ -133,6 +133,14 @@ def test_an_accounts_own_crontab(host: Host) -> None:
     assert host.rows()[0]["command"] == "SECRET_KEY=*** A=b /srv/shop/run"
 
 
+def test_files_are_read_to_a_bound(host: Host) -> None:
+    host.write("units/long", "#" * (1 << 17))
+    for number in range(1000):
+        host.write(f"spool/{number}", "")
+    found = dict(beside.text_files([f"{host.root}/units/*", f"{host.root}/spool/*"]))
+    assert (len(found), len(found[f"{host.root}/units/long"])) == (1000, 1 << 16)
+
+
 def test_programs_of_supervisor(host: Host) -> None:
     text = """\
 [supervisord]

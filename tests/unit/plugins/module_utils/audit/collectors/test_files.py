@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import files, look
@@ -21,7 +22,9 @@ host = test_look.host
 
 
 @needs_root
-def test_the_whole_of_it_on_facts(host: Path) -> None:
+def test_the_whole_of_it_on_facts(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = f"{host}/lib/shop/data"
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name="shop-app", pw_dir=f"{host}/lib/shop"))
     config = f"""\
 Listen 80
 ErrorLog {host}/log/error.log
@@ -33,13 +36,22 @@ ErrorLog {host}/log/error.log
   Alias /media {host}/lib/shop/data
 </VirtualHost>
 """
-    one = facts(config, live={"shop": [process(uid=SHOP)]}, access={})
+    rows = [{"what": "open file", "path": f"/tmp/{name}"} for name in ("a", "b")]
+    monkeypatch.setattr(files, "_temporary", lambda pid: rows[: pid - 6])
+    mounts = {os.getpid(): [(data, "/", "noexec")]}
+    monkeypatch.setattr(files, "_mounts", lambda pid: mounts.get(pid, []))
+    one = facts(config, live={"shop": [process(uid=SHOP, pid=pid) for pid in (7, 8)]}, access={})
     one.instance.pid = None
     one.instance.config_file = str(put(host / "apache2.conf", mode=0o666))
     found = file_facts(one)
+    assert [row["path"] for row in found.pools["shop"].data] == [data]
+    # The mounts are those that the audit itself sees where no Apache runs.
+    assert found.executable == {"shop": []}
+    # Two processes with the same file.
+    assert found.temporary == {"shop": rows}
     assert one.access["shop"].unknown == ""
     assert one.access["shop"].writable == []
-    assert found.pools["shop"].served[f"{host}/lib/shop/data"] == [f"{host}/lib/shop/data"]
+    assert found.pools["shop"].served[data] == [data]
     assert found.others is not None
     assert paths(found.others.watched, host) == ["apache2.conf"]
     assert found.logs == [{"path": f"{host}/log/error.log", "pools": []}]

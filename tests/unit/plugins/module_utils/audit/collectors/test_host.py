@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors import host as collectors_host
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.access import as_account
+from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.collectors.beside import Job
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.config import read_tree
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.facts import Facts, Instance
 from ansible_collections.palisade.mod_wsgi.plugins.module_utils.audit.rules.report import report
@@ -87,6 +88,14 @@ def test_an_apache_that_does_not_run_has_accounts_all_the_same() -> None:
     assert host.scripts == {"/none": False}
     assert "/tmp" in host.telemetry["/tmp/t.sock"]
     assert host.children == []
+
+
+def test_what_starts_the_code_of_a_pool_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("/etc/cron.d/shop", "crontab", "root", "/srv/shop/venv/bin/python -m shop")
+    monkeypatch.setattr(collectors_host, "jobs", lambda: [job, Job("/etc/crontab", "crontab", "root", "/bin/true")])
+    facts = Facts(Instance("", ""), read_tree("WSGIDaemonProcess shop python-home=/srv/shop/venv"))
+    (found,) = collectors_host.host_facts(facts, no_run).beside
+    assert (found["source"], found["pools"]) == (job.source, ["shop"])
 
 
 def test_sockets_of_telemetry_and_what_everybody_may_write(tmp_path: Path) -> None:

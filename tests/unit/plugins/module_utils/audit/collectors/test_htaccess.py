@@ -31,6 +31,14 @@ def test_a_htaccess_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     assert read_htaccess(str(tmp_path / ".htaccess")) == []
 
 
+def test_a_htaccess_is_read_to_a_bound(tmp_path: Path) -> None:
+    file = tmp_path / ".htaccess"
+    file.write_text("AcceptPathInfo On\n" * 201)
+    assert read_htaccess(str(file)) == ["AcceptPathInfo On"] * 200
+    file.write_text("AcceptPathInfo On".rjust(65536) + "ly")
+    assert read_htaccess(str(file)) == ["AcceptPathInfo On"]
+
+
 def test_a_section_of_a_htaccess_file_is_no_directive_of_its_own() -> None:
     text = (
         "<Files a>\n</Files>\n<IfModule mod_x.c>\n<Files b>\nRequire all denied\n</Files>\n</IfModule>\nOptions None\n"

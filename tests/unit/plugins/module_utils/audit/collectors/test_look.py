@@ -167,6 +167,12 @@ def test_a_tree_that_is_open_to_all_is_told_in_a_few_rows(host: Path) -> None:
 
 
 @needs_root
+def test_every_environment_has_its_share_of_what_is_read(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collectors_look, "packages_of", lambda _disk, _top, share: [share.bytes, share.files])
+    assert list(look(host)["packages"].values()) == [[24 << 20, 2500]] * 2
+
+
+@needs_root
 def test_what_everybody_may_write_is_found_though_a_directory_above_is_closed(host: Path) -> None:
     for path in ("lib/shop/data/a.png", "lib/shop/code/app", "lib/shop/venv/pyvenv.cfg"):
         (host / path).chmod((host / path).stat().st_mode | stat.S_IWOTH)

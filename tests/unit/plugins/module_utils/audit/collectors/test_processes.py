@@ -31,7 +31,7 @@ from ansible_collections.palisade.mod_wsgi.tests.unit.plugins.module_utils.audit
 
 
 def test_secrets_in_a_command_line() -> None:
-    words = ["/usr/sbin/apache2", "-DFOREGROUND", "-DDB_PASSWORD=x", "-c", "SetEnv API_TOKEN abc", "-k", "start"]
+    words = ["/usr/sbin/apache2", "-DFOREGROUND", "-DDB_PASSWORD=x", "-c", "SetEnv API_TOKEN 'a b'", "-k", "start"]
     assert secret_names(collectors_processes._pairs(words)) == ["API_TOKEN", "DB_PASSWORD"]
 
 
