@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -219,6 +220,15 @@ def test_nothing_is_changed(tree: Path) -> None:
 def test_a_child_says_what_went_wrong() -> None:
     with pytest.raises(OSError, match="nothing there"):
         in_mounts(None, lambda: {"a": 1}["nothing there"])
+
+
+def test_why_mounts_cannot_be_entered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+    monkeypatch.setattr(os, "readlink", lambda path: path)
+    monkeypatch.setattr(os, "open", lambda _path, flags: really("/dev/null", flags))
+    with pytest.raises(OSError, match="cannot enter its mounts") as refused:
+        collectors_access._enter_mounts(7)
+    assert refused.value.errno == errno.EINVAL
 
 
 def test_a_child_that_dies_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

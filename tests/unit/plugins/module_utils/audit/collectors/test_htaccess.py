@@ -31,6 +31,11 @@ def test_a_htaccess_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     assert read_htaccess(str(tmp_path / ".htaccess")) == []
 
 
+def test_a_htaccess_need_not_be_text(tmp_path: Path) -> None:
+    (tmp_path / ".htaccess").write_bytes(b"AddHandler x .\xff\n")
+    assert read_htaccess(str(tmp_path / ".htaccess")) == ["AddHandler x .\\xff"]
+
+
 def test_a_htaccess_is_read_to_a_bound(tmp_path: Path) -> None:
     file = tmp_path / ".htaccess"
     file.write_text("AcceptPathInfo On\n" * 201)
