@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import pwd
 import socket
@@ -9,6 +11,7 @@ import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -856,7 +859,16 @@ def test_a_link_to_nowhere_is_removed_too(target: str, data: Path) -> None:
     assert os.listdir(data) == []
 
 
-def test_a_file_system_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_file_system_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sync(str(tmp_path))
-    with pytest.raises(PalisadeError, match="/none: cannot be written to the disk: sync: "):
-        sync(f"{tmp_path}/none")
+    synced: list[os.stat_result] = []
+
+    def fails(descriptor: int) -> int:
+        synced.append(os.fstat(descriptor))
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name, use_errno: SimpleNamespace(syncfs=fails))
+    with pytest.raises(PalisadeError, match=f"{tmp_path}: cannot be written to the disk: Input/output error"):
+        sync(str(tmp_path))
+    assert [found.st_ino for found in synced] == [tmp_path.stat().st_ino]
