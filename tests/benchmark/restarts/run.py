@@ -28,7 +28,7 @@ SITES = ("shop", "blog", "wiki")
 WIKI = """
 <VirtualHost *:80>
     ServerName wiki.test
-    WSGIDaemonProcess wiki user=nobody group=nogroup threads=5 display-name=%{GROUP}
+    WSGIDaemonProcess wiki user=nobody group=nogroup threads=5 display-name=%{GROUP} home=/
     WSGIScriptAlias / /srv/wiki/slow.py process-group=wiki application-group=%{GLOBAL}
     <Directory /srv/wiki>
         Require all granted
@@ -61,7 +61,7 @@ def changes() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     yield "new code, `site.yml`", "site", fields, {}
     release(3)
     yield "new code, `deploy.yml`", "deploy", fields, {}
-    yield "back to the release before, `rollback.yml`", "rollback", fields, {}
+    yield "back to the release before, `rollback.yml`", "rollback", fields, {"wsgi_apps_only": ["shop"]}
     release(2)
     fields = {"environment": {"KEY": "value"}}
     yield "a variable in `environment`", "site", fields, {}
