@@ -1,4 +1,6 @@
-"""Asks a site for answers that take a while, one after the other, until FILE.stop exists; writes how many it got.
+"""Asks a site for answers that take a while, with as long a pause after each; writes how many it got.
+
+It ends when FILE.stop exists.
 
 Usage: client.py FILE NAME SECONDS
 """
@@ -9,6 +11,7 @@ import http.client
 import json
 import os
 import sys
+import time
 
 
 def ask(name: str, seconds: str) -> bool:
@@ -30,6 +33,7 @@ def main() -> None:
         with open(f"{path}.new", "w", encoding="utf-8") as file:
             json.dump(told, file)
         os.replace(f"{path}.new", path)
+        time.sleep(float(seconds))
 
 
 if __name__ == "__main__":
